@@ -1,0 +1,16 @@
+/* time.h - the monotonic clock, in nanoseconds. */
+#ifndef SW_TIME_H
+#define SW_TIME_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t sw_now_ns(void)
+{
+        struct timespec t;
+
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+#endif

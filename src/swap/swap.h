@@ -1,0 +1,190 @@
+/*
+ * swap.h - the swap layer as the rest of the project sees it: entries,
+ * devices, the swap cache and the lifecycle of a slot. State only: nothing
+ * here maps a page, moves a byte or decides what to evict.
+ *
+ * A slot is in use while its count (owners outside the cache: page-table
+ * words, images) is above 0 or a folio sits on it. The count changes only
+ * through folio_dup_swap / folio_put_swap (folio locked and in the cache)
+ * and swap_dup_entry_direct / swap_put_entries_direct (owner's lock held).
+ * Names and rules: the Linux swap-table series (phases I to IV).
+ */
+#ifndef SW_SWAP_H
+#define SW_SWAP_H
+
+#include "base/base.h"
+#include "swap/folio.h"
+
+#define SWAPFILE_CLUSTER 512u /* slots a cluster; tests build with 8 */
+#define MAX_SWAPFILES    24u
+#define SWAP_TYPE_SHIFT  58
+
+static inline swp_entry_t swp_entry(unsigned type, uint64_t offset)
+{
+        return (swp_entry_t){ ((uint64_t)type << SWAP_TYPE_SHIFT) | offset };
+}
+
+static inline unsigned swp_type(swp_entry_t e)
+{
+        return e.val >> SWAP_TYPE_SHIFT;
+}
+
+static inline uint64_t swp_offset(swp_entry_t e)
+{
+        return e.val & ((1ULL << SWAP_TYPE_SHIFT) - 1);
+}
+
+/*
+ * What a store gives the swap layer and the memory manager. `offset` is in
+ * slots; `nr` slots follow each other. read and write move whole pages, run
+ * with no lock held but the folio's, and return 0 or -errno. slot_free is
+ * called under the cluster lock when slots fall free: it must not sleep and
+ * must not call back.
+ */
+struct swap_ops {
+        int (*write)(void *store, uint64_t offset, unsigned nr,
+                     const void *pages);
+        int (*read)(void *store, uint64_t offset, unsigned nr, void *pages);
+        void (*slot_free)(void *store, uint64_t offset, unsigned nr);
+        int (*discard)(void *store, uint64_t offset, uint64_t nr); /* or NULL */
+};
+
+enum swap_device_flags {
+        SWP_USED = 1u << 0,
+        SWP_WRITEOK = 1u << 1,
+        SWP_DISCARDABLE = 1u << 2,
+        SWP_DISCARDING = 1u << 3,
+        SWP_SOLIDSTATE = 1u << 4,
+        SWP_BLKDEV = 1u << 6,
+        SWP_ACTIVATED = 1u << 7,
+        SWP_AREA_DISCARD = 1u << 9,
+        SWP_PAGE_DISCARD = 1u << 10,
+        SWP_STABLE_WRITES = 1u << 11,
+        SWP_SYNCHRONOUS_IO = 1u << 12,
+        SWP_HIBERNATION = 1u << 13,
+};
+
+/* What swapon() is told. Copied; `store` stays the caller's. */
+struct swapon_spec {
+        const char *name;  /* for messages and `spillway show` */
+        const struct swap_ops *ops;
+        void *store;       /* first argument of every op */
+        uint64_t max;      /* slots, header slot 0 included; < 2^30 */
+        int prio;          /* -1: default, or 0..32767 */
+        unsigned flags;    /* of enum swap_device_flags, caller's choice */
+        const uint64_t *bad; /* bad slots, ascending, or NULL */
+        unsigned nr_bad;
+};
+
+struct swap_info_struct; /* [private to src/swap/] one device */
+
+int swap_init(void);    /* once a process, before anything else */
+void swap_exit(void);   /* all devices are off */
+
+/* The type (>= 0) of the new device, or -EINVAL, -EPERM (too many), -ENOMEM. */
+int swapon(const struct swapon_spec *spec);
+
+/*
+ * swapoff takes the device out of allocation, calls `unuse` again and again
+ * until no slot is used (it brings entries of `type` in; 0, or -errno to give
+ * up: the device is then fully usable again), and tears it down. `unuse` may
+ * be NULL when nothing can be in use.
+ */
+int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg);
+
+struct swap_info_struct *get_swap_device(swp_entry_t entry);
+void put_swap_device(struct swap_info_struct *si);
+const struct swap_ops *swap_device_ops(const struct swap_info_struct *si,
+                                       void **store);
+unsigned swap_device_flags(const struct swap_info_struct *si);
+
+struct sw_swap_device_info {
+        unsigned type;
+        const char *name;
+        int prio;
+        unsigned flags;
+        uint64_t pages; /* usable slots */
+        uint64_t used;
+};
+/* Fills `info` for device `type`; false when there is none. */
+bool swap_device_info(unsigned type, struct sw_swap_device_info *info);
+
+struct sw_swap_totals {
+        uint64_t total_pages; /* total_swap_pages */
+        uint64_t free_pages;  /* nr_swap_pages */
+        uint64_t cached;      /* nr_swapcached */
+};
+void si_swapinfo(struct sw_swap_totals *t);
+bool vm_swap_full(void);
+
+/* ---- the folio workflow: the folio is locked ---- */
+
+/*
+ * Gives an uptodate folio that is not in the cache slots of its size and puts
+ * it there with count 0. 0, -ENOMEM (no slot), -EAGAIN (split it first),
+ * -EINVAL. `group` is the id charged (0: none).
+ */
+SW_MUST_CHECK int folio_alloc_swap(struct folio *folio, uint16_t group);
+
+/* `page` is an index below folio_nr(), or -1 for every page of the folio.
+ * 0; -ENOMEM: no extend table, nothing was raised. */
+SW_MUST_CHECK int folio_dup_swap(struct folio *folio, int page);
+void folio_put_swap(struct folio *folio, int page);
+
+/* Takes the folio out of the cache when no slot of it has an owner; it is
+ * dirty then. False: not cached, under writeback, or somebody owns a slot. */
+bool folio_free_swap(struct folio *folio);
+
+/* ---- entries without a folio: the owner's lock is held ---- */
+SW_MUST_CHECK int swap_dup_entry_direct(swp_entry_t entry);
+void swap_put_entries_direct(swp_entry_t entry, unsigned nr);
+SW_MUST_CHECK int swap_retry_table_alloc(swp_entry_t entry);
+
+/* ---- the swap cache ---- */
+
+/* +1 reference, unlocked; lock it, then check folio_matches_swap_entry(). */
+struct folio *swap_cache_get_folio(swp_entry_t entry);
+bool swap_cache_has_folio(swp_entry_t entry);
+/* Shadow payload or 0. */
+uint64_t swap_cache_get_shadow(swp_entry_t entry);
+bool folio_matches_swap_entry(const struct folio *folio, swp_entry_t entry);
+
+/*
+ * A new locked folio, not uptodate, in the cache over `target`; `orders` is a
+ * bit set of allowed orders. On failure NULL with *err: -EEXIST (look it up),
+ * -ENOENT (the slot is free: the caller's word is stale), -EBUSY, -ENOMEM,
+ * -EINVAL. `*shadow` gets the target slot's shadow payload, or 0; `*zero` is
+ * true when the slot is marked zero.
+ */
+struct folio *swap_cache_alloc_folio(swp_entry_t target, uint32_t orders,
+                                     uint64_t *shadow, bool *zero, int *err);
+
+/* Removes a locked folio that is clean or unowned, leaving `shadow` (payload,
+ * 0: none) in the slots that have owners and freeing the others. */
+void swap_cache_del_folio(struct folio *folio, uint64_t shadow);
+
+/* The zero mark of a locked cached folio's slots. */
+void swap_zeromap_folio_set(struct folio *folio);
+void swap_zeromap_folio_clear(struct folio *folio);
+bool swap_zeromap_test(swp_entry_t entry);
+
+/* Called without a lock: any slot of a locked cached folio owned? Only false
+ * positives are possible. */
+bool folio_maybe_swapped(struct folio *folio);
+
+/* Exact count (extend table included); 0 for bad, free or gone. */
+unsigned swp_swapcount(swp_entry_t entry);
+
+/*
+ * Called by the allocator, under no lock but the folio's, before it takes a
+ * cached unowned folio away: the owner of the mapped page must not believe in
+ * the slot afterwards. NULL: none. */
+void swap_set_reclaim_hook(void (*hook)(struct folio *folio));
+
+/* Walks every invariant at a quiescent moment; returns how many are broken
+ * and prints each. `owners` (or NULL) tells how many owner cells name a slot. */
+unsigned swap_check(unsigned (*owners)(void *arg, swp_entry_t entry),
+                    void *arg);
+void swap_dump(unsigned type);
+
+#endif

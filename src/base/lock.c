@@ -13,7 +13,7 @@
 #include "base/log.h"
 
 #ifdef SW_CHECKS
-#define HELD_MAX 64
+#define HELD_MAX 128
 
 static __thread struct {
         const void *key;
@@ -22,19 +22,11 @@ static __thread struct {
 } held[HELD_MAX];
 static __thread unsigned nr_held;
 
-static bool may_nest(enum sw_rank rank)
-{
-        return rank == SW_RANK_SPACE || rank == SW_RANK_FOLIO;
-}
-
 /* Aborts when taking `key` now would break the order of enum sw_rank. */
 static void check_order(const void *key, const char *name, enum sw_rank rank)
 {
         for (unsigned i = 0; i < nr_held; i++) {
-                bool order_ok = held[i].rank < rank ||
-                                (held[i].rank == rank && may_nest(rank));
-
-                if (held[i].key != key && order_ok)
+                if (held[i].rank < rank)
                         continue;
                 fprintf(stderr,
                         "spillway: lock order: taking %s (rank %d) while holding %s (rank %d)\n",

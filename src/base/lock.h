@@ -1,7 +1,7 @@
 /*
  * lock.h - mutexes that know their place. The rank enum below IS the lock
  * order of the project: a thread may take a lock only if every lock it holds
- * has a smaller rank (equal ranks are allowed for the ranks marked NESTED).
+ * has a smaller rank (equal ranks never).
  * Checked builds verify this at run time and abort with both names; clang
  * verifies the contracts on functions at compile time (`make tsa`).
  * A trylock that fails is no order violation and one that succeeds is not
@@ -20,9 +20,9 @@ enum sw_rank {
         SW_RANK_NONE = 0,
         SW_RANK_SESSION,
         SW_RANK_SWAPON,        /* swapon_mutex */
-        SW_RANK_SPACE,         /* address space; NESTED by address in fork */
-        SW_RANK_FOLIO,         /* folio lock */
-        SW_RANK_PTL,           /* page-table window */
+        SW_RANK_FOLIO,         /* folio lock; further ones by trylock */
+        SW_RANK_SPACE,         /* address space: its regions and page table */
+        SW_RANK_SPACES,        /* the list of address spaces */
         SW_RANK_PERCPU,        /* percpu_swap_cluster */
         SW_RANK_GLOBAL_CLUSTER, /* si->global_cluster_lock */
         SW_RANK_CLUSTER,       /* ci->lock */

@@ -68,8 +68,10 @@ mb() { awk "BEGIN { printf \"%.0f\", $1 / 1048576 }"; }
 await_server() {
         i=0
         until [ "$(cli ping 2>/dev/null)" = PONG ]; do
-                kill -0 "$server" 2>/dev/null ||
+                kill -0 "$server" 2>/dev/null || {
+                        cat "$dir/out" >&2
                         fail "the server did not start"
+                }
                 i=$((i + 1))
                 [ $i -lt 600 ] || fail "the server does not answer"
                 sleep 0.1
@@ -130,6 +132,9 @@ work() {
                 fail "BGSAVE did not succeed"
         look
 }
+
+# Says at once, and in one line, when this machine cannot do it.
+"$spillway" run -m 16M -- true || fail "spillway cannot run here"
 
 say "a native redis-server, for comparison"
 start env

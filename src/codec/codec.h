@@ -9,16 +9,16 @@
 #include "base/base.h"
 
 struct sw_codec {
-        const char *name;
-        size_t work_bytes;
+	const char *name;
+	size_t work_bytes;
 
-        /* Bytes written to dst, or 0 when they would not be fewer than
-         * `cap` (store the page raw). */
-        size_t (*compress)(void *work, const void *page, void *dst, size_t cap);
+	/* Bytes written to dst, or 0 when they would not be fewer than
+	 * `cap` (store the page raw). */
+	size_t (*compress)(void *work, const void *page, void *dst, size_t cap);
 
-        /* 0, or -EIO when src is no compressed page. Never writes outside
-         * dst[0..SW_PAGE_SIZE). */
-        int (*decompress)(void *work, const void *src, size_t len, void *page);
+	/* 0, or -EIO when src is no compressed page. Never writes outside
+	 * dst[0..SW_PAGE_SIZE). */
+	int (*decompress)(void *work, const void *src, size_t len, void *page);
 };
 
 extern const struct sw_codec sw_codec_lz4;

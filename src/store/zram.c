@@ -1,0 +1,533 @@
+/*
+ * zram.c - compressed memory as a swap store. Above it: whoever writes and
+ * reads folios; below it: codec/ and objpool.c.
+ *
+ * A slot is a handle of 8 bytes and a sum of 4, in two arrays of address
+ * space, so that a slot never used costs nothing.
+ *
+ *             63                    53 52            14 13       2 1    0
+ *   EMPTY     0
+ *   OBJECT    0                        pool location    size - 1  1
+ *   SAME      upper half of the word (63..32), check (31..2)      2
+ *
+ * An object's sum is taken over its bytes and its slot number: a handle that
+ * leads to a good object of another slot is found out as well. A same-filled
+ * page keeps the lower half of its word in the sum. An object of a whole
+ * page is the page itself (raw).
+ *
+ * There is no lock here. Two calls on one slot are not concurrent, by the
+ * contract of store.h; slots meet in the object pool only, which has its own.
+ * A write stores the new copies of all its pages first and touches the
+ * handles after the last has succeeded: failure leaves what was there.
+ */
+#include "store/zram.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/log.h"
+#include "codec/codec.h"
+#include "store/objpool.h"
+#include "store/sysmem.h"
+#include "store/work.h"
+
+/* A page that saves less than a sixteenth is kept as it is: reading it back
+ * then costs a copy. */
+#define RAW_FROM (SW_PAGE_SIZE - SW_PAGE_SIZE / 16)
+
+#define BATCH SWAPFILE_CLUSTER /* pages a write stores before it commits */
+
+enum handle_kind {
+	HANDLE_EMPTY = 0,
+	HANDLE_OBJECT = 1,
+	HANDLE_SAME = 2,
+};
+
+#define KIND_BITS   2
+#define KIND_MASK   ((1ULL << KIND_BITS) - 1)
+#define SIZE_BITS   SW_PAGE_SHIFT
+#define LOC_SHIFT   (KIND_BITS + SIZE_BITS)
+#define OBJECT_BITS (LOC_SHIFT + SW_OBJPOOL_LOC_BITS)
+#define CHECK_BITS  30
+#define WORD_SHIFT  32
+
+_Static_assert(OBJECT_BITS <= 64, "a location has to fit into a handle");
+_Static_assert(KIND_BITS + CHECK_BITS == WORD_SHIFT, "fields meet");
+
+/* One page's new copy, stored and not yet reachable. */
+struct copy {
+	uint64_t handle;
+	uint32_t sum;
+};
+
+/* Scratch memory of one write; the codec's part follows. */
+struct scratch {
+	struct copy copies[BATCH];
+	unsigned char out[SW_PAGE_SIZE];
+};
+
+struct sw_zram {
+	const struct sw_codec *codec; /* [const] */
+	uint64_t nr_slots;            /* [const] */
+	uint64_t *handles;            /* [atomic] one writer a slot */
+	uint32_t *sums;               /* as handles */
+	uint8_t *touched;             /* [atomic] per cluster: has handles */
+	struct sw_objpool *pool;      /* [const] */
+	uint64_t same_pages;          /* [atomic] */
+	uint64_t raw_pages;           /* [atomic] */
+	uint64_t touched_clusters;    /* [atomic] */
+	uint64_t read_errors;         /* [atomic] */
+	uint64_t write_nomem;         /* [atomic] */
+};
+
+/* Both wrap around: -1 takes one away. */
+static void add_relaxed(uint64_t *counter, uint64_t n)
+{
+	if (n)
+		(void)__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
+static uint64_t read_relaxed(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* ---- handles ---- */
+
+static enum handle_kind handle_kind(uint64_t h)
+{
+	return h & KIND_MASK;
+}
+
+static uint64_t object_make(uint64_t loc, size_t size)
+{
+	return HANDLE_OBJECT | (size - 1) << KIND_BITS | loc << LOC_SHIFT;
+}
+
+static size_t object_size(uint64_t h)
+{
+	return (h >> KIND_BITS & (SW_PAGE_SIZE - 1)) + 1;
+}
+
+static uint64_t object_loc(uint64_t h)
+{
+	return h >> LOC_SHIFT;
+}
+
+static bool object_is_raw(uint64_t h)
+{
+	return object_size(h) == SW_PAGE_SIZE;
+}
+
+static uint32_t object_sum(uint64_t slot, const void *bytes, size_t size)
+{
+	uint64_t x = XXH3_64bits(bytes, size);
+
+	return (uint32_t)(x ^ x >> 32) ^ (uint32_t)slot * 0x9e3779b1u;
+}
+
+/* Mixes word and slot; the upper bits of the product know all of both. */
+static uint64_t word_check(uint64_t slot, uint64_t word)
+{
+	uint64_t x = (word ^ word >> 29) * 0xff51afd7ed558ccdULL + slot;
+
+	x = (x ^ x >> 32) * 0x9e3779b97f4a7c15ULL;
+	return x >> (64 - CHECK_BITS);
+}
+
+static struct copy same_make(uint64_t slot, uint64_t word)
+{
+	return (struct copy){
+		.handle = HANDLE_SAME | word_check(slot, word) << KIND_BITS |
+			  word >> 32 << WORD_SHIFT,
+		.sum = (uint32_t)word,
+	};
+}
+
+static uint64_t handle_load(const struct sw_zram *z, uint64_t slot)
+{
+	/* Pairs with the release in handle_store(): who hears of a slot sees
+	 * the object behind it. */
+	return __atomic_load_n(&z->handles[slot], __ATOMIC_ACQUIRE);
+}
+
+static void handle_store(struct sw_zram *z, uint64_t slot, uint64_t h)
+{
+	__atomic_store_n(&z->handles[slot], h, __ATOMIC_RELEASE);
+}
+
+/* Frees what a handle stands for; *same and *raw lose what it was. */
+static void handle_drop(struct sw_zram *z, uint64_t h, uint64_t *same,
+			uint64_t *raw)
+{
+	if (handle_kind(h) == HANDLE_SAME)
+		*same -= 1;
+	if (handle_kind(h) != HANDLE_OBJECT)
+		return;
+	*raw -= object_is_raw(h);
+	sw_objpool_free(z->pool, object_loc(h), object_size(h));
+}
+
+/* ---- write ---- */
+
+/* Stores one page's bytes where nobody sees them yet. */
+static int copy_make(struct sw_zram *z, struct scratch *s, uint64_t slot,
+		     const void *page, struct copy *copy)
+{
+	const void *bytes = page;
+	uint64_t word, loc;
+	size_t size;
+	int err;
+
+	if (sw_page_same_filled(page, &word)) {
+		*copy = same_make(slot, word);
+		return 0;
+	}
+	size = z->codec->compress(s + 1, page, s->out, RAW_FROM);
+	if (size)
+		bytes = s->out;
+	else
+		size = SW_PAGE_SIZE;
+	err = sw_objpool_alloc(z->pool, size, &loc);
+	if (err)
+		return err;
+	memcpy(sw_objpool_at(z->pool, loc, size), bytes, size);
+	copy->handle = object_make(loc, size);
+	copy->sum = object_sum(slot, bytes, size);
+	return 0;
+}
+
+/* The handles of a cluster take memory from its first write on. */
+static void touch(struct sw_zram *z, uint64_t slot)
+{
+	uint8_t *t = &z->touched[slot / SWAPFILE_CLUSTER];
+
+	if (sw_unlikely(!__atomic_load_n(t, __ATOMIC_RELAXED)) &&
+	    !__atomic_exchange_n(t, 1, __ATOMIC_RELAXED))
+		add_relaxed(&z->touched_clusters, 1);
+}
+
+static int write_batch(struct sw_zram *z, struct scratch *s, uint64_t slot,
+		       unsigned nr, const unsigned char *pages)
+{
+	uint64_t same = 0, raw = 0;
+	unsigned i;
+	int err = 0;
+
+	for (i = 0; i < nr && !err; i++)
+		err = copy_make(z, s, slot + i, pages + i * SW_PAGE_SIZE,
+				&s->copies[i]);
+	if (err) {
+		for (i--; i-- > 0;)
+			handle_drop(z, s->copies[i].handle, &same, &raw);
+		return err;
+	}
+	for (i = 0; i < nr; i++) {
+		const struct copy *c = &s->copies[i];
+		uint64_t old = handle_load(z, slot + i);
+
+		same += handle_kind(c->handle) == HANDLE_SAME;
+		raw += handle_kind(c->handle) == HANDLE_OBJECT &&
+		       object_is_raw(c->handle);
+		touch(z, slot + i);
+		z->sums[slot + i] = c->sum;
+		handle_store(z, slot + i, c->handle);
+		handle_drop(z, old, &same, &raw);
+	}
+	add_relaxed(&z->same_pages, same);
+	add_relaxed(&z->raw_pages, raw);
+	return 0;
+}
+
+static bool in_range(const struct sw_zram *z, uint64_t offset, uint64_t nr)
+{
+	if (sw_likely(offset < z->nr_slots && nr <= z->nr_slots - offset))
+		return true;
+	sw_error("zram: slots %lu..+%lu are outside the device of %lu", offset,
+		 nr, z->nr_slots);
+	return false;
+}
+
+static int zram_write(void *store, uint64_t offset, unsigned nr,
+		      const void *pages)
+{
+	struct sw_zram *z = store;
+	const unsigned char *page = pages;
+	struct scratch *s;
+	int err = 0;
+
+	if (!in_range(z, offset, nr))
+		return -EINVAL;
+	s = sw_work_get(sizeof(*s) + z->codec->work_bytes);
+	if (!s)
+		err = -ENOMEM;
+	while (nr && !err) {
+		unsigned n = sw_min(nr, BATCH);
+
+		err = write_batch(z, s, offset, n, page);
+		offset += n;
+		page += n * SW_PAGE_SIZE;
+		nr -= n;
+	}
+	if (err) {
+		add_relaxed(&z->write_nomem, 1);
+		sw_warn_once(
+			"zram: no memory for a page to swap out; it stays where it is (raise the limit, or add another device)");
+	}
+	return err;
+}
+
+/* ---- read ---- */
+
+static int damaged(struct sw_zram *z, uint64_t slot, const char *what)
+{
+	add_relaxed(&z->read_errors, 1);
+	sw_error("zram: slot %lu cannot be read: %s", slot, what);
+	return -EIO;
+}
+
+static int read_same(struct sw_zram *z, uint64_t slot, uint64_t h, void *page)
+{
+	const uint64_t word = h >> WORD_SHIFT << 32 | z->sums[slot];
+
+	if (same_make(slot, word).handle != h)
+		return damaged(z, slot, "its word does not match its check");
+	if (word == 0) {
+		memset(page, 0, SW_PAGE_SIZE);
+		return 0;
+	}
+	for (size_t at = 0; at < SW_PAGE_SIZE; at += sizeof(word))
+		memcpy((unsigned char *)page + at, &word, sizeof(word));
+	return 0;
+}
+
+static int read_object(struct sw_zram *z, void *work, uint64_t slot, uint64_t h,
+		       void *page)
+{
+	const size_t size = object_size(h);
+	const void *bytes = sw_objpool_at(z->pool, object_loc(h), size);
+
+	if (!bytes)
+		return damaged(z, slot, "its handle leads nowhere");
+	if (object_sum(slot, bytes, size) != z->sums[slot])
+		return damaged(z, slot, "its checksum does not match");
+	if (object_is_raw(h))
+		memcpy(page, bytes, SW_PAGE_SIZE);
+	else if (z->codec->decompress(work, bytes, size, page))
+		return damaged(z, slot, "its data does not decompress");
+	return 0;
+}
+
+static int read_page(struct sw_zram *z, void *work, uint64_t slot, void *page)
+{
+	const uint64_t h = handle_load(z, slot);
+
+	switch (handle_kind(h)) {
+	case HANDLE_EMPTY:
+		return damaged(z, slot, "nothing was written to it");
+	case HANDLE_OBJECT:
+		return read_object(z, work, slot, h, page);
+	case HANDLE_SAME:
+		return read_same(z, slot, h, page);
+	}
+	return damaged(z, slot, "its handle is of no known kind");
+}
+
+static int zram_read(void *store, uint64_t offset, unsigned nr, void *pages)
+{
+	struct sw_zram *z = store;
+	unsigned char *page = pages;
+	void *work;
+	int err = 0;
+
+	if (!in_range(z, offset, nr))
+		return -EINVAL;
+	work = sw_work_get(z->codec->work_bytes);
+	if (!work)
+		return -ENOMEM;
+	for (unsigned i = 0; i < nr && !err; i++)
+		err = read_page(z, work, offset + i, page + i * SW_PAGE_SIZE);
+	return err;
+}
+
+/* ---- free ---- */
+
+static void free_range(struct sw_zram *z, uint64_t offset, uint64_t nr)
+{
+	uint64_t same = 0, raw = 0;
+
+	for (uint64_t slot = offset; slot < offset + nr; slot++) {
+		uint64_t h = handle_load(z, slot);
+
+		if (handle_kind(h) == HANDLE_EMPTY)
+			continue;
+		handle_store(z, slot, 0);
+		handle_drop(z, h, &same, &raw);
+	}
+	add_relaxed(&z->same_pages, same);
+	add_relaxed(&z->raw_pages, raw);
+}
+
+/* Runs under the cluster lock: short locks of the pool, and now and then
+ * memory given back to the system. */
+static void zram_slot_free(void *store, uint64_t offset, unsigned nr)
+{
+	struct sw_zram *z = store;
+
+	SW_BUG_ON(!in_range(z, offset, nr));
+	free_range(z, offset, nr);
+}
+
+static int zram_discard(void *store, uint64_t offset, uint64_t nr)
+{
+	const uint64_t size = SWAPFILE_CLUSTER;
+	struct sw_zram *z = store;
+	uint64_t c;
+
+	if (!in_range(z, offset, nr))
+		return -EINVAL;
+	/* Untouched clusters are skipped: walking them would back them. */
+	for (c = offset / size; c * size < offset + nr; c++) {
+		uint64_t from = sw_max(offset, c * size);
+		uint64_t to = sw_min(offset + nr, (c + 1) * size);
+
+		if (!__atomic_load_n(&z->touched[c], __ATOMIC_RELAXED))
+			continue;
+		free_range(z, from, to - from);
+		if (to - from < size ||
+		    size * sizeof(*z->handles) % SW_PAGE_SIZE)
+			continue;
+		sw_sysmem_drop(&z->handles[from], size * sizeof(*z->handles));
+		__atomic_store_n(&z->touched[c], 0, __ATOMIC_RELAXED);
+		add_relaxed(&z->touched_clusters, -1);
+	}
+	return 0;
+}
+
+const struct swap_ops sw_zram_ops = {
+	.write = zram_write,
+	.read = zram_read,
+	.slot_free = zram_slot_free,
+	.discard = zram_discard,
+};
+
+/* ---- accounts ---- */
+
+void sw_zram_set_limit(struct sw_zram *z, uint64_t mem_bytes)
+{
+	sw_objpool_set_limit(z->pool, mem_bytes);
+}
+
+void sw_zram_stats(struct sw_zram *z, struct sw_store_stats *st)
+{
+	struct sw_objpool_stats pool;
+
+	sw_objpool_stats(z->pool, &pool);
+	*st = (struct sw_store_stats){
+		.same_pages = read_relaxed(&z->same_pages),
+		.raw_pages = read_relaxed(&z->raw_pages),
+		.compr_bytes = pool.bytes,
+		.mem_bytes = pool.mem_bytes,
+		.mem_bytes_peak = pool.peak_bytes,
+		.meta_bytes = pool.meta_bytes +
+			      read_relaxed(&z->touched_clusters) *
+				      SWAPFILE_CLUSTER *
+				      (sizeof(*z->handles) + sizeof(*z->sums)),
+		.read_errors = read_relaxed(&z->read_errors),
+		.write_nomem = read_relaxed(&z->write_nomem),
+	};
+	st->pages = pool.objs + st->same_pages;
+}
+
+unsigned char *sw_zram_object(struct sw_zram *z, uint64_t slot, size_t *len)
+{
+	const uint64_t h = handle_load(z, slot);
+
+	if (handle_kind(h) != HANDLE_OBJECT)
+		return NULL;
+	*len = object_size(h);
+	return sw_objpool_at(z->pool, object_loc(h), *len);
+}
+
+unsigned sw_zram_check(struct sw_zram *z)
+{
+	uint64_t objs = 0, same = 0, raw = 0, bytes = 0;
+	struct sw_store_stats st;
+	unsigned bad = sw_objpool_check(z->pool);
+
+	for (uint64_t slot = 0; slot < z->nr_slots; slot++) {
+		uint64_t h = handle_load(z, slot);
+
+		same += handle_kind(h) == HANDLE_SAME;
+		if (handle_kind(h) != HANDLE_OBJECT)
+			continue;
+		objs++;
+		raw += object_is_raw(h);
+		bytes += object_size(h);
+	}
+	sw_zram_stats(z, &st);
+	if (objs + same != st.pages || same != st.same_pages ||
+	    raw != st.raw_pages || bytes != st.compr_bytes) {
+		sw_error(
+			"zram: handles say %lu pages, %lu same, %lu raw, %lu bytes; accounts say %lu, %lu, %lu, %lu",
+			objs + same, same, raw, bytes, st.pages, st.same_pages,
+			st.raw_pages, st.compr_bytes);
+		bad++;
+	}
+	return bad;
+}
+
+/* ---- life ---- */
+
+static uint64_t nr_clusters(uint64_t nr_slots)
+{
+	return (nr_slots + SWAPFILE_CLUSTER - 1) / SWAPFILE_CLUSTER;
+}
+
+void sw_zram_close(struct sw_zram *z)
+{
+	if (!z)
+		return;
+	sw_objpool_destroy(z->pool);
+	sw_sysmem_release(z->touched, nr_clusters(z->nr_slots));
+	sw_sysmem_release(z->sums, z->nr_slots * sizeof(*z->sums));
+	sw_sysmem_release(z->handles, z->nr_slots * sizeof(*z->handles));
+	sw_sysmem_release(z, sizeof(*z));
+}
+
+struct sw_zram *sw_zram_open(uint64_t nr_slots, const char *codec)
+{
+	const struct sw_codec *c = sw_codec_lookup(codec);
+	struct sw_zram *z;
+
+	if (!c || nr_slots == 0 || nr_slots >= 1ULL << 30) {
+		sw_error(
+			"zram: cannot make a device of %lu pages with codec %s: %s",
+			nr_slots, codec,
+			c ? "1 to 2^30 - 1 pages are possible"
+			  : "unknown codec");
+		errno = EINVAL;
+		return NULL;
+	}
+	z = sw_sysmem_reserve(sizeof(*z));
+	if (!z)
+		goto err_nomem;
+	z->codec = c;
+	z->nr_slots = nr_slots;
+	z->handles = sw_sysmem_reserve(nr_slots * sizeof(*z->handles));
+	z->sums = sw_sysmem_reserve(nr_slots * sizeof(*z->sums));
+	z->touched = sw_sysmem_reserve(nr_clusters(nr_slots));
+	z->pool = sw_objpool_new(nr_slots);
+	if (z->handles && z->sums && z->touched && z->pool)
+		return z;
+	sw_zram_close(z);
+err_nomem:
+	sw_error(
+		"zram: no address space for a device of %lu pages (see ulimit -v)",
+		nr_slots);
+	errno = ENOMEM;
+	return NULL;
+}

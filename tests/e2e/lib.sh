@@ -40,8 +40,8 @@ finish() {
 }
 
 need() {
-	for program; do
-		command -v "$program" >/dev/null || skip "no $program here"
+	for wanted; do
+		command -v "$wanted" >/dev/null || skip "no $wanted here"
 	done
 }
 

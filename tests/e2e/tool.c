@@ -6,6 +6,7 @@
  *                         a line "PID PPID STATE COMM" each; take care: a
  *                         pipe's other commands bear the mark as well
  *   gone MARK SECONDS     wait until there are none, else list them and fail
+ *   reaper PID SECONDS    SIGKILL to PID if it is still there by then
  *   json FILE PATH        a value of a JSON file: counters.pswpout,
  *                         devices.0.name; devices.*.used_pages is the sum
  *   redis N BYTES SEED    N SET commands in the protocol of redis, values
@@ -161,6 +162,19 @@ static int do_gone(char **argv)
 	return 0;
 }
 
+static int do_reaper(char **argv)
+{
+	int pid = atoi(argv[0]);
+
+	for (int left = atoi(argv[1]) * 10; left > 0; left--) {
+		if (kill(pid, 0))
+			return 0;
+		usleep(100000);
+	}
+	fprintf(stderr, "e2e-tool: killing %d, it takes too long\n", pid);
+	return kill(pid, SIGKILL) ? 0 : 1;
+}
+
 static json_t *step(json_t *at, const char *name)
 {
 	if (json_is_array(at))
@@ -277,8 +291,9 @@ int main(int argc, char **argv)
 		int (*run)(char **argv);
 	} commands[] = {
 		{ "clean", 1, do_clean }, { "procs", 1, do_procs },
-		{ "gone", 1, do_gone },   { "json", 2, do_json },
-		{ "redis", 3, do_redis }, { "text", 2, do_text },
+		{ "gone", 1, do_gone },   { "reaper", 2, do_reaper },
+		{ "json", 2, do_json },   { "redis", 3, do_redis },
+		{ "text", 2, do_text },
 	};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
@@ -286,6 +301,6 @@ int main(int argc, char **argv)
 		    !strcmp(argv[1], commands[i].name))
 			return commands[i].run(argv + 2);
 	fprintf(stderr, "usage: e2e-tool "
-			"clean|procs|gone|json|redis|text ARG...\n");
+			"clean|procs|gone|reaper|json|redis|text ARG...\n");
 	return 2;
 }

@@ -13,7 +13,12 @@ size=128
 # the time each fork takes milliseconds, so there are fewer.
 operands() {
 	[ "$command" = manyforks ] || return 0
-	[ "$1" = 1 ] && echo $((1500 * level)) || echo $((250 * level))
+	case $1-$level in
+	1-1) echo 600 ;;
+	1-*) echo 3000 ;;
+	*-1) echo 150 ;;
+	*) echo 600 ;;
+	esac
 }
 
 for threads in 1 4; do

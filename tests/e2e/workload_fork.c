@@ -257,14 +257,15 @@ static void churn_reap(pid_t *child, struct wl_area *a, double end)
  */
 int wl_churn(void)
 {
-	double end = wl_now() + wl.seconds;
 	uint64_t random = 1;
+	double end;
 	struct wl_area a;
 	pid_t child[2];
 
 	wl_area_new(&a, wl_pages() / 3);
 	wl_fill(&a, 0, a.nr_pages, 1);
 	wl_background_start(wl_pages() / 4);
+	end = wl_now() + wl.seconds;
 	for (unsigned c = 0; c < 2; c++)
 		child[c] = churn_fork(&a, end);
 	printf("READY %d %d %d\n", (int)getpid(), (int)child[0], (int)child[1]);

@@ -12,25 +12,25 @@
 
 static inline long sys6(long n, long a, long b, long c, long d, long e, long f)
 {
-        register long r10 __asm__("r10") = d;
-        register long r8 __asm__("r8") = e;
-        register long r9 __asm__("r9") = f;
-        long ret;
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
 
-        __asm__ volatile("syscall"
-                         : "=a"(ret)
-                         : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8),
-                           "r"(r9)
-                         : "rcx", "r11", "memory");
-        return ret;
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "a"(n), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8),
+			   "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
 }
 
-#define sys0(n)             sys6(n, 0, 0, 0, 0, 0, 0)
-#define sys1(n, a)          sys6(n, (long)(a), 0, 0, 0, 0, 0)
-#define sys2(n, a, b)       sys6(n, (long)(a), (long)(b), 0, 0, 0, 0)
-#define sys3(n, a, b, c)    sys6(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
-#define sys4(n, a, b, c, d)                                                    \
-        sys6(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
+#define sys0(n)          sys6(n, 0, 0, 0, 0, 0, 0)
+#define sys1(n, a)       sys6(n, (long)(a), 0, 0, 0, 0, 0)
+#define sys2(n, a, b)    sys6(n, (long)(a), (long)(b), 0, 0, 0, 0)
+#define sys3(n, a, b, c) sys6(n, (long)(a), (long)(b), (long)(c), 0, 0, 0)
+#define sys4(n, a, b, c, d) \
+	sys6(n, (long)(a), (long)(b), (long)(c), (long)(d), 0, 0)
 
 /*
  * clone(2) onto the stack that ends at `top` (16-byte aligned); the new task
@@ -38,26 +38,26 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f)
  */
 static inline long sys_spawn(long flags, void *top, void (*fn)(void))
 {
-        register long r10 __asm__("r10") = 0;
-        register long r8 __asm__("r8") = 0;
-        long ret;
+	register long r10 __asm__("r10") = 0;
+	register long r8 __asm__("r8") = 0;
+	long ret;
 
-        __asm__ volatile("syscall\n\t"
-                         "test %%rax, %%rax\n\t"
-                         "jnz 1f\n\t"
-                         "xor %%ebp, %%ebp\n\t"
-                         "call *%[fn]\n\t"
-                         "xor %%edi, %%edi\n\t"
-                         "mov %[nr_exit], %%eax\n\t"
-                         "syscall\n\t"
-                         "hlt\n"
-                         "1:"
-                         : "=a"(ret)
-                         : "a"(SYS_clone), "D"(flags), "S"(top), "d"(0),
-                           "r"(r10), "r"(r8), [fn] "b"(fn),
-                           [nr_exit] "i"(SYS_exit)
-                         : "rcx", "r11", "memory");
-        return ret;
+	__asm__ volatile("syscall\n\t"
+			 "test %%rax, %%rax\n\t"
+			 "jnz 1f\n\t"
+			 "xor %%ebp, %%ebp\n\t"
+			 "call *%[fn]\n\t"
+			 "xor %%edi, %%edi\n\t"
+			 "mov %[nr_exit], %%eax\n\t"
+			 "syscall\n\t"
+			 "hlt\n"
+			 "1:"
+			 : "=a"(ret)
+			 : "a"(SYS_clone), "D"(flags), "S"(top), "d"(0),
+			   "r"(r10),
+			   "r"(r8), [fn] "b"(fn), [nr_exit] "i"(SYS_exit)
+			 : "rcx", "r11", "memory");
+	return ret;
 }
 
 #endif

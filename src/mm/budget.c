@@ -22,81 +22,81 @@
 
 void sw_budget_init(struct sw_budget *b, uint64_t limit)
 {
-        b->limit = limit;
-        b->low = limit / 48;
-        b->high = limit / 24;
+	b->limit = limit;
+	b->low = limit / 48;
+	b->high = limit / 24;
 }
 
 int64_t sw_budget_used(struct sw_budget *b)
 {
-        int64_t used = __atomic_load_n(&b->resident, __ATOMIC_RELAXED) -
-                       __atomic_load_n(&b->shared, __ATOMIC_RELAXED) +
-                       __atomic_load_n(&b->staged, __ATOMIC_RELAXED) +
-                       __atomic_load_n(&b->unmanaged, __ATOMIC_RELAXED);
+	int64_t used = __atomic_load_n(&b->resident, __ATOMIC_RELAXED) -
+		       __atomic_load_n(&b->shared, __ATOMIC_RELAXED) +
+		       __atomic_load_n(&b->staged, __ATOMIC_RELAXED) +
+		       __atomic_load_n(&b->unmanaged, __ATOMIC_RELAXED);
 
-        return used > 0 ? used : 0;
+	return used > 0 ? used : 0;
 }
 
 /* Waits until reclaim freed something; false when the time is up. */
 static bool wait_for_room(struct sw_mm *mm)
 {
-        bool in_time;
+	bool in_time;
 
-        sw_mutex_lock(&mm->lock);
-        pthread_cond_signal(&mm->wake);
-        in_time = sw_mutex_wait(&mm->lock, &mm->room, FAULT_WAIT_NS);
-        sw_mutex_unlock(&mm->lock);
-        return in_time;
+	sw_mutex_lock(&mm->lock);
+	pthread_cond_signal(&mm->wake);
+	in_time = sw_mutex_wait(&mm->lock, &mm->room, FAULT_WAIT_NS);
+	sw_mutex_unlock(&mm->lock);
+	return in_time;
 }
 
 unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr)
 {
-        struct sw_budget *b = &mm->budget;
-        int64_t free = sw_budget_free(b);
+	struct sw_budget *b = &mm->budget;
+	int64_t free = sw_budget_free(b);
 
-        if (free < b->low + (int64_t)nr)
-                sw_reclaim_wake(mm);
-        if (free >= (int64_t)nr)
-                return nr;
-        if (free >= 1)
-                return free;
-        if (__atomic_load_n(&mm->full, __ATOMIC_RELAXED)) {
-                sw_count(oom_unmanaged, 1);
-                return 1;
-        }
-        sw_count(allocstall, 1);
-        while (sw_budget_free(b) < 1) {
-                if (!wait_for_room(mm)) {
-                        sw_count(oom_unmanaged, 1);
-                        break;
-                }
-        }
-        return 1;
+	if (free < b->low + (int64_t)nr)
+		sw_reclaim_wake(mm);
+	if (free >= (int64_t)nr)
+		return nr;
+	if (free >= 1)
+		return free;
+	if (__atomic_load_n(&mm->full, __ATOMIC_RELAXED)) {
+		sw_count(oom_unmanaged, 1);
+		return 1;
+	}
+	sw_count(allocstall, 1);
+	while (sw_budget_free(b) < 1) {
+		if (!wait_for_room(mm)) {
+			sw_count(oom_unmanaged, 1);
+			break;
+		}
+	}
+	return 1;
 }
 
 void sw_mm_measured(struct sw_mm *mm, uint64_t tree_pages)
 {
-        struct sw_budget *b = &mm->budget;
-        int64_t books = __atomic_load_n(&b->resident, __ATOMIC_RELAXED) -
-                        __atomic_load_n(&b->shared, __ATOMIC_RELAXED);
-        int64_t used;
+	struct sw_budget *b = &mm->budget;
+	int64_t books = __atomic_load_n(&b->resident, __ATOMIC_RELAXED) -
+			__atomic_load_n(&b->shared, __ATOMIC_RELAXED);
+	int64_t used;
 
-        __atomic_store_n(&b->unmanaged, (int64_t)tree_pages - books,
-                         __ATOMIC_RELAXED);
-        used = sw_budget_used(b);
-        if (used > __atomic_load_n(&b->peak, __ATOMIC_RELAXED))
-                __atomic_store_n(&b->peak, used, __ATOMIC_RELAXED);
-        if (b->limit - used < b->low)
-                sw_reclaim_wake(mm);
+	__atomic_store_n(&b->unmanaged, (int64_t)tree_pages - books,
+			 __ATOMIC_RELAXED);
+	used = sw_budget_used(b);
+	if (used > __atomic_load_n(&b->peak, __ATOMIC_RELAXED))
+		__atomic_store_n(&b->peak, used, __ATOMIC_RELAXED);
+	if (b->limit - used < b->low)
+		sw_reclaim_wake(mm);
 }
 
 void sw_mm_usage(struct sw_mm *mm, struct sw_mm_usage *u)
 {
-        struct sw_budget *b = &mm->budget;
+	struct sw_budget *b = &mm->budget;
 
-        u->budget_pages = b->limit;
-        u->used_pages = sw_budget_used(b);
-        u->peak_pages = __atomic_load_n(&b->peak, __ATOMIC_RELAXED);
-        u->staged_pages = __atomic_load_n(&b->staged, __ATOMIC_RELAXED);
-        u->full = __atomic_load_n(&mm->full, __ATOMIC_RELAXED);
+	u->budget_pages = b->limit;
+	u->used_pages = sw_budget_used(b);
+	u->peak_pages = __atomic_load_n(&b->peak, __ATOMIC_RELAXED);
+	u->staged_pages = __atomic_load_n(&b->staged, __ATOMIC_RELAXED);
+	u->full = __atomic_load_n(&mm->full, __ATOMIC_RELAXED);
 }

@@ -13,23 +13,23 @@ struct sw_space;
 
 /* What the manager needs from whoever runs the session. */
 struct sw_mm_host {
-        /*
+	/*
          * A fork made a new address space: make the mmu behind `fd` (owned
          * by the callee from now on) for `child`, which is complete except
          * for it, and remember the child. Called by the parent's event
          * thread with no lock held but the parent's. NULL: it failed; the
          * child is dropped.
          */
-        struct sw_mmu *(*forked)(void *arg, struct sw_space *parent,
-                                 struct sw_space *child, int fd);
-        /* The child's tables are ready: its events may be read. */
-        void (*forked_ready)(void *arg, struct sw_space *child);
-        void *arg;
+	struct sw_mmu *(*forked)(void *arg, struct sw_space *parent,
+				 struct sw_space *child, int fd);
+	/* The child's tables are ready: its events may be read. */
+	void (*forked_ready)(void *arg, struct sw_space *child);
+	void *arg;
 };
 
 struct sw_mm_config {
-        uint64_t budget_pages;
-        const struct sw_mm_host *host;
+	uint64_t budget_pages;
+	const struct sw_mm_host *host;
 };
 
 /* The up-calls that every mmu of a managed space is given. */
@@ -62,7 +62,7 @@ void sw_space_free(struct sw_space *space);
 int sw_space_add_region(struct sw_space *space, uint64_t start, uint64_t end);
 bool sw_space_has_region(struct sw_space *space, uint64_t start, uint64_t end);
 void sw_space_note_present(struct sw_space *space, uint64_t start,
-                           uint64_t end);
+			   uint64_t end);
 
 /* Pages the program has, by our books. */
 uint64_t sw_space_resident(struct sw_space *space);
@@ -74,12 +74,13 @@ uint64_t sw_space_resident(struct sw_space *space);
 void sw_mm_measured(struct sw_mm *mm, uint64_t tree_pages);
 
 struct sw_mm_usage {
-        uint64_t budget_pages;
-        uint64_t used_pages;   /* tree and staging, as far as known */
-        uint64_t peak_pages;
-        uint64_t staged_pages; /* in buffers of ours */
-        bool full;             /* a device ran full; eviction is off */
+	uint64_t budget_pages;
+	uint64_t used_pages; /* tree and staging, as far as known */
+	uint64_t peak_pages;
+	uint64_t staged_pages; /* in buffers of ours */
+	bool full;             /* a device ran full; eviction is off */
 };
+
 void sw_mm_usage(struct sw_mm *mm, struct sw_mm_usage *u);
 
 /* CPU time of the reclaim thread, nanoseconds. */

@@ -24,25 +24,25 @@
 
 /* ---- budget.c: pages, all fields atomic ---- */
 struct sw_budget {
-        int64_t limit;     /* [const] */
-        int64_t low, high; /* [const] free pages: wake reclaim, stop it */
-        int64_t resident;  /* PRESENT words of all spaces */
-        int64_t shared;    /* of these: counted once too often (fork) */
-        int64_t staged;    /* pages in our buffers */
-        int64_t unmanaged; /* the rest, by measurement; may be negative */
-        int64_t peak;
+	int64_t limit;     /* [const] */
+	int64_t low, high; /* [const] free pages: wake reclaim, stop it */
+	int64_t resident;  /* PRESENT words of all spaces */
+	int64_t shared;    /* of these: counted once too often (fork) */
+	int64_t staged;    /* pages in our buffers */
+	int64_t unmanaged; /* the rest, by measurement; may be negative */
+	int64_t peak;
 };
 
 /* ---- stream.c ---- */
 struct sw_stream {
-        uint64_t next;   /* page number that would continue it */
-        uint32_t window; /* pages to bring at once */
-        uint32_t used;   /* when, for replacement */
+	uint64_t next;   /* page number that would continue it */
+	uint32_t window; /* pages to bring at once */
+	uint32_t used;   /* when, for replacement */
 };
 
 struct sw_streams {
-        struct sw_stream s[SW_STREAMS]; /* [thread: events of the space] */
-        uint32_t clock;
+	struct sw_stream s[SW_STREAMS]; /* [thread: events of the space] */
+	uint32_t clock;
 };
 
 /* How many pages to handle for a fault on page `vpn`; *slot for the call
@@ -52,48 +52,48 @@ void sw_stream_continue(struct sw_streams *st, unsigned slot, uint64_t vpn);
 
 /* ---- space.c ---- */
 struct sw_region {
-        uint64_t start, end;
+	uint64_t start, end;
 };
 
 struct sw_space {
-        struct sw_mm *mm;      /* [const] */
-        struct sw_mmu *mmu;    /* [const] after sw_space_set_mmu() */
-        struct sw_list node;   /* mm->spaces_lock */
-        unsigned users;        /* mm->spaces_lock: reclaim is at work on it */
+	struct sw_mm *mm;    /* [const] */
+	struct sw_mmu *mmu;  /* [const] after sw_space_set_mmu() */
+	struct sw_list node; /* mm->spaces_lock */
+	unsigned users;      /* mm->spaces_lock: reclaim is at work on it */
 
-        struct sw_mutex lock;  /* SW_RANK_SPACE: all below */
-        pthread_cond_t idle;   /* a window's busy bit was cleared */
-        struct sw_pagetable pt;
-        struct sw_region *region; /* ascending, disjoint, not touching */
-        unsigned nr_regions, max_regions;
-        uint64_t resident;     /* [atomic] PRESENT words */
-        bool dirty_fork;       /* pages may be shared with another space */
-        bool event_waits;      /* an event waits for busy windows */
+	struct sw_mutex lock; /* SW_RANK_SPACE: all below */
+	pthread_cond_t idle;  /* a window's busy bit was cleared */
+	struct sw_pagetable pt;
+	struct sw_region *region; /* ascending, disjoint, not touching */
+	unsigned nr_regions, max_regions;
+	uint64_t resident; /* [atomic] PRESENT words */
+	bool dirty_fork;   /* pages may be shared with another space */
+	bool event_waits;  /* an event waits for busy windows */
 
-        struct sw_streams streams; /* [thread: events of the space] */
-        struct sw_streams wp_streams;
-        char *fault_buf;           /* SW_WINDOW_PAGES pages, same thread */
+	struct sw_streams streams; /* [thread: events of the space] */
+	struct sw_streams wp_streams;
+	char *fault_buf; /* SW_WINDOW_PAGES pages, same thread */
 };
 
 static inline void sw_space_lock(struct sw_space *s) SW_ACQUIRES(&s->lock)
 {
-        sw_mutex_lock(&s->lock);
+	sw_mutex_lock(&s->lock);
 }
 
 static inline void sw_space_unlock(struct sw_space *s) SW_RELEASES(&s->lock)
 {
-        sw_mutex_unlock(&s->lock);
+	sw_mutex_unlock(&s->lock);
 }
 
 static inline struct sw_window *sw_window_of(struct sw_leaf *leaf, unsigned i)
 {
-        return &leaf->win[i / SW_WINDOW_PAGES];
+	return &leaf->win[i / SW_WINDOW_PAGES];
 }
 
 /* Every change of a word goes through here, so that the counts of present
  * pages stay true. Space lock held. */
 void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
-                 uint64_t word);
+		 uint64_t word);
 
 /* Space lock held: takes the window for exclusive work, gives it back and
  * wakes whoever met it. */
@@ -111,7 +111,7 @@ void sw_clean_forget(struct sw_space *space, struct sw_leaf *leaf, unsigned i);
 /* The folio of a CLEAN word, locked and with a reference, or NULL when the
  * slot was taken away since. Space lock held. */
 struct folio *sw_clean_folio(struct sw_space *space, uint64_t addr,
-                             uint64_t word);
+			     uint64_t word);
 
 /* The end of the region that holds `addr`, or `addr` + one page when none
  * does. Space lock held. */
@@ -127,15 +127,15 @@ void sw_space_unmap(void *space, uint64_t start, uint64_t end);
 void sw_fault(void *space, uint64_t addr, unsigned flags, int tid);
 
 enum sw_source {
-        SW_FROM_STAGED = 1, /* its bytes were still in our buffers */
-        SW_FROM_STORE,
-        SW_FROM_ZERO,       /* the slot is marked zero */
+	SW_FROM_STAGED = 1, /* its bytes were still in our buffers */
+	SW_FROM_STORE,
+	SW_FROM_ZERO, /* the slot is marked zero */
 };
 
 struct sw_swapin {
-        struct folio *folio; /* locked, in the cache, with a reference */
-        enum sw_source source;
-        uint64_t shadow;     /* what its slot remembered, or 0 */
+	struct folio *folio; /* locked, in the cache, with a reference */
+	enum sw_source source;
+	uint64_t shadow; /* what its slot remembered, or 0 */
 };
 
 /*
@@ -144,7 +144,7 @@ struct sw_swapin {
  * 0, -EAGAIN, -EIO (lost), -ENOMEM. No lock held but folios'.
  */
 int sw_swapin_get(swp_entry_t entry, enum sw_source want, bool wait, void *buf,
-                  struct sw_swapin *in);
+		  struct sw_swapin *in);
 /* The page was not mapped after all. */
 void sw_swapin_undo(struct sw_swapin *in);
 /* The page is mapped and its word no longer names the slot: one count less,
@@ -152,7 +152,7 @@ void sw_swapin_undo(struct sw_swapin *in);
 void sw_swapin_done(struct sw_mm *mm, struct sw_swapin *in);
 /* The page is mapped write-protected and its slot stays as a clean copy. */
 void sw_swapin_keep(struct sw_space *space, uint64_t addr,
-                    struct sw_swapin *in);
+		    struct sw_swapin *in);
 
 /* Refault distance of a shadow: was the page evicted too early? */
 bool sw_refault_is_hot(struct sw_mm *mm, uint64_t shadow);
@@ -160,14 +160,14 @@ uint64_t sw_make_shadow(struct sw_mm *mm);
 
 /* ---- staging.c ---- */
 struct sw_staging {
-        struct sw_mutex lock; /* SW_RANK_POOL */
-        struct sw_list lru;   /* lock: staged dirty folios, oldest first */
-        uint64_t nr;          /* lock: their number */
-        void *free_buf;       /* lock: free page buffers, linked */
-        char *arena;          /* [const] reserved address space */
-        uint64_t arena_pages; /* [const] */
-        uint64_t arena_used;  /* lock: pages ever handed out */
-        uint64_t target;      /* [const] pages worth a second chance */
+	struct sw_mutex lock; /* SW_RANK_POOL */
+	struct sw_list lru;   /* lock: staged dirty folios, oldest first */
+	uint64_t nr;          /* lock: their number */
+	void *free_buf;       /* lock: free page buffers, linked */
+	char *arena;          /* [const] reserved address space */
+	uint64_t arena_pages; /* [const] */
+	uint64_t arena_used;  /* lock: pages ever handed out */
+	uint64_t target;      /* [const] pages worth a second chance */
 };
 
 int sw_staging_init(struct sw_mm *mm);
@@ -185,23 +185,23 @@ unsigned sw_staging_write(struct sw_mm *mm, unsigned nr);
 #define SW_PREPARED SW_MMU_BATCH
 
 struct sw_evict_place {
-        struct sw_leaf *leaf;
-        unsigned i; /* page in the leaf */
+	struct sw_leaf *leaf;
+	unsigned i; /* page in the leaf */
 };
 
 struct sw_evictor { /* [thread: reclaim] */
-        struct folio *ready[SW_PREPARED];
-        unsigned nr_ready;
+	struct folio *ready[SW_PREPARED];
+	unsigned nr_ready;
 
-        /* The batch being built or run. */
-        unsigned nr_runs, nr_windows, nr_pages;
-        struct sw_agent_run run[SW_MMU_MAX_RUNS];
-        struct sw_evict_place at[SW_MMU_MAX_RUNS];     /* start of each run */
-        struct sw_evict_place window[SW_MMU_MAX_RUNS]; /* taken for it */
-        struct folio *clean[SW_MMU_BATCH]; /* by staging page, or NULL */
-        uint8_t page[SW_MMU_BATCH];        /* enum sw_agent_page */
-        struct sw_agent_run busy[SW_MMU_MAX_RUNS]; /* shared by fork */
-        unsigned nr_busy;
+	/* The batch being built or run. */
+	unsigned nr_runs, nr_windows, nr_pages;
+	struct sw_agent_run run[SW_MMU_MAX_RUNS];
+	struct sw_evict_place at[SW_MMU_MAX_RUNS];     /* start of each run */
+	struct sw_evict_place window[SW_MMU_MAX_RUNS]; /* taken for it */
+	struct folio *clean[SW_MMU_BATCH]; /* by staging page, or NULL */
+	uint8_t page[SW_MMU_BATCH];        /* enum sw_agent_page */
+	struct sw_agent_run busy[SW_MMU_MAX_RUNS]; /* shared by fork */
+	unsigned nr_busy;
 };
 
 /* Fills ev->ready; false when there are not slots and buffers enough for one
@@ -211,34 +211,34 @@ void sw_evict_unprepare(struct sw_mm *mm, struct sw_evictor *ev);
 /* Space lock held: adds pages [i, i + nr) of a leaf, inside one taken window,
  * to the batch. */
 void sw_evict_add(struct sw_space *space, struct sw_evictor *ev,
-                  struct sw_leaf *leaf, unsigned i, unsigned nr);
+		  struct sw_leaf *leaf, unsigned i, unsigned nr);
 /* Takes the batch out of the program; returns the pages taken. */
 unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
-                      uint64_t epoch);
+		      uint64_t epoch);
 
 /* ---- reclaim.c ---- */
 struct sw_mm {
-        const struct sw_mm_host *host; /* [const] */
-        struct sw_budget budget;
-        struct sw_staging staging;
-        uint64_t evictions;     /* [atomic] clock of the shadows */
-        uint64_t clean_kept;    /* [atomic] kept copies that paid, */
-        uint64_t clean_lost;    /* [atomic] or were written to */
+	const struct sw_mm_host *host; /* [const] */
+	struct sw_budget budget;
+	struct sw_staging staging;
+	uint64_t evictions;  /* [atomic] clock of the shadows */
+	uint64_t clean_kept; /* [atomic] kept copies that paid, */
+	uint64_t clean_lost; /* [atomic] or were written to */
 
-        struct sw_mutex lock;   /* SW_RANK_SESSION */
-        pthread_cond_t wake;    /* reclaim: there is work */
-        pthread_cond_t room;    /* faults: pages came free */
-        bool stop;              /* lock */
-        bool full;              /* [atomic] no slot left */
-        bool started;
-        pthread_t thread;
+	struct sw_mutex lock; /* SW_RANK_SESSION */
+	pthread_cond_t wake;  /* reclaim: there is work */
+	pthread_cond_t room;  /* faults: pages came free */
+	bool stop;            /* lock */
+	bool full;            /* [atomic] no slot left */
+	bool started;
+	pthread_t thread;
 
-        struct sw_mutex spaces_lock; /* SW_RANK_SPACES */
-        pthread_cond_t unused;       /* a space's users fell to 0 */
-        struct sw_list spaces;       /* spaces_lock */
-        struct sw_space *hand_space; /* spaces_lock: where the hand is */
-        uint64_t hand_addr;          /* [thread: reclaim] */
-        struct sw_evictor ev;
+	struct sw_mutex spaces_lock; /* SW_RANK_SPACES */
+	pthread_cond_t unused;       /* a space's users fell to 0 */
+	struct sw_list spaces;       /* spaces_lock */
+	struct sw_space *hand_space; /* spaces_lock: where the hand is */
+	uint64_t hand_addr;          /* [thread: reclaim] */
+	struct sw_evictor ev;
 };
 
 void sw_reclaim_wake(struct sw_mm *mm);
@@ -246,10 +246,12 @@ void sw_reclaim_wake(struct sw_mm *mm);
 /* ---- budget.c ---- */
 void sw_budget_init(struct sw_budget *b, uint64_t limit);
 int64_t sw_budget_used(struct sw_budget *b);
+
 static inline int64_t sw_budget_free(struct sw_budget *b)
 {
-        return b->limit - sw_budget_used(b);
+	return b->limit - sw_budget_used(b);
 }
+
 /*
  * Room for `nr` more pages, or fewer: at least 1. Wakes reclaim when free
  * pages are low and waits, for a bounded time, when there are none. No lock
@@ -259,7 +261,7 @@ unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr);
 
 static inline void sw_budget_add(int64_t *what, int64_t nr)
 {
-        __atomic_fetch_add(what, nr, __ATOMIC_RELAXED);
+	__atomic_fetch_add(what, nr, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -32,10 +32,10 @@
 #define SW_LEAF_WINDOWS (SW_LEAF_PAGES / SW_WINDOW_PAGES)
 
 enum sw_word_kind {
-        SW_WORD_NONE = 0,
-        SW_WORD_PRESENT = 1,
-        SW_WORD_SWAP = 2,
-        SW_WORD_POISON = 3,
+	SW_WORD_NONE = 0,
+	SW_WORD_PRESENT = 1,
+	SW_WORD_SWAP = 2,
+	SW_WORD_POISON = 3,
 };
 
 #define SW_WORD_KIND   3ull
@@ -48,51 +48,51 @@ enum sw_word_kind {
 
 static inline enum sw_word_kind sw_word_kind(uint64_t w)
 {
-        return w & SW_WORD_KIND;
+	return w & SW_WORD_KIND;
 }
 
 static inline swp_entry_t sw_word_entry(uint64_t w)
 {
-        return swp_entry(w >> 59, (w >> 8) & ((1ull << 51) - 1));
+	return swp_entry(w >> 59, (w >> 8) & ((1ull << 51) - 1));
 }
 
 static inline uint64_t sw_entry_bits(swp_entry_t e)
 {
-        return ((uint64_t)swp_type(e) << 59) | (swp_offset(e) << 8);
+	return ((uint64_t)swp_type(e) << 59) | (swp_offset(e) << 8);
 }
 
 static inline uint64_t sw_word_swap(swp_entry_t e)
 {
-        return sw_entry_bits(e) | SW_WORD_SWAP;
+	return sw_entry_bits(e) | SW_WORD_SWAP;
 }
 
 struct sw_window {
-        uint8_t present; /* PRESENT words, 0..64 */
-        uint8_t refused; /* sweeps to skip: the kernel would not move it */
-        bool busy;
-        bool waiters;    /* a fault met `busy`: wake the range afterwards */
-        bool all_wp;     /* every present page of it is write-protected */
+	uint8_t present; /* PRESENT words, 0..64 */
+	uint8_t refused; /* sweeps to skip: the kernel would not move it */
+	bool busy;
+	bool waiters; /* a fault met `busy`: wake the range afterwards */
+	bool all_wp;  /* every present page of it is write-protected */
 };
 
 struct sw_leaf {
-        uint64_t word[SW_LEAF_PAGES];
-        struct sw_window win[SW_LEAF_WINDOWS];
-        uint64_t base; /* [const] address of page 0 */
+	uint64_t word[SW_LEAF_PAGES];
+	struct sw_window win[SW_LEAF_WINDOWS];
+	uint64_t base; /* [const] address of page 0 */
 };
 
 struct sw_pagetable {
-        void **top; /* NULL until something is touched */
-        uint64_t nr_leaves;
+	void **top; /* NULL until something is touched */
+	uint64_t nr_leaves;
 };
 
 static inline unsigned sw_leaf_index(uint64_t addr)
 {
-        return (addr / SW_PAGE_SIZE) % SW_LEAF_PAGES;
+	return (addr / SW_PAGE_SIZE) % SW_LEAF_PAGES;
 }
 
 static inline uint64_t sw_leaf_addr(const struct sw_leaf *leaf, unsigned i)
 {
-        return leaf->base + i * SW_PAGE_SIZE;
+	return leaf->base + i * SW_PAGE_SIZE;
 }
 
 /* The leaf that covers `addr`, or NULL. */

@@ -15,28 +15,28 @@
 
 unsigned sw_stream_window(struct sw_streams *st, uint64_t vpn, unsigned *slot)
 {
-        unsigned oldest = 0;
+	unsigned oldest = 0;
 
-        st->clock++;
-        for (unsigned i = 0; i < SW_STREAMS; i++) {
-                struct sw_stream *s = &st->s[i];
+	st->clock++;
+	for (unsigned i = 0; i < SW_STREAMS; i++) {
+		struct sw_stream *s = &st->s[i];
 
-                if (s->window && s->next == vpn) {
-                        s->window = sw_min(s->window * GROWTH, SW_WINDOW_PAGES);
-                        s->used = st->clock;
-                        *slot = i;
-                        return s->window;
-                }
-                if (s->used < st->s[oldest].used)
-                        oldest = i;
-        }
-        st->s[oldest].window = 1;
-        st->s[oldest].used = st->clock;
-        *slot = oldest;
-        return 1;
+		if (s->window && s->next == vpn) {
+			s->window = sw_min(s->window * GROWTH, SW_WINDOW_PAGES);
+			s->used = st->clock;
+			*slot = i;
+			return s->window;
+		}
+		if (s->used < st->s[oldest].used)
+			oldest = i;
+	}
+	st->s[oldest].window = 1;
+	st->s[oldest].used = st->clock;
+	*slot = oldest;
+	return 1;
 }
 
 void sw_stream_continue(struct sw_streams *st, unsigned slot, uint64_t vpn)
 {
-        st->s[slot].next = vpn;
+	st->s[slot].next = vpn;
 }

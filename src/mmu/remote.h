@@ -21,9 +21,10 @@ struct sw_remote;
  * yet). NULL: out of memory.
  */
 struct sw_remote *sw_remote_new(int uffd, pid_t pid,
-                                const struct sw_mmu_client *client,
-                                void *space);
+				const struct sw_mmu_client *client,
+				void *space);
 struct sw_mmu *sw_remote_mmu(struct sw_remote *r);
+struct sw_remote *sw_remote_of(struct sw_mmu *mmu);
 int sw_remote_uffd(const struct sw_remote *r);
 
 /* Starts the thread that reads events. */
@@ -33,8 +34,8 @@ int sw_remote_start(struct sw_remote *r);
  * Gives the space its agent: `sock` and `ctl` (a mapped sw_agent_ctl) are the
  * space's from now on; `helper` names the agent to process_vm_readv.
  */
-void sw_remote_set_agent(struct sw_remote *r, pid_t pid, pid_t helper,
-                         int sock, struct sw_agent_ctl *ctl, uint64_t stage);
+void sw_remote_set_agent(struct sw_remote *r, pid_t pid, pid_t helper, int sock,
+			 struct sw_agent_ctl *ctl, uint64_t stage);
 /* The agent is gone or going: nothing waits for it any more. */
 void sw_remote_agent_dead(struct sw_remote *r);
 

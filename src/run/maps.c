@@ -21,13 +21,13 @@
 
 /* PAGEMAP_SCAN, Linux 6.7; newer than Debian 12's headers. */
 struct page_region {
-        uint64_t start, end, categories;
+	uint64_t start, end, categories;
 };
 
 struct pm_scan_arg {
-        uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
-        uint64_t category_inverted, category_mask, category_anyof_mask;
-        uint64_t return_mask;
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask;
+	uint64_t return_mask;
 };
 
 #define PAGEMAP_SCAN_IOC _IOWR('f', 16, struct pm_scan_arg)
@@ -36,134 +36,135 @@ struct pm_scan_arg {
 
 static int open_proc(pid_t pid, const char *what)
 {
-        char path[64];
+	char path[64];
 
-        snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
-        return open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
+	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
 bool sw_page_is_present(pid_t pid, uint64_t addr)
 {
-        int fd = open_proc(pid, "pagemap");
-        uint64_t entry = 0;
-        ssize_t n;
+	int fd = open_proc(pid, "pagemap");
+	uint64_t entry = 0;
+	ssize_t n;
 
-        if (fd < 0)
-                return false;
-        n = pread(fd, &entry, 8, addr / SW_PAGE_SIZE * 8);
-        close(fd);
-        return n == 8 && entry >> 63;
+	if (fd < 0)
+		return false;
+	n = pread(fd, &entry, 8, addr / SW_PAGE_SIZE * 8);
+	close(fd);
+	return n == 8 && entry >> 63;
 }
 
 static int note_present(struct sw_proc *p, int pagemap, uint64_t start,
-                        uint64_t end)
+			uint64_t end)
 {
-        struct page_region found[SCAN_REGIONS];
+	struct page_region found[SCAN_REGIONS];
 
-        while (start < end) {
-                struct pm_scan_arg a = {
-                        .size = sizeof(a),
-                        .start = start,
-                        .end = end,
-                        .vec = (uint64_t)found,
-                        .vec_len = SCAN_REGIONS,
-                        .category_mask = PAGE_IS_PRESENT,
-                        .return_mask = PAGE_IS_PRESENT,
-                };
-                int n = ioctl(pagemap, PAGEMAP_SCAN_IOC, &a);
+	while (start < end) {
+		struct pm_scan_arg a = {
+			.size = sizeof(a),
+			.start = start,
+			.end = end,
+			.vec = (uint64_t)found,
+			.vec_len = SCAN_REGIONS,
+			.category_mask = PAGE_IS_PRESENT,
+			.return_mask = PAGE_IS_PRESENT,
+		};
+		int n = ioctl(pagemap, PAGEMAP_SCAN_IOC, &a);
 
-                if (n < 0)
-                        return -errno;
-                for (int i = 0; i < n; i++)
-                        sw_space_note_present(p->space, found[i].start,
-                                              found[i].end);
-                start = a.walk_end;
-        }
-        return 0;
+		if (n < 0)
+			return -errno;
+		for (int i = 0; i < n; i++)
+			sw_space_note_present(p->space, found[i].start,
+					      found[i].end);
+		start = a.walk_end;
+	}
+	return 0;
 }
 
 static int add_range(struct sw_proc *p, int pagemap, uint64_t start,
-                     uint64_t end)
+		     uint64_t end)
 {
-        int err = 0;
+	int err = 0;
 
-        if (start >= end)
-                return 0;
-        if (!sw_space_has_region(p->space, start, end)) {
-                err = sw_remote_register(p->remote, start, end);
-                if (!err)
-                        err = sw_space_add_region(p->space, start, end);
-        }
-        /* Known ranges too: memory freed lazily and used again came back
+	if (start >= end)
+		return 0;
+	if (!sw_space_has_region(p->space, start, end)) {
+		err = sw_remote_register(p->remote, start, end);
+		if (!err)
+			err = sw_space_add_region(p->space, start, end);
+	}
+	/* Known ranges too: memory freed lazily and used again came back
          * without a word. */
-        return err ? err : note_present(p, pagemap, start, end);
+	return err ? err : note_present(p, pagemap, start, end);
 }
 
 /* Leaves out what belongs to the agent, then adds what is left. */
 static int add_around(struct sw_proc *p, int pagemap, uint64_t start,
-                      uint64_t end)
+		      uint64_t end)
 {
-        uint64_t hole[2][2] = {
-                { p->own_start, p->own_end },
-                { p->stage, p->stage + 2 * SW_STAGE_PAGES * SW_PAGE_SIZE },
-        };
-        int err;
+	uint64_t hole[2][2] = {
+		{ p->own_start, p->own_end },
+		{ p->stage, p->stage + 2 * SW_STAGE_PAGES * SW_PAGE_SIZE },
+	};
+	int err;
 
-        for (int i = 0; i < 2; i++) {
-                if (hole[i][0] >= end || hole[i][1] <= start)
-                        continue;
-                err = add_around(p, pagemap, start, sw_max(start, hole[i][0]));
-                return err ? err :
-                             add_around(p, pagemap, sw_min(end, hole[i][1]),
-                                        end);
-        }
-        return add_range(p, pagemap, start, end);
+	for (int i = 0; i < 2; i++) {
+		if (hole[i][0] >= end || hole[i][1] <= start)
+			continue;
+		err = add_around(p, pagemap, start, sw_max(start, hole[i][0]));
+		return err ? err
+			   : add_around(p, pagemap, sw_min(end, hole[i][1]),
+					end);
+	}
+	return add_range(p, pagemap, start, end);
 }
 
 /* One line of /proc/PID/maps: is it ours to manage? */
 static bool manageable(const char *line, uint64_t *start, uint64_t *end)
 {
-        char perms[8], name[128] = "";
-        unsigned long s, e, offset, inode;
-        unsigned major, minor;
-        int n = sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %127s", &s, &e, perms,
-                       &offset, &major, &minor, &inode, name);
+	char perms[8], name[128] = "";
+	unsigned long s, e, offset, inode;
+	unsigned major, minor;
+	int n = sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %127s", &s, &e, perms,
+		       &offset, &major, &minor, &inode, name);
 
-        if (n < 7 || inode || perms[3] != 'p' || perms[2] == 'x')
-                return false;
-        /* Read-only memory cannot be taken and is not going to grow. */
-        if (perms[0] == 'r' && perms[1] != 'w')
-                return false;
-        if (name[0] && strcmp(name, "[heap]") && strncmp(name, "[anon", 5))
-                return false;
-        *start = s;
-        *end = e;
-        return e - s >= MIN_BYTES || !strcmp(name, "[heap]");
+	if (n < 7 || inode || perms[3] != 'p' || perms[2] == 'x')
+		return false;
+	/* Read-only memory cannot be taken and is not going to grow. */
+	if (perms[0] == 'r' && perms[1] != 'w')
+		return false;
+	if (name[0] && strcmp(name, "[heap]") && strncmp(name, "[anon", 5))
+		return false;
+	*start = s;
+	*end = e;
+	return e - s >= MIN_BYTES || !strcmp(name, "[heap]");
 }
 
 int sw_proc_scan(struct sw_proc *p)
 {
-        int fd = open_proc(p->pid, "maps");
-        int pagemap = open_proc(p->pid, "pagemap");
-        FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
-        char line[512];
-        uint64_t start, end;
-        int err = 0;
+	int fd = open_proc(p->pid, "maps");
+	int pagemap = open_proc(p->pid, "pagemap");
+	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
+	char line[512];
+	uint64_t start, end;
+	int err = 0;
 
-        while (maps && pagemap >= 0 && fgets(line, sizeof(line), maps)) {
-                if (!manageable(line, &start, &end))
-                        continue;
-                err = add_around(p, pagemap, start, end);
-                if (err)
-                        sw_debug("process %d: range %#llx-%#llx is not managed: %s",
-                                 p->pid, (unsigned long long)start,
-                                 (unsigned long long)end, strerror(-err));
-        }
-        if (maps)
-                fclose(maps);
-        else if (fd >= 0)
-                close(fd);
-        if (pagemap >= 0)
-                close(pagemap);
-        return maps ? 0 : -ESRCH;
+	while (maps && pagemap >= 0 && fgets(line, sizeof(line), maps)) {
+		if (!manageable(line, &start, &end))
+			continue;
+		err = add_around(p, pagemap, start, end);
+		if (err)
+			sw_debug(
+				"process %d: range %#llx-%#llx is not managed: %s",
+				p->pid, (unsigned long long)start,
+				(unsigned long long)end, strerror(-err));
+	}
+	if (maps)
+		fclose(maps);
+	else if (fd >= 0)
+		close(fd);
+	if (pagemap >= 0)
+		close(pagemap);
+	return maps ? 0 : -ESRCH;
 }

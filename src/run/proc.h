@@ -13,28 +13,30 @@
 #include "mmu/remote.h"
 
 struct sw_proc {
-        struct sw_list node;
-        pid_t pid, helper;
-        int pidfd, helper_pidfd;
-        int sock;        /* to the agent; the remote's once attached */
-        bool forked;     /* shares frames with its parent until it execs */
-        bool ready;      /* staging areas are made */
-        uint64_t own_start, own_end; /* the agent's memory: hands off */
-        uint64_t stage;
-        struct sw_agent_ctl *ctl;
+	struct sw_list node;
+	pid_t pid, helper;
+	int pidfd, helper_pidfd;
+	int sock;    /* to the agent; the remote's once attached */
+	bool forked; /* shares frames with its parent until it execs */
+	bool failed; /* cannot be managed */
+	bool ready;  /* staging areas are made */
+	uint64_t own_start, own_end; /* the agent's memory: hands off */
+	uint64_t stage;
+	struct sw_agent_ctl *ctl;
 
-        struct sw_remote *remote; /* NULL: not attached */
-        struct sw_space *space;
+	struct sw_remote *remote; /* NULL: not attached */
+	struct sw_space *space;
 
-        uint64_t anon_pages;    /* last measurement */
-        uint64_t scan_rest;     /* unmanaged pages after the last scan */
+	uint64_t anon_pages; /* last measurement */
+	uint64_t scan_rest;  /* unmanaged pages after the last scan */
 };
 
 /* A space born by fork whose agent has not said hello (and may never). */
 struct sw_child {
-        struct sw_list node;
-        struct sw_remote *remote;
-        struct sw_space *space;
+	struct sw_list node;
+	struct sw_remote *remote;
+	struct sw_space *space;
+	bool ready; /* its tables are complete and its events are read */
 };
 
 /* ---- maps.c ---- */
@@ -56,7 +58,7 @@ uint64_t sw_measure_pss(pid_t pid);
 
 /* Calls fn for each process below `root`, in no order. */
 void sw_for_each_descendant(pid_t root, void (*fn)(void *arg, pid_t pid),
-                            void *arg);
+			    void *arg);
 /* Is `root` an ancestor of `pid`? */
 bool sw_is_descendant(pid_t pid, pid_t root);
 /* Do the two share one address space? */

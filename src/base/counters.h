@@ -29,6 +29,9 @@
         X(swpin_fallback)  /* large swap-in fell back to a smaller order */    \
         X(swpout_fallback) /* large folio split before swap-out */             \
         X(swap_full)       /* allocations that found no slot */                \
+        X(swap_group_max)  /* allocations refused by a group's limit */        \
+        X(swap_group_fail) /* allocations a group did not get */               \
+        X(swap_bad_entry)  /* entries refused: no such slot or not in use */   \
         X(swap_read_error) /* slots that could not be read back */             \
         X(swap_write_error)                                                    \
         X(fork_spaces)     /* address spaces born by fork */                   \

@@ -15,7 +15,9 @@
 #include "base/base.h"
 #include "swap/folio.h"
 
+#ifndef SWAPFILE_CLUSTER
 #define SWAPFILE_CLUSTER 512u /* slots a cluster; tests build with 8 */
+#endif
 #define MAX_SWAPFILES    24u
 #define SWAP_TYPE_SHIFT  58
 
@@ -170,12 +172,27 @@ void swap_zeromap_folio_set(struct folio *folio);
 void swap_zeromap_folio_clear(struct folio *folio);
 bool swap_zeromap_test(swp_entry_t entry);
 
+/* While an image is being written no cached folio may lose its slot: it may
+ * be in the image as clean already. Nests. */
+void swap_suspend_storage(void);
+void swap_resume_storage(void);
+
 /* Called without a lock: any slot of a locked cached folio owned? Only false
  * positives are possible. */
 bool folio_maybe_swapped(struct folio *folio);
 
 /* Exact count (extend table included); 0 for bad, free or gone. */
 unsigned swp_swapcount(swp_entry_t entry);
+
+/* ---- budget groups: a number from 1 up, charged with the slots it owns ---- */
+struct sw_swap_group_info {
+        uint64_t usage;   /* slots */
+        uint64_t max;     /* UINT64_MAX: no limit */
+        uint64_t nr_max;  /* allocations refused by the limit */
+        uint64_t nr_fail; /* allocations it did not get for any reason */
+};
+void swap_group_set_max(uint16_t group, uint64_t max);
+void swap_group_info(uint16_t group, struct sw_swap_group_info *info);
 
 /*
  * Called by the allocator, under no lock but the folio's, before it takes a

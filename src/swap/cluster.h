@@ -1,0 +1,320 @@
+/*
+ * cluster.h - [private to src/swap/] devices, clusters and their lists.
+ *
+ * A cluster is SWAPFILE_CLUSTER consecutive slots with one lock, one count of
+ * slots in use and, while that count is above 0, one swap table. It sits on
+ * one of its device's lists, and `flags` says on which; taken off for
+ * exclusive work it has CLUSTER_FLAG_NONE (a cluster being discarded keeps
+ * CLUSTER_FLAG_DISCARD, so that whoever still remembers it leaves it alone).
+ *
+ * Lock order: ci->lock > si->lock > swap_avail_lock. Two cluster locks are
+ * never held at once. Isolation goes the other way, from a list to a cluster,
+ * and therefore only try-locks.
+ */
+#ifndef SW_CLUSTER_H
+#define SW_CLUSTER_H
+
+#include "base/list.h"
+#include "base/lock.h"
+#include "base/spin.h"
+#include "swap/swap.h"
+#include "swap/swap_rcu.h"
+#include "swap/swap_table.h"
+
+#define SWAP_MAX_ORDER                \
+	(SWAPFILE_CLUSTER >= 512 ? 9u \
+				 : (unsigned)__builtin_ctz(SWAPFILE_CLUSTER))
+#define SWAP_NR_ORDERS 10u /* 0..9, whatever the cluster size */
+#define SWAP_NO_SLOT   0ULL
+
+_Static_assert((SWAPFILE_CLUSTER & (SWAPFILE_CLUSTER - 1)) == 0 &&
+		       SWAPFILE_CLUSTER >= 8 && SWAPFILE_CLUSTER <= 512,
+	       "clusters hold a power of two of slots");
+
+enum swap_cluster_flags {
+	CLUSTER_FLAG_NONE = 0, /* on no list */
+	CLUSTER_FLAG_FREE,
+	CLUSTER_FLAG_NONFULL,
+	CLUSTER_FLAG_FRAG,
+	CLUSTER_FLAG_USABLE = CLUSTER_FLAG_FRAG, /* up to here */
+	CLUSTER_FLAG_FULL,
+	CLUSTER_FLAG_DISCARD,
+};
+
+/*
+ * One word and one group id a slot. The id is read and written under the
+ * cluster lock; the words are read without it, also for a while after the
+ * table was given up, and then read NULL or the words of its next user.
+ */
+struct swap_table {
+	uint64_t words[SWAPFILE_CLUSTER]; /* [atomic] swap_table.h */
+
+	union {
+		uint16_t ids[SWAPFILE_CLUSTER];
+		struct rcu_head rcu;     /* while waiting to be freed */
+		struct swap_table *next; /* while in the pool */
+	};
+#ifdef SW_SWAP_WORD_NARROW
+	uint64_t zero_bitmap[(SWAPFILE_CLUSTER + 63) / 64]; /* [atomic] */
+#endif
+};
+
+struct swap_cluster_info {
+	struct sw_spinlock lock;  /* SW_RANK_CLUSTER */
+	uint8_t flags;            /* list membership SW_GUARDED_BY(&lock) */
+	uint8_t order;            /* what it serves SW_GUARDED_BY(&lock) */
+	uint16_t count;           /* non-NULL slots SW_GUARDED_BY(&lock) */
+	struct swap_table *table; /* [atomic] NULL while all slots are free */
+	uint32_t *extend_table;   /* counts >= MAX SW_GUARDED_BY(&lock) */
+	struct sw_list list;      /* SW_GUARDED_BY(&si->lock) */
+};
+
+_Static_assert(sizeof(struct swap_cluster_info) <= 48, "idle cost");
+
+/* Sharded count of those who use a device without holding a slot of it. */
+struct swap_users {
+	_Alignas(64) int64_t n; /* [atomic] */
+};
+
+struct swap_info_struct {
+	/* Slots in use, SWAP_USAGE_OFFLIST, and above them the number of
+	 * cached slots. One word, since most paths change both. */
+	_Alignas(64) uint64_t usage; /* [atomic] */
+
+	_Alignas(64) uint32_t flags; /* [atomic] enum swap_device_flags */
+	int prio;                    /* [const] while USED, as all to `name` */
+	unsigned type;
+	uint64_t max;   /* slots, header included */
+	uint64_t pages; /* usable slots */
+	struct swap_cluster_info *cluster_info;
+	uint64_t nr_clusters;
+	const struct swap_ops *ops;
+	void *store;
+	char *name;
+	struct swap_users *users; /* one a CPU */
+	uint32_t users_live;      /* [atomic] new users are let in */
+
+	_Alignas(64) struct sw_spinlock lock; /* SW_RANK_DEVICE */
+	struct sw_list free_clusters;         /* SW_GUARDED_BY(&lock), all */
+	struct sw_list full_clusters;
+	struct sw_list discard_clusters;
+	struct sw_list nonfull_clusters[SWAP_NR_ORDERS];
+	struct sw_list frag_clusters[SWAP_NR_ORDERS];
+
+	/* Rotating media only: one cursor for all CPUs keeps writes in order. */
+	struct sw_mutex global_cluster_lock;  /* SW_RANK_GLOBAL_CLUSTER */
+	uint64_t global_next[SWAP_NR_ORDERS]; /* SW_GUARDED_BY(above) */
+
+	struct sw_list avail_list;  /* SW_GUARDED_BY(&swap_avail_lock) */
+	struct sw_list active_list; /* SW_GUARDED_BY(&swap_lock) */
+};
+
+#define SWAP_USAGE_OFFLIST (1u << 30)
+#define SWAP_USAGE_CACHED  (1ULL << 32) /* one cached slot in si->usage */
+
+/* Where a CPU goes on allocating. */
+struct percpu_swap_cluster {
+	_Alignas(64) struct sw_spinlock lock;        /* SW_RANK_PERCPU */
+	struct swap_info_struct *si[SWAP_NR_ORDERS]; /* SW_GUARDED_BY(&lock) */
+	uint64_t offset[SWAP_NR_ORDERS];             /* SW_GUARDED_BY(&lock) */
+};
+
+extern struct swap_info_struct swap_info[MAX_SWAPFILES];
+extern struct sw_spinlock swap_avail_lock;
+extern struct sw_list swap_avail_head; /* highest priority first */
+extern struct percpu_swap_cluster *percpu_swap_cluster;
+extern unsigned swap_nr_cpus;
+
+/* The CPU whose shard to use; only a hint, the thread may move on. */
+unsigned swap_this_cpu(void);
+/* Tests play several CPUs in one thread; -1: the real one again. */
+void swap_pretend_cpu(int cpu);
+
+static inline unsigned swap_cluster_offset(uint64_t offset)
+{
+	return offset % SWAPFILE_CLUSTER;
+}
+
+static inline struct swap_cluster_info *__swap_offset_to_cluster(
+	const struct swap_info_struct *si, uint64_t offset)
+{
+	SW_ASSERT(offset / SWAPFILE_CLUSTER < si->nr_clusters);
+	return &si->cluster_info[offset / SWAPFILE_CLUSTER];
+}
+
+static inline uint64_t cluster_index(const struct swap_info_struct *si,
+				     const struct swap_cluster_info *ci)
+{
+	return ci - si->cluster_info;
+}
+
+static inline uint64_t cluster_offset(const struct swap_info_struct *si,
+				      const struct swap_cluster_info *ci)
+{
+	return cluster_index(si, ci) * SWAPFILE_CLUSTER;
+}
+
+static inline void __swap_cluster_lock(struct swap_cluster_info *ci)
+	SW_ACQUIRES(&ci->lock)
+{
+	sw_spin_lock(&ci->lock, "cluster", SW_RANK_CLUSTER);
+}
+
+static inline struct swap_cluster_info *swap_cluster_lock(
+	struct swap_info_struct *si, uint64_t offset) SW_NO_TSA
+{
+	struct swap_cluster_info *ci = __swap_offset_to_cluster(si, offset);
+
+	__swap_cluster_lock(ci);
+	return ci;
+}
+
+static inline void swap_cluster_unlock(struct swap_cluster_info *ci)
+	SW_RELEASES(&ci->lock)
+{
+	sw_spin_unlock(&ci->lock);
+}
+
+static inline void swap_device_lock(struct swap_info_struct *si)
+	SW_ACQUIRES(&si->lock)
+{
+	sw_spin_lock(&si->lock, "swap device", SW_RANK_DEVICE);
+}
+
+static inline void swap_device_unlock(struct swap_info_struct *si)
+	SW_RELEASES(&si->lock)
+{
+	sw_spin_unlock(&si->lock);
+}
+
+/* ---- the words of a cluster ---- */
+
+/* Cluster locked, table present. */
+static inline uint64_t __swap_table_get(const struct swap_cluster_info *ci,
+					unsigned off)
+{
+	SW_ASSERT(off < SWAPFILE_CLUSTER);
+	return __atomic_load_n(&ci->table->words[off], __ATOMIC_RELAXED);
+}
+
+/* Cluster locked. Release: a reader that finds a folio here finds it whole. */
+static inline void __swap_table_set(struct swap_cluster_info *ci, unsigned off,
+				    uint64_t swp_tb)
+{
+	sw_assert_spin_held(&ci->lock);
+	SW_ASSERT(off < SWAPFILE_CLUSTER);
+	__atomic_store_n(&ci->table->words[off], swp_tb, __ATOMIC_RELEASE);
+}
+
+/* Any word, without a lock: NULL when there is no table. */
+static inline uint64_t swap_table_get(const struct swap_cluster_info *ci,
+				      unsigned off)
+{
+	const struct swap_table *table;
+	uint64_t swp_tb = null_to_swp_tb();
+
+	swap_rcu_read_lock();
+	/* Pairs with the release in cluster_set_table(). */
+	table = __atomic_load_n(&ci->table, __ATOMIC_ACQUIRE);
+	if (table)
+		swp_tb = __atomic_load_n(&table->words[off], __ATOMIC_ACQUIRE);
+	swap_rcu_read_unlock();
+	return swp_tb;
+}
+
+static inline void cluster_set_table(struct swap_cluster_info *ci,
+				     struct swap_table *table)
+{
+	__atomic_store_n(&ci->table, table, __ATOMIC_RELEASE);
+}
+
+/* ---- cluster.c: lists and usage ---- */
+
+bool cluster_is_usable(const struct swap_cluster_info *ci, unsigned order);
+void move_cluster(struct swap_info_struct *si, struct swap_cluster_info *ci,
+		  struct sw_list *list, enum swap_cluster_flags flags);
+/* Puts a cluster where its count says it belongs, after an allocation. */
+void relocate_cluster(struct swap_info_struct *si,
+		      struct swap_cluster_info *ci);
+/* The same after slots fell free. */
+void free_cluster(struct swap_info_struct *si, struct swap_cluster_info *ci);
+void partial_free_cluster(struct swap_info_struct *si,
+			  struct swap_cluster_info *ci);
+/* First cluster of `list` whose lock was free, off the list and locked. */
+struct swap_cluster_info *isolate_lock_cluster(struct swap_info_struct *si,
+					       struct sw_list *list,
+					       bool *was_free);
+void swap_cluster_assert_empty(const struct swap_cluster_info *ci);
+
+/* `delta` counts slots; `cached` slots that are (no longer) cached. */
+void swap_usage_add(struct swap_info_struct *si, unsigned used,
+		    unsigned cached);
+void swap_usage_sub(struct swap_info_struct *si, unsigned used,
+		    unsigned cached);
+uint64_t swap_usage_in_pages(const struct swap_info_struct *si);
+uint64_t swap_usage_cached(const struct swap_info_struct *si);
+bool swap_usage_offlist(const struct swap_info_struct *si);
+void add_to_avail_list(struct swap_info_struct *si, bool swapon);
+void del_from_avail_list(struct swap_info_struct *si, bool swapoff);
+
+/* ---- swapfile.c: devices ---- */
+
+static inline uint32_t swap_flags(const struct swap_info_struct *si)
+{
+	return __atomic_load_n(&si->flags, __ATOMIC_RELAXED);
+}
+
+/* The device of an entry whose device the caller keeps alive, or NULL when
+ * the entry names no device or a slot beyond its end. */
+struct swap_info_struct *__swap_entry_to_info(swp_entry_t entry);
+bool get_swap_device_info(struct swap_info_struct *si);
+int64_t swap_device_users(const struct swap_info_struct *si);
+uint64_t swap_nr_free_pages(void); /* nr_swap_pages */
+
+/* ---- swap_slots.c: counts ---- */
+
+int __swap_cluster_dup_entry(struct swap_cluster_info *ci, unsigned off);
+void __swap_cluster_put_entry(struct swap_cluster_info *ci, unsigned off);
+unsigned __swap_cluster_get_count(const struct swap_cluster_info *ci,
+				  unsigned off);
+/* `nr` Shadow slots with count <= 1 become free. `cached` of them leave the
+ * cache's statistics in the same step. */
+void __swap_cluster_free_entries(struct swap_info_struct *si,
+				 struct swap_cluster_info *ci, unsigned off,
+				 unsigned nr, unsigned cached);
+bool swap_entry_swapped(struct swap_info_struct *si, swp_entry_t entry);
+
+/* ---- swap_cache.c ---- */
+
+void __swap_cache_add_folio(struct swap_cluster_info *ci, struct folio *folio,
+			    swp_entry_t entry);
+void __swap_cache_del_folio(struct swap_info_struct *si,
+			    struct swap_cluster_info *ci, struct folio *folio,
+			    uint64_t shadow);
+void __swap_cache_replace_folio(struct swap_cluster_info *ci, struct folio *old,
+				struct folio *new);
+void __swap_cluster_zero_set(struct swap_cluster_info *ci, unsigned off,
+			     bool zero);
+bool __swap_cluster_zero_test(const struct swap_cluster_info *ci, unsigned off);
+
+/* ---- swap_reclaim.c ---- */
+
+enum {
+	TTRS_ANYWAY = 1, /* also when a program has the page: calls the hook */
+	TTRS_UNMAPPED = 2, /* only when no program has it */
+	TTRS_WAIT = 4,     /* sleep on the folio lock */
+};
+
+int __try_to_reclaim_swap(struct swap_info_struct *si, uint64_t offset,
+			  unsigned flags);
+uint64_t swap_reclaim_full_clusters(struct swap_info_struct *si,
+				    uint64_t budget);
+bool folio_swapcache_freeable(const struct folio *folio);
+
+/* ---- swap_group.c ---- */
+
+int swap_group_charge(uint16_t group, unsigned nr);
+void swap_group_uncharge(uint16_t group, unsigned nr);
+void swap_group_fail(uint16_t group);
+
+#endif

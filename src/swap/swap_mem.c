@@ -1,0 +1,134 @@
+/*
+ * swap_mem.c - the swap layer's memory: a malloc that tests can refuse, and
+ * the pool of swap tables.
+ *
+ * A table that falls empty goes onto a short stack of the CPU that freed it
+ * and from there to the next cluster that needs one, without a grace period:
+ * tables are type-stable, and a reader that looks through an old pointer
+ * reads words of another cluster, which the rule "lock the folio, then match
+ * the entry" exists for. What does not fit on the stack is freed through RCU,
+ * so memory shrinks with use.
+ */
+#include "swap/swap_mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+#define POOL_DEPTH 8 /* tables a CPU keeps: 40 KiB */
+
+struct table_pool {
+	_Alignas(64) struct sw_spinlock lock; /* SW_RANK_POOL */
+	struct swap_table *top;               /* SW_GUARDED_BY(&lock) */
+	unsigned nr;                          /* SW_GUARDED_BY(&lock) */
+};
+
+static struct table_pool *pools; /* one a CPU */
+static uint64_t nr_tables;       /* [atomic] */
+
+static bool (*alloc_hook)(void *arg, const char *what);
+static void *alloc_hook_arg;
+
+#ifdef SW_TSAN
+char swap_rcu_grace_period;
+#endif
+
+void swap_set_alloc_hook(bool (*may)(void *arg, const char *what), void *arg)
+{
+	alloc_hook = may;
+	alloc_hook_arg = arg;
+}
+
+void *swap_zalloc(size_t bytes, const char *what)
+{
+	if (sw_unlikely(alloc_hook) && !alloc_hook(alloc_hook_arg, what))
+		return NULL;
+	return calloc(1, bytes);
+}
+
+void swap_free_mem(void *p)
+{
+	free(p);
+}
+
+struct swap_table *swap_table_alloc_atomic(void)
+{
+	struct table_pool *pool = &pools[swap_this_cpu()];
+	struct swap_table *table;
+
+	sw_spin_lock(&pool->lock, "table pool", SW_RANK_POOL);
+	table = pool->top;
+	if (table) {
+		pool->top = table->next;
+		pool->nr--;
+	}
+	sw_spin_unlock(&pool->lock);
+	/* The link lay over the first ids; everything else is zero. */
+	if (table)
+		memset(&table->rcu, 0, sizeof(table->rcu));
+	return table;
+}
+
+struct swap_table *swap_table_alloc(void)
+{
+	struct swap_table *table = swap_zalloc(sizeof(*table), "swap table");
+
+	if (table)
+		__atomic_fetch_add(&nr_tables, 1, __ATOMIC_RELAXED);
+	return table;
+}
+
+static void table_free_rcu(struct rcu_head *head)
+{
+	swap_rcu_grace_period_over();
+	swap_free_mem(sw_container_of(head, struct swap_table, rcu));
+	__atomic_fetch_sub(&nr_tables, 1, __ATOMIC_RELAXED);
+}
+
+void swap_table_free(struct swap_table *table)
+{
+	struct table_pool *pool = &pools[swap_this_cpu()];
+	bool kept = false;
+
+	sw_spin_lock(&pool->lock, "table pool", SW_RANK_POOL);
+	if (pool->nr < POOL_DEPTH) {
+		table->next = pool->top;
+		pool->top = table;
+		pool->nr++;
+		kept = true;
+	}
+	sw_spin_unlock(&pool->lock);
+	if (!kept)
+		urcu_bp_call_rcu(&table->rcu, table_free_rcu);
+}
+
+uint64_t swap_table_nr(void)
+{
+	return __atomic_load_n(&nr_tables, __ATOMIC_RELAXED);
+}
+
+int swap_mem_init(void)
+{
+	pools = aligned_alloc(64, swap_nr_cpus * sizeof(*pools));
+	if (!pools)
+		return -ENOMEM;
+	memset(pools, 0, swap_nr_cpus * sizeof(*pools));
+	return 0;
+}
+
+void swap_mem_exit(void)
+{
+	for (unsigned cpu = 0; cpu < swap_nr_cpus; cpu++) {
+		while (pools[cpu].top) {
+			struct swap_table *table = pools[cpu].top;
+
+			pools[cpu].top = table->next;
+			urcu_bp_call_rcu(&table->rcu, table_free_rcu);
+		}
+	}
+	urcu_bp_barrier();
+	SW_BUG_ON(swap_table_nr());
+	free(pools);
+	pools = NULL;
+}

@@ -1,0 +1,402 @@
+/*
+ * swap_slots.c - the count of a slot: how many owners outside the cache name
+ * it, from the first dup to the last put.
+ *
+ * All count changes go through four helpers: __swap_cluster_alloc_entries()
+ * (swap_alloc.c), __swap_cluster_free_entries(), __swap_cluster_dup_entry()
+ * and __swap_cluster_put_entry(). Each wants the cluster lock.
+ *
+ * The word holds counts below SWP_TB_COUNT_MAX. A saturated word sends the
+ * reader to the extend table of the cluster, which exists only while some
+ * slot needs it:
+ *
+ *      0 .. MAX-2  --dup-->  MAX-1  --dup, with a table-->  MAX, ext = MAX
+ *                            MAX-1  <--put, ext back to 0-- MAX, ext = MAX
+ *
+ * Attaching a table means leaving the lock, and the count may have dropped
+ * meanwhile: the attach looks again, and a put that goes to MAX-1 or MAX-2
+ * looks whether the table is still good for anybody.
+ */
+#include "base/counters.h"
+#include "base/log.h"
+#include "swap/cluster.h"
+#include "swap/swap_mem.h"
+
+unsigned __swap_cluster_get_count(const struct swap_cluster_info *ci,
+				  unsigned off)
+{
+	int count;
+
+	sw_assert_spin_held(&ci->lock);
+	if (!ci->table)
+		return 0;
+	count = swp_tb_get_count(__swap_table_get(ci, off));
+	if (count < 0)
+		return 0;
+	if (count < (int)SWP_TB_COUNT_MAX)
+		return count;
+	SW_BUG_ON(!ci->extend_table);
+	return ci->extend_table[off];
+}
+
+/* -EINVAL: bad slot. -ENOENT: nobody owns it and no folio sits on it.
+ * -ENOMEM: the extend table is missing, and nothing changed. */
+int __swap_cluster_dup_entry(struct swap_cluster_info *ci, unsigned off)
+{
+	uint64_t swp_tb;
+	unsigned count;
+
+	sw_assert_spin_held(&ci->lock);
+	if (!ci->table)
+		return -ENOENT;
+	swp_tb = __swap_table_get(ci, off);
+	if (!swp_tb_is_countable(swp_tb))
+		return -EINVAL;
+	count = __swp_tb_get_count(swp_tb);
+	if (!count && !swp_tb_is_folio(swp_tb))
+		return -ENOENT;
+
+	if (sw_likely(count < SWP_TB_COUNT_MAX - 1)) {
+		__swap_table_set(ci, off, __swp_tb_mk_count(swp_tb, count + 1));
+		return 0;
+	}
+	if (!ci->extend_table)
+		return -ENOMEM;
+	if (count == SWP_TB_COUNT_MAX - 1) {
+		SW_BUG_ON(ci->extend_table[off]);
+		ci->extend_table[off] = SWP_TB_COUNT_MAX;
+		__swap_table_set(ci, off,
+				 __swp_tb_mk_count(swp_tb, SWP_TB_COUNT_MAX));
+		return 0;
+	}
+	/* Four thousand million owners: a leak, and wrapping would free the
+	 * slot under all of them. */
+	SW_BUG_ON(ci->extend_table[off] == UINT32_MAX);
+	ci->extend_table[off]++;
+	return 0;
+}
+
+static void extend_table_try_free(struct swap_cluster_info *ci)
+{
+	if (!ci->extend_table)
+		return;
+	for (unsigned off = 0; off < SWAPFILE_CLUSTER; off++)
+		if (ci->extend_table[off])
+			return;
+	swap_free_mem(ci->extend_table);
+	ci->extend_table = NULL;
+}
+
+/* The count is at least 1; the slot is never freed here. */
+void __swap_cluster_put_entry(struct swap_cluster_info *ci, unsigned off)
+{
+	uint64_t swp_tb = __swap_table_get(ci, off);
+	unsigned count = __swp_tb_get_count(swp_tb);
+
+	sw_assert_spin_held(&ci->lock);
+	SW_BUG_ON(count == 0);
+	if (sw_likely(count < SWP_TB_COUNT_MAX)) {
+		count--;
+	} else {
+		SW_BUG_ON(!ci->extend_table ||
+			  ci->extend_table[off] < SWP_TB_COUNT_MAX);
+		if (--ci->extend_table[off] >= SWP_TB_COUNT_MAX)
+			return;
+		ci->extend_table[off] = 0;
+		count = SWP_TB_COUNT_MAX - 1;
+	}
+	__swap_table_set(ci, off, __swp_tb_mk_count(swp_tb, count));
+	/* MAX-2 as well: a dup may have attached a table at MAX-1 and come
+	 * back after this put, when it needs none any more. */
+	if (count >= SWP_TB_COUNT_MAX - 2)
+		extend_table_try_free(ci);
+}
+
+/*
+ * Attaches an extend table if the slot still needs one; called without the
+ * lock. 0 also when it does not: the caller looks again.
+ */
+static int swap_extend_table_alloc(struct swap_info_struct *si,
+				   struct swap_cluster_info *ci, unsigned off)
+{
+	uint32_t *table =
+		swap_zalloc(SWAPFILE_CLUSTER * sizeof(*table), "extend table");
+	int count;
+
+	if (!table)
+		return -ENOMEM;
+	__swap_cluster_lock(ci);
+	if (ci->table && !ci->extend_table) {
+		count = swp_tb_get_count(__swap_table_get(ci, off));
+		if (count >= (int)SWP_TB_COUNT_MAX - 1) {
+			ci->extend_table = table;
+			table = NULL;
+		}
+	}
+	swap_cluster_unlock(ci);
+	swap_free_mem(table);
+	return 0;
+}
+
+/*
+ * +1 on each of `nr` slots of one cluster, or on none. The slots cannot be
+ * freed while the lock is dropped: the caller's folio or count holds them.
+ */
+static int swap_dup_entries_cluster(struct swap_info_struct *si,
+				    uint64_t offset, unsigned nr)
+{
+	struct swap_cluster_info *ci = swap_cluster_lock(si, offset);
+	unsigned start = swap_cluster_offset(offset), i = 0;
+	int err = 0;
+
+	SW_ASSERT(start + nr <= SWAPFILE_CLUSTER);
+	while (i < nr) {
+		err = __swap_cluster_dup_entry(ci, start + i);
+		if (sw_likely(!err)) {
+			i++;
+			continue;
+		}
+		if (err != -ENOMEM)
+			break;
+		swap_cluster_unlock(ci);
+		err = swap_extend_table_alloc(si, ci, start + i);
+		__swap_cluster_lock(ci);
+		if (err)
+			break;
+	}
+	if (sw_unlikely(err)) {
+		while (i > 0)
+			__swap_cluster_put_entry(ci, start + --i);
+		extend_table_try_free(ci);
+	}
+	swap_cluster_unlock(ci);
+	return err;
+}
+
+/* An entry no owner can have: its word was corrupted, or it was put twice. */
+static void bad_entry(const char *call, swp_entry_t entry)
+{
+	sw_count(swap_bad_entry, 1);
+	sw_warn_once("%s: entry %u:%llu is not in use; ignored", call,
+		     swp_type(entry), (unsigned long long)swp_offset(entry));
+	SW_ASSERT(!"swap entry is not in use");
+}
+
+/* Frees [from, to) of a run of slots with one owner and no folio. */
+static void flush_run(struct swap_info_struct *si, struct swap_cluster_info *ci,
+		      unsigned from, unsigned to)
+{
+	if (from < to)
+		__swap_cluster_free_entries(si, ci, from, to - from, 0);
+}
+
+/*
+ * -1 on each of `nr` slots of one cluster. Slots with one owner and no folio
+ * become free, run by run; then, if asked, cached slots that lost their last
+ * owner are tried, best effort.
+ */
+static void swap_put_entries_cluster(struct swap_info_struct *si,
+				     uint64_t offset, unsigned nr,
+				     bool reclaim_cache)
+{
+	struct swap_cluster_info *ci = swap_cluster_lock(si, offset);
+	unsigned start = swap_cluster_offset(offset), end = start + nr;
+	unsigned run = start;
+	bool need_reclaim = false;
+
+	SW_ASSERT(end <= SWAPFILE_CLUSTER);
+	for (unsigned off = start; off < end; off++) {
+		uint64_t swp_tb = ci->table ? __swap_table_get(ci, off) : 0;
+		int count = swp_tb_get_count(swp_tb);
+
+		if (sw_unlikely(count <= 0)) {
+			flush_run(si, ci, run, off);
+			run = off + 1;
+			bad_entry("swap_put_entries_direct",
+				  swp_entry(si->type, offset + off - start));
+			continue;
+		}
+		if (count == 1 && !swp_tb_is_folio(swp_tb))
+			continue;
+		if (count == 1)
+			need_reclaim = true;
+		__swap_cluster_put_entry(ci, off);
+		flush_run(si, ci, run, off);
+		run = off + 1;
+	}
+	flush_run(si, ci, run, end);
+	swap_cluster_unlock(ci);
+
+	if (!need_reclaim || !reclaim_cache)
+		return;
+	for (uint64_t o = offset; o < offset + nr;) {
+		int ret = __try_to_reclaim_swap(si, o, TTRS_UNMAPPED);
+		unsigned step = ret < 0 ? -ret : ret;
+
+		/* To the end of the folio that was looked at. */
+		o = step ? (o | (step - 1)) + 1 : o + 1;
+	}
+}
+
+void __swap_cluster_free_entries(struct swap_info_struct *si,
+				 struct swap_cluster_info *ci, unsigned off,
+				 unsigned nr, unsigned cached)
+{
+	uint16_t group = 0;
+	unsigned run = 0;
+
+	sw_assert_spin_held(&ci->lock);
+	SW_BUG_ON(ci->count < nr);
+	for (unsigned i = off; i < off + nr; i++) {
+		uint64_t swp_tb = __swap_table_get(ci, i);
+
+		SW_BUG_ON(!swp_tb_is_shadow(swp_tb) ||
+			  __swp_tb_get_count(swp_tb) > 1);
+		__swap_table_set(ci, i, null_to_swp_tb());
+		__swap_cluster_zero_set(ci, i, false);
+		/* Slots of several groups may lie in one range: each group
+		 * gets back its own. */
+		if (ci->table->ids[i] != group) {
+			swap_group_uncharge(group, run);
+			group = ci->table->ids[i];
+			run = 0;
+		}
+		ci->table->ids[i] = 0;
+		run++;
+	}
+	swap_group_uncharge(group, run);
+
+	if (si->ops->slot_free)
+		si->ops->slot_free(si->store, cluster_offset(si, ci) + off, nr);
+	swap_usage_sub(si, nr, cached);
+	ci->count -= nr;
+	if (ci->count)
+		partial_free_cluster(si, ci);
+	else
+		free_cluster(si, ci);
+}
+
+/* ---- the folio workflow ---- */
+
+int folio_dup_swap(struct folio *folio, int page)
+{
+	struct swap_info_struct *si;
+	uint64_t offset;
+
+	SW_ASSERT(folio_is_locked(folio));
+	SW_BUG_ON(!folio_test(folio, SW_FOLIO_SWAPCACHE));
+	SW_BUG_ON(page >= (int)folio_nr(folio));
+	si = &swap_info[swp_type(folio->swap)];
+	offset = swp_offset(folio->swap) + (page < 0 ? 0 : page);
+	return swap_dup_entries_cluster(si, offset,
+					page < 0 ? folio_nr(folio) : 1);
+}
+
+void folio_put_swap(struct folio *folio, int page)
+{
+	struct swap_info_struct *si;
+	struct swap_cluster_info *ci;
+	unsigned start, nr;
+	uint64_t offset;
+
+	SW_ASSERT(folio_is_locked(folio));
+	/* A private copy of a shared page is not in the cache: its count is
+	 * the original's, and putting "entry 0" would hit a stranger. */
+	SW_BUG_ON(!folio_test(folio, SW_FOLIO_SWAPCACHE));
+	SW_BUG_ON(page >= (int)folio_nr(folio));
+	nr = page < 0 ? folio_nr(folio) : 1;
+	si = &swap_info[swp_type(folio->swap)];
+	offset = swp_offset(folio->swap) + (page < 0 ? 0 : page);
+
+	ci = swap_cluster_lock(si, offset);
+	start = swap_cluster_offset(offset);
+	for (unsigned off = start; off < start + nr; off++) {
+		SW_BUG_ON(!swp_tb_is_folio(__swap_table_get(ci, off)));
+		__swap_cluster_put_entry(ci, off);
+	}
+	swap_cluster_unlock(ci);
+}
+
+/* ---- entries without a folio ---- */
+
+int swap_dup_entry_direct(swp_entry_t entry)
+{
+	struct swap_info_struct *si = __swap_entry_to_info(entry);
+	int err;
+
+	if (!si) {
+		bad_entry("swap_dup_entry_direct", entry);
+		return -EINVAL;
+	}
+	err = swap_dup_entries_cluster(si, swp_offset(entry), 1);
+	if (sw_unlikely(err && err != -ENOMEM)) {
+		bad_entry("swap_dup_entry_direct", entry);
+		return -EINVAL;
+	}
+	return err;
+}
+
+void swap_put_entries_direct(swp_entry_t entry, unsigned nr)
+{
+	struct swap_info_struct *si = get_swap_device(entry);
+	uint64_t offset = swp_offset(entry), end = offset + nr;
+
+	if (sw_unlikely(!si)) {
+		bad_entry("swap_put_entries_direct", entry);
+		return;
+	}
+	if (sw_unlikely(end > si->max)) {
+		bad_entry("swap_put_entries_direct", entry);
+		goto out;
+	}
+	while (offset < end) {
+		unsigned room = SWAPFILE_CLUSTER - swap_cluster_offset(offset);
+		unsigned n = sw_min(room, end - offset);
+
+		swap_put_entries_cluster(si, offset, n, true);
+		offset += n;
+	}
+out:
+	put_swap_device(si);
+}
+
+int swap_retry_table_alloc(swp_entry_t entry)
+{
+	struct swap_info_struct *si = get_swap_device(entry);
+	int err;
+
+	if (!si)
+		return 0;
+	err = swap_extend_table_alloc(
+		si, __swap_offset_to_cluster(si, swp_offset(entry)),
+		swap_cluster_offset(swp_offset(entry)));
+	put_swap_device(si);
+	return err;
+}
+
+unsigned swp_swapcount(swp_entry_t entry)
+{
+	struct swap_info_struct *si = get_swap_device(entry);
+	struct swap_cluster_info *ci;
+	unsigned count;
+
+	if (!si)
+		return 0;
+	ci = swap_cluster_lock(si, swp_offset(entry));
+	count = __swap_cluster_get_count(
+		ci, swap_cluster_offset(swp_offset(entry)));
+	swap_cluster_unlock(ci);
+	put_swap_device(si);
+	return count;
+}
+
+/* Takes the cluster lock itself. */
+bool swap_entry_swapped(struct swap_info_struct *si, swp_entry_t entry)
+{
+	struct swap_cluster_info *ci = swap_cluster_lock(si, swp_offset(entry));
+	unsigned count = __swap_cluster_get_count(
+		ci, swap_cluster_offset(swp_offset(entry)));
+
+	swap_cluster_unlock(ci);
+	return count > 0;
+}

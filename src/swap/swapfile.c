@@ -1,0 +1,607 @@
+/*
+ * swapfile.c - swap devices: on, off, found, kept alive, summed up.
+ *
+ * A device is a slot of swap_info[] that is never freed, so a stale type still
+ * finds a lock to take. Who uses a device without owning a slot of it takes a
+ * reference: a counter a CPU, and a flag that swapoff clears. swapoff goes
+ *
+ *      WRITEOK off, off the lists            no new allocation begins
+ *      through every cluster lock            those under way are over
+ *      unuse until no slot is in use         (or everything back as it was)
+ *      no new references, wait for the old   nobody looks at clusters
+ *      one grace period                      nor at tables without a lock
+ *      every CPU's cached cluster forgotten  nor through the fast path
+ *      tear down
+ */
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "swap/cluster.h"
+#include "swap/swap_mem.h"
+
+#define PRIO_MAX_USER 32767
+
+struct swap_info_struct swap_info[MAX_SWAPFILES];
+unsigned swap_nr_cpus;
+
+static struct sw_mutex swapon_mutex =
+	SW_MUTEX_INIT("swapon_mutex", SW_RANK_SWAPON);
+static struct sw_mutex swap_lock = SW_MUTEX_INIT("swap_lock", SW_RANK_SWAP);
+static struct sw_list swap_active_head = SW_LIST_INIT(swap_active_head);
+static unsigned nr_swapfiles;     /* [atomic] types ever used */
+static uint64_t total_swap_pages; /* [atomic] */
+static bool ready;
+static __thread int pretended_cpu = -1;
+
+unsigned swap_this_cpu(void)
+{
+	int cpu = pretended_cpu >= 0 ? pretended_cpu : sched_getcpu();
+
+	return sw_likely((unsigned)cpu < swap_nr_cpus) ? (unsigned)cpu : 0;
+}
+
+void swap_pretend_cpu(int cpu)
+{
+	pretended_cpu = cpu;
+}
+
+int swap_init(void)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_CONF);
+
+	SW_BUG_ON(ready);
+	swap_nr_cpus = cpus > 0 ? cpus : 1;
+	percpu_swap_cluster =
+		aligned_alloc(64, swap_nr_cpus * sizeof(*percpu_swap_cluster));
+	if (!percpu_swap_cluster)
+		return -ENOMEM;
+	memset(percpu_swap_cluster, 0,
+	       swap_nr_cpus * sizeof(*percpu_swap_cluster));
+	if (swap_mem_init()) {
+		free(percpu_swap_cluster);
+		percpu_swap_cluster = NULL;
+		return -ENOMEM;
+	}
+	for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
+		struct swap_info_struct *si = &swap_info[type];
+
+		si->type = type;
+		sw_list_init(&si->avail_list);
+		sw_list_init(&si->active_list);
+		sw_mutex_init(&si->global_cluster_lock, "global_cluster_lock",
+			      SW_RANK_GLOBAL_CLUSTER);
+	}
+	ready = true;
+	return 0;
+}
+
+void swap_exit(void)
+{
+	SW_BUG_ON(!ready || !sw_list_empty(&swap_active_head));
+	swap_mem_exit();
+	free(percpu_swap_cluster);
+	percpu_swap_cluster = NULL;
+	nr_swapfiles = 0;
+	ready = false;
+}
+
+/* ---- finding a device and keeping it ---- */
+
+struct swap_info_struct *__swap_entry_to_info(swp_entry_t entry)
+{
+	struct swap_info_struct *si;
+
+	if (sw_unlikely(!entry.val || swp_type(entry) >= MAX_SWAPFILES))
+		return NULL;
+	si = &swap_info[swp_type(entry)];
+	/* Pairs with the release in swapon(). */
+	if (sw_unlikely(swp_offset(entry) >=
+			__atomic_load_n(&si->max, __ATOMIC_ACQUIRE)))
+		return NULL;
+	return si;
+}
+
+bool get_swap_device_info(struct swap_info_struct *si)
+{
+	struct swap_users *users =
+		__atomic_load_n(&si->users, __ATOMIC_ACQUIRE);
+	unsigned cpu = swap_this_cpu();
+
+	if (!users)
+		return false;
+	/*
+	 * Against kill_users():
+	 *      n++                             live = 0
+	 *      live?                           sum of n?
+	 * both sides in one total order, so one of us sees the other.
+	 */
+	__atomic_fetch_add(&users[cpu].n, 1, __ATOMIC_SEQ_CST);
+	if (sw_likely(__atomic_load_n(&si->users_live, __ATOMIC_SEQ_CST)))
+		return true;
+	__atomic_fetch_sub(&users[cpu].n, 1, __ATOMIC_SEQ_CST);
+	return false;
+}
+
+struct swap_info_struct *get_swap_device(swp_entry_t entry)
+{
+	struct swap_info_struct *si;
+
+	if (!entry.val || swp_type(entry) >= MAX_SWAPFILES)
+		return NULL;
+	si = &swap_info[swp_type(entry)];
+	if (!get_swap_device_info(si))
+		return NULL;
+	if (swp_offset(entry) >= si->max) {
+		put_swap_device(si);
+		return NULL;
+	}
+	return si;
+}
+
+void put_swap_device(struct swap_info_struct *si)
+{
+	/* Another CPU's shard than get's is as good: only the sum counts. */
+	__atomic_fetch_sub(&si->users[swap_this_cpu()].n, 1, __ATOMIC_RELEASE);
+}
+
+static int64_t users_sum(const struct swap_info_struct *si)
+{
+	int64_t sum = 0;
+
+	for (unsigned cpu = 0; si->users && cpu < swap_nr_cpus; cpu++)
+		sum += __atomic_load_n(&si->users[cpu].n, __ATOMIC_SEQ_CST);
+	return sum;
+}
+
+int64_t swap_device_users(const struct swap_info_struct *si)
+{
+	return users_sum(si);
+}
+
+static void nap_ns(long ns)
+{
+	const struct timespec t = { .tv_nsec = ns };
+
+	nanosleep(&t, NULL);
+}
+
+static void kill_users(struct swap_info_struct *si)
+{
+	__atomic_store_n(&si->users_live, 0, __ATOMIC_SEQ_CST);
+	while (users_sum(si))
+		nap_ns(100000);
+}
+
+const struct swap_ops *swap_device_ops(const struct swap_info_struct *si,
+				       void **store)
+{
+	*store = si->store;
+	return si->ops;
+}
+
+unsigned swap_device_flags(const struct swap_info_struct *si)
+{
+	return swap_flags(si);
+}
+
+/* ---- sums ---- */
+
+/* What nr_swap_pages is in the kernel, added up instead of kept: one shared
+ * word less on every path, and it cannot drift. */
+uint64_t swap_nr_free_pages(void)
+{
+	unsigned n = __atomic_load_n(&nr_swapfiles, __ATOMIC_RELAXED);
+	uint64_t sum = 0;
+
+	for (unsigned type = 0; type < n; type++) {
+		struct swap_info_struct *si = &swap_info[type];
+		uint64_t pages = __atomic_load_n(&si->pages, __ATOMIC_RELAXED);
+		uint64_t used = swap_usage_in_pages(si);
+
+		if ((swap_flags(si) & SWP_WRITEOK) && used < pages)
+			sum += pages - used;
+	}
+	return sum;
+}
+
+bool vm_swap_full(void)
+{
+	return swap_nr_free_pages() * 2 <
+	       __atomic_load_n(&total_swap_pages, __ATOMIC_RELAXED);
+}
+
+void si_swapinfo(struct sw_swap_totals *t)
+{
+	memset(t, 0, sizeof(*t));
+	t->total_pages = __atomic_load_n(&total_swap_pages, __ATOMIC_RELAXED);
+	t->free_pages = swap_nr_free_pages();
+	for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
+		struct swap_info_struct *si = &swap_info[type];
+		uint32_t flags = swap_flags(si);
+
+		if (!(flags & SWP_USED))
+			continue;
+		t->cached += swap_usage_cached(si);
+		/* What a device on its way out still holds counts in both. */
+		if (!(flags & SWP_WRITEOK)) {
+			t->total_pages += swap_usage_in_pages(si);
+			t->free_pages += swap_usage_in_pages(si);
+		}
+	}
+}
+
+bool swap_device_info(unsigned type, struct sw_swap_device_info *info)
+{
+	struct swap_info_struct *si;
+
+	if (type >= MAX_SWAPFILES)
+		return false;
+	si = &swap_info[type];
+	if (!get_swap_device_info(si))
+		return false;
+	*info = (struct sw_swap_device_info){
+		.type = type,
+		.name = si->name,
+		.prio = si->prio,
+		.flags = swap_flags(si),
+		.pages = si->pages,
+		.used = swap_usage_in_pages(si),
+	};
+	put_swap_device(si);
+	return true;
+}
+
+/* ---- swapon ---- */
+
+static int check_spec(const struct swapon_spec *spec)
+{
+	if (!spec->ops || spec->max < 2 || spec->max >= SWAP_USAGE_OFFLIST ||
+	    spec->prio < -1 || spec->prio > PRIO_MAX_USER)
+		return -EINVAL;
+	for (unsigned i = 0; i < spec->nr_bad; i++)
+		if (!spec->bad[i] || spec->bad[i] >= spec->max ||
+		    (i && spec->bad[i] <= spec->bad[i - 1]))
+			return -EINVAL;
+	if (spec->nr_bad + 1 >= spec->max)
+		return -EINVAL; /* no usable slot */
+	return 0;
+}
+
+/* Before anybody else can see the device. */
+static int mark_bad(struct swap_info_struct *si, uint64_t offset) SW_NO_TSA
+{
+	struct swap_cluster_info *ci = __swap_offset_to_cluster(si, offset);
+	int err = 0;
+
+	__swap_cluster_lock(ci);
+	if (!ci->table) {
+		struct swap_table *table;
+
+		swap_cluster_unlock(ci);
+		table = swap_table_alloc();
+		__swap_cluster_lock(ci);
+		if (!table) {
+			err = -ENOMEM;
+			goto out;
+		}
+		cluster_set_table(ci, table);
+	}
+	SW_BUG_ON(!swp_tb_is_null(
+		__swap_table_get(ci, swap_cluster_offset(offset))));
+	__swap_table_set(ci, swap_cluster_offset(offset), bad_to_swp_tb());
+	ci->count++;
+out:
+	swap_cluster_unlock(ci);
+	return err;
+}
+
+static void free_clusters(struct swap_info_struct *si)
+{
+	for (uint64_t i = 0; si->cluster_info && i < si->nr_clusters; i++) {
+		struct swap_cluster_info *ci = &si->cluster_info[i];
+		struct swap_table *table = ci->table;
+		unsigned bad = 0;
+
+		if (!table)
+			continue;
+		SW_BUG_ON(ci->extend_table);
+		for (unsigned off = 0; off < SWAPFILE_CLUSTER; off++) {
+			uint64_t swp_tb = __atomic_load_n(&table->words[off],
+							  __ATOMIC_RELAXED);
+
+			SW_BUG_ON(!swp_tb_is_null(swp_tb) &&
+				  !swp_tb_is_bad(swp_tb));
+			bad += swp_tb_is_bad(swp_tb);
+			/* All NULL again before it goes to the next user. */
+			__atomic_store_n(&table->words[off], null_to_swp_tb(),
+					 __ATOMIC_RELAXED);
+		}
+		SW_BUG_ON(bad != ci->count);
+		cluster_set_table(ci, NULL);
+		swap_table_free(table);
+	}
+	swap_free_mem(si->cluster_info);
+	si->cluster_info = NULL;
+	si->nr_clusters = 0;
+}
+
+static int setup_clusters(struct swap_info_struct *si,
+			  const struct swapon_spec *spec) SW_NO_TSA
+{
+	int err = -ENOMEM;
+
+	si->nr_clusters = (spec->max + SWAPFILE_CLUSTER - 1) / SWAPFILE_CLUSTER;
+	si->cluster_info = swap_zalloc(
+		si->nr_clusters * sizeof(*si->cluster_info), "clusters");
+	if (!si->cluster_info)
+		return -ENOMEM;
+	err = mark_bad(si, 0);
+	for (unsigned i = 0; !err && i < spec->nr_bad; i++)
+		err = mark_bad(si, spec->bad[i]);
+	for (uint64_t o = spec->max;
+	     !err && o < si->nr_clusters * SWAPFILE_CLUSTER; o++)
+		err = mark_bad(si, o);
+	if (err) {
+		free_clusters(si);
+		return err;
+	}
+	for (uint64_t i = 0; i < si->nr_clusters; i++) {
+		struct swap_cluster_info *ci = &si->cluster_info[i];
+
+		__swap_cluster_lock(ci);
+		if (ci->count)
+			move_cluster(si, ci, &si->nonfull_clusters[0],
+				     CLUSTER_FLAG_NONFULL);
+		else
+			move_cluster(si, ci, &si->free_clusters,
+				     CLUSTER_FLAG_FREE);
+		swap_cluster_unlock(ci);
+	}
+	return 0;
+}
+
+static void init_lists(struct swap_info_struct *si)
+{
+	sw_spin_init(&si->lock);
+	sw_list_init(&si->free_clusters);
+	sw_list_init(&si->full_clusters);
+	sw_list_init(&si->discard_clusters);
+	for (unsigned o = 0; o < SWAP_NR_ORDERS; o++) {
+		sw_list_init(&si->nonfull_clusters[o]);
+		sw_list_init(&si->frag_clusters[o]);
+		si->global_next[o] = SWAP_NO_SLOT;
+	}
+}
+
+static void active_insert(struct swap_info_struct *si)
+{
+	struct swap_info_struct *pos;
+
+	sw_list_for_each(pos, &swap_active_head, active_list)
+		if (pos->prio < si->prio)
+			break;
+	sw_list_add_tail(&pos->active_list, &si->active_list);
+}
+
+/* Everything goes live: also the way back from a swapoff that gave up. */
+static void enable_swap_info(struct swap_info_struct *si)
+{
+	sw_mutex_lock(&swap_lock);
+	__atomic_fetch_add(&total_swap_pages, si->pages, __ATOMIC_RELAXED);
+	active_insert(si);
+	add_to_avail_list(si, true);
+	sw_mutex_unlock(&swap_lock);
+}
+
+/* A free type; it is ours from now on. */
+static struct swap_info_struct *alloc_swap_info(const struct swapon_spec *spec,
+						int *err)
+{
+	struct swap_info_struct *si, *found = NULL;
+	unsigned type;
+
+	*err = -EPERM;
+	sw_mutex_lock(&swap_lock);
+	for (type = 0; type < MAX_SWAPFILES; type++) {
+		si = &swap_info[type];
+		if (!(swap_flags(si) & SWP_USED)) {
+			if (!found)
+				found = si;
+		} else if (spec->store && si->store == spec->store) {
+			*err = -EBUSY;
+			found = NULL;
+			break;
+		}
+	}
+	if (found) {
+		found->store = spec->store;
+		__atomic_store_n(&found->flags, SWP_USED, __ATOMIC_RELAXED);
+		if (found->type >= nr_swapfiles)
+			__atomic_store_n(&nr_swapfiles, found->type + 1,
+					 __ATOMIC_RELAXED);
+	}
+	sw_mutex_unlock(&swap_lock);
+	return found;
+}
+
+static void release_swap_info(struct swap_info_struct *si)
+{
+	sw_mutex_lock(&swap_lock);
+	si->store = NULL;
+	si->ops = NULL;
+	free(si->name);
+	si->name = NULL;
+	__atomic_store_n(&si->usage, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&si->pages, 0, __ATOMIC_RELAXED);
+	/* Last: the type may be taken from here on. */
+	__atomic_store_n(&si->flags, 0, __ATOMIC_RELEASE);
+	sw_mutex_unlock(&swap_lock);
+}
+
+int swapon(const struct swapon_spec *spec)
+{
+	const uint32_t ours = SWP_USED | SWP_WRITEOK | SWP_ACTIVATED |
+			      SWP_DISCARDING | SWP_HIBERNATION;
+	struct swap_info_struct *si;
+	int err = check_spec(spec);
+
+	if (err)
+		return err;
+	sw_mutex_lock(&swapon_mutex);
+	si = alloc_swap_info(spec, &err);
+	if (!si)
+		goto out;
+
+	err = -ENOMEM;
+	si->prio = spec->prio;
+	si->ops = spec->ops;
+	si->name = strdup(spec->name ? spec->name : "swap");
+	/* Never freed: a stale entry may still ask for a reference. */
+	if (!si->users) {
+		struct swap_users *users =
+			aligned_alloc(64, swap_nr_cpus * sizeof(*users));
+
+		if (users) {
+			memset(users, 0, swap_nr_cpus * sizeof(*users));
+			__atomic_store_n(&si->users, users, __ATOMIC_RELEASE);
+		}
+	}
+	if (!si->name || !si->users)
+		goto err_release;
+	init_lists(si);
+	err = setup_clusters(si, spec);
+	if (err)
+		goto err_release;
+	__atomic_store_n(&si->usage, SWAP_USAGE_OFFLIST, __ATOMIC_RELAXED);
+	__atomic_store_n(&si->pages, spec->max - 1 - spec->nr_bad,
+			 __ATOMIC_RELAXED);
+	__atomic_fetch_or(&si->flags, spec->flags & ~ours, __ATOMIC_RELAXED);
+	/* Pairs with the acquire in __swap_entry_to_info(). */
+	__atomic_store_n(&si->max, spec->max, __ATOMIC_RELEASE);
+	__atomic_store_n(&si->users_live, 1, __ATOMIC_SEQ_CST);
+	enable_swap_info(si);
+	err = si->type;
+	goto out;
+
+err_release:
+	release_swap_info(si);
+out:
+	sw_mutex_unlock(&swapon_mutex);
+	return err;
+}
+
+/* ---- swapoff ---- */
+
+/* Every allocation that saw WRITEOK is over after this: it looked under its
+ * cluster's lock. */
+static void wait_for_allocation(struct swap_info_struct *si) SW_NO_TSA
+{
+	for (uint64_t i = 0; i < si->nr_clusters; i++) {
+		struct swap_cluster_info *ci = &si->cluster_info[i];
+
+		__swap_cluster_lock(ci);
+		swap_cluster_unlock(ci);
+	}
+}
+
+/* Frees what only the cache holds. */
+static void sweep_cached(struct swap_info_struct *si)
+{
+	for (uint64_t o = 1; o < si->max; o++) {
+		struct swap_cluster_info *ci = __swap_offset_to_cluster(si, o);
+		uint64_t swp_tb;
+
+		if (!__atomic_load_n(&ci->table, __ATOMIC_RELAXED)) {
+			o |= SWAPFILE_CLUSTER - 1;
+			continue;
+		}
+		swp_tb = swap_table_get(ci, swap_cluster_offset(o));
+		if (swp_tb_is_folio(swp_tb) && !swp_tb_get_count(swp_tb))
+			__try_to_reclaim_swap(si, o, TTRS_ANYWAY | TTRS_WAIT);
+	}
+}
+
+static int try_to_unuse(struct swap_info_struct *si,
+			int (*unuse)(void *arg, unsigned type), void *arg)
+{
+	for (unsigned round = 0;; round++) {
+		int err;
+
+		sweep_cached(si);
+		/* Acquire: pairs with the release in swap_usage_sub(). */
+		if (!((uint32_t)__atomic_load_n(&si->usage, __ATOMIC_ACQUIRE) &
+		      ~SWAP_USAGE_OFFLIST))
+			return 0;
+		if (!unuse)
+			return -EBUSY;
+		err = unuse(arg, si->type);
+		if (err)
+			return err;
+		/* A slot may hide for a moment, between allocation and its
+		 * first owner or behind a write: no bound, but no spinning. */
+		if (round)
+			nap_ns(1000000);
+	}
+}
+
+static void flush_percpu_swap_cluster(struct swap_info_struct *si) SW_NO_TSA
+{
+	for (unsigned cpu = 0; cpu < swap_nr_cpus; cpu++) {
+		struct percpu_swap_cluster *pcp = &percpu_swap_cluster[cpu];
+
+		sw_spin_lock(&pcp->lock, "percpu_swap_cluster", SW_RANK_PERCPU);
+		for (unsigned o = 0; o < SWAP_NR_ORDERS; o++) {
+			if (pcp->si[o] != si)
+				continue;
+			pcp->si[o] = NULL;
+			pcp->offset[o] = SWAP_NO_SLOT;
+		}
+		sw_spin_unlock(&pcp->lock);
+	}
+}
+
+int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
+{
+	struct swap_info_struct *si;
+	int err;
+
+	if (type >= MAX_SWAPFILES)
+		return -EINVAL;
+	si = &swap_info[type];
+	sw_mutex_lock(&swap_lock);
+	if (!(swap_flags(si) & SWP_WRITEOK)) {
+		sw_mutex_unlock(&swap_lock);
+		return -EINVAL;
+	}
+	if (swap_flags(si) & SWP_HIBERNATION) {
+		sw_mutex_unlock(&swap_lock);
+		return -EBUSY;
+	}
+	del_from_avail_list(si, true);
+	sw_list_del(&si->active_list);
+	__atomic_fetch_sub(&total_swap_pages, si->pages, __ATOMIC_RELAXED);
+	sw_mutex_unlock(&swap_lock);
+
+	wait_for_allocation(si);
+	err = try_to_unuse(si, unuse, arg);
+	if (err) {
+		enable_swap_info(si);
+		return err;
+	}
+
+	kill_users(si);
+	urcu_bp_synchronize_rcu();
+	flush_percpu_swap_cluster(si);
+
+	sw_mutex_lock(&swapon_mutex);
+	SW_BUG_ON(swap_usage_in_pages(si) || swap_usage_cached(si));
+	__atomic_store_n(&si->max, 0, __ATOMIC_RELAXED);
+	free_clusters(si);
+	release_swap_info(si);
+	sw_mutex_unlock(&swapon_mutex);
+	return 0;
+}

@@ -1,0 +1,257 @@
+/* test_swap_device.c - swapon, swapoff, priorities, totals, filling up. */
+#include "fixture.h"
+
+static void refuses_specs_that_lie(void **state)
+{
+	const uint64_t zero_bad[] = { 0 }, high[] = { 100 }, twice[] = { 5, 5 };
+	struct swapon_spec spec = {
+		.name = "x", .ops = &fx_ops, .max = 64, .prio = -1
+	};
+	struct swapon_spec s;
+
+	s = spec, s.max = 1;
+	assert_int_equal(swapon(&s), -EINVAL);
+	s = spec, s.max = 1ULL << 30;
+	assert_int_equal(swapon(&s), -EINVAL);
+	s = spec, s.prio = 32768;
+	assert_int_equal(swapon(&s), -EINVAL);
+	s = spec, s.prio = -2;
+	assert_int_equal(swapon(&s), -EINVAL);
+	s = spec, s.bad = zero_bad, s.nr_bad = 1;
+	assert_int_equal(swapon(&s), -EINVAL);
+	s = spec, s.bad = high, s.nr_bad = 1;
+	assert_int_equal(swapon(&s), -EINVAL);
+	s = spec, s.bad = twice, s.nr_bad = 2;
+	assert_int_equal(swapon(&s), -EINVAL);
+	assert_int_equal(swapoff(0, NULL, NULL), -EINVAL);
+	assert_int_equal(swapoff(1000, NULL, NULL), -EINVAL);
+}
+
+static void one_store_is_one_device(void **state)
+{
+	int x, type;
+	struct swapon_spec spec = {
+		.name = "x", .ops = &fx_ops, .max = 64, .prio = -1, .store = &x
+	};
+
+	type = swapon(&spec);
+	assert_int_equal(type, 0);
+	assert_int_equal(swapon(&spec), -EBUSY);
+	assert_int_equal(swapoff(type, NULL, NULL), 0);
+	assert_int_equal(swapon(&spec), 0);
+}
+
+static void devices_run_out_at_the_maximum(void **state)
+{
+	for (unsigned i = 0; i < MAX_SWAPFILES; i++)
+		assert_int_equal(fx_swapon(16, -1), i);
+	assert_int_equal(fx_swapon(16, -1), -EPERM);
+	assert_int_equal(swapoff(3, NULL, NULL), 0);
+	assert_int_equal(fx_swapon(16, -1), 3);
+}
+
+static void header_bad_and_tail_slots_are_never_given(void **state)
+{
+	const uint64_t bad[] = { 1, 3, CL, CL + 1, 2 * CL + 2 };
+	struct swapon_spec spec = { .name = "x",
+				    .ops = &fx_ops,
+				    .max = 2 * CL + 4,
+				    .prio = -1,
+				    .bad = bad,
+				    .nr_bad = 5,
+				    .flags = SWP_SOLIDSTATE };
+	int type = swapon(&spec);
+	unsigned pages = 2 * CL + 3 - 5;
+	struct folio *folios[2 * CL + 4];
+	struct sw_swap_totals t;
+
+	fx_check();
+	si_swapinfo(&t);
+	assert_int_equal(t.total_pages, pages);
+	assert_int_equal(t.free_pages, pages);
+	for (unsigned i = 0; i < pages; i++) {
+		uint64_t o;
+
+		folios[i] = fx_cached(0);
+		o = swp_offset(folios[i]->swap);
+		assert_true(o > 0 && o < spec.max);
+		for (unsigned b = 0; b < 5; b++)
+			assert_int_not_equal(o, bad[b]);
+		assert_int_equal(folio_dup_swap(folios[i], 0), 0);
+		folio_unlock(folios[i]);
+	}
+	folios[pages] = fx_folio(0);
+	assert_int_equal(folio_alloc_swap(folios[pages], 0), -ENOMEM);
+	fx_drop(folios[pages]);
+	assert_int_equal(fx_used(type), pages);
+	assert_true(swap_usage_offlist(&swap_info[type]));
+	assert_int_equal(swp_swapcount(swp_entry(type, 3)), 0);
+	assert_true(swp_tb_is_bad(fx_word(swp_entry(type, 3))));
+	fx_check();
+	for (unsigned i = 0; i < pages; i++) {
+		folio_lock(folios[i]);
+		folio_put_swap(folios[i], 0);
+		assert_true(folio_free_swap(folios[i]));
+		fx_drop(folios[i]);
+	}
+	assert_int_equal(fx_used(type), 0);
+}
+
+static void higher_priority_is_filled_first(void **state)
+{
+	int low = fx_swapon(CL, 1), high = fx_swapon(CL, 5);
+	swp_entry_t e[2 * CL];
+
+	for (unsigned i = 0; i < CL - 1; i++) {
+		e[i] = fx_swapped(0, 0);
+		assert_int_equal(swp_type(e[i]), high);
+	}
+	for (unsigned i = CL - 1; i < 2 * CL - 2; i++) {
+		e[i] = fx_swapped(0, 0);
+		assert_int_equal(swp_type(e[i]), low);
+	}
+	for (unsigned i = 0; i < 2 * CL - 2; i++)
+		swap_put_entries_direct(e[i], 1);
+}
+
+static void equal_priorities_alternate_by_cluster(void **state)
+{
+	int a = fx_swapon(4 * CL, 3), b = fx_swapon(4 * CL, 3);
+	swp_entry_t e[4 * CL];
+	unsigned changes = 0, on_a = 0, n = 4 * CL - 8;
+
+	for (unsigned i = 0; i < n; i++) {
+		e[i] = fx_swapped(0, 0);
+		on_a += swp_type(e[i]) == (unsigned)a;
+		changes += i && swp_type(e[i]) != swp_type(e[i - 1]);
+	}
+	assert_in_range(changes, 2, 4);
+	assert_in_range(on_a, CL, 3 * CL);
+	(void)b;
+	for (unsigned i = 0; i < n; i++)
+		swap_put_entries_direct(e[i], 1);
+}
+
+static int unuse_all(void *arg, unsigned type)
+{
+	swp_entry_t *e = arg;
+	struct folio *folio;
+	int err;
+
+	folio = swap_cache_alloc_folio(*e, 1, NULL, NULL, &err);
+	assert_non_null(folio);
+	folio_put_swap(folio, 0);
+	assert_true(folio_free_swap(folio));
+	fx_drop(folio);
+	return 0;
+}
+
+static int unuse_interrupted(void *arg, unsigned type)
+{
+	return -EINTR;
+}
+
+static void swapoff_brings_in_or_gives_everything_back(void **state)
+{
+	int type = fx_swapon(4 * CL, -1);
+	swp_entry_t e = fx_swapped(0, 0), e2;
+	struct folio *cached = fx_cached(0), *folio;
+
+	folio_unlock(cached);
+	assert_int_equal(swapoff(type, unuse_interrupted, NULL), -EINTR);
+	fx_check();
+	e2 = fx_swapped(0, 0); /* fully usable again */
+	assert_int_equal(swp_type(e2), type);
+	swap_put_entries_direct(e2, 1);
+	assert_int_equal(swapoff(type, NULL, NULL), -EBUSY);
+	assert_int_equal(swapoff(type, unuse_all, &e), 0);
+	assert_false(folio_test(cached, SW_FOLIO_SWAPCACHE));
+	folio_put(cached);
+	assert_null(get_swap_device(e));
+
+	folio = fx_folio(0);
+	assert_int_equal(folio_alloc_swap(folio, 0), -ENOMEM);
+	fx_drop(folio);
+	/* The same type, smaller: no CPU remembers the old one. */
+	assert_int_equal(fx_swapon(8, -1), type);
+	e = fx_swapped(0, 0);
+	assert_in_range(swp_offset(e), 1, 7);
+	swap_put_entries_direct(e, 1);
+}
+
+static void unowned_cached_slots_go_when_swap_is_over_half_full(void **state)
+{
+	unsigned pages = 2 * CL - 1;
+	struct folio *folios[2 * CL], *extra;
+	int type = fx_swapon(2 * CL, -1);
+
+	for (unsigned i = 0; i < pages; i++) {
+		folios[i] = fx_cached(0);
+		folio_unlock(folios[i]);
+	}
+	assert_true(vm_swap_full());
+	assert_int_equal(fx_used(type), pages);
+	extra = fx_folio(0);
+	assert_int_equal(folio_alloc_swap(extra, 0), 0);
+	assert_true(folio_free_swap(extra));
+	fx_drop(extra);
+	for (unsigned i = 0; i < pages; i++) {
+		folio_lock(folios[i]);
+		if (folio_test(folios[i], SW_FOLIO_SWAPCACHE))
+			assert_true(folio_free_swap(folios[i]));
+		fx_drop(folios[i]);
+	}
+}
+
+static void groups_are_charged_limited_and_paid_back(void **state)
+{
+	struct sw_swap_group_info info;
+	struct folio *a, *b;
+	swp_entry_t e;
+
+	fx_swapon(4 * CL, -1);
+	swap_group_set_max(7, 4);
+	a = fx_folio(2);
+	assert_int_equal(folio_alloc_swap(a, 7), 0);
+	swap_group_info(7, &info);
+	assert_int_equal(info.usage, 4);
+	b = fx_folio(0);
+	assert_int_equal(folio_alloc_swap(b, 7), -ENOMEM);
+	swap_group_info(7, &info);
+	assert_int_equal(info.nr_max, 1);
+	assert_int_equal(info.nr_fail, 1);
+	assert_int_equal(folio_alloc_swap(b, 8), 0);
+	/* Neighbours of two groups, zapped in one call. */
+	e = a->swap;
+	assert_int_equal(folio_dup_swap(a, -1), 0);
+	assert_int_equal(folio_dup_swap(b, -1), 0);
+	swap_cache_del_folio(a, 0);
+	fx_check();
+	swap_put_entries_direct(e, 4);
+	swap_group_info(7, &info);
+	assert_int_equal(info.usage, 0);
+	folio_put_swap(b, -1);
+	assert_true(folio_free_swap(b));
+	swap_group_info(8, &info);
+	assert_int_equal(info.usage, 0);
+	fx_drop(a);
+	fx_drop(b);
+	swap_group_set_max(7, UINT64_MAX);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		FX_TEST(refuses_specs_that_lie),
+		FX_TEST(one_store_is_one_device),
+		FX_TEST(devices_run_out_at_the_maximum),
+		FX_TEST(header_bad_and_tail_slots_are_never_given),
+		FX_TEST(higher_priority_is_filled_first),
+		FX_TEST(equal_priorities_alternate_by_cluster),
+		FX_TEST(swapoff_brings_in_or_gives_everything_back),
+		FX_TEST(unowned_cached_slots_go_when_swap_is_over_half_full),
+		FX_TEST(groups_are_charged_limited_and_paid_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -87,8 +87,6 @@ static int add_range(struct sw_proc *p, int pagemap, uint64_t start,
 {
 	int err = 0;
 
-	if (start >= end)
-		return 0;
 	if (!sw_space_has_region(p->space, start, end)) {
 		err = sw_remote_register(p->remote, start, end);
 		if (!err)
@@ -107,15 +105,17 @@ static int add_around(struct sw_proc *p, int pagemap, uint64_t start,
 		{ p->own_start, p->own_end },
 		{ p->stage, p->stage + 2 * SW_STAGE_PAGES * SW_PAGE_SIZE },
 	};
-	int err;
 
+	if (start >= end)
+		return 0;
 	for (int i = 0; i < 2; i++) {
+		int below, above;
+
 		if (hole[i][0] >= end || hole[i][1] <= start)
 			continue;
-		err = add_around(p, pagemap, start, sw_max(start, hole[i][0]));
-		return err ? err
-			   : add_around(p, pagemap, sw_min(end, hole[i][1]),
-					end);
+		below = add_around(p, pagemap, start, hole[i][0]);
+		above = add_around(p, pagemap, hole[i][1], end);
+		return below ? below : above;
 	}
 	return add_range(p, pagemap, start, end);
 }

@@ -254,7 +254,8 @@ static void consume_ready(struct sw_evictor *ev, unsigned nr)
 }
 
 /* Pages that fork left shared can be taken once they were write-touched; one
- * that is busy for another reason (pinned by I/O) is left alone. */
+ * that is busy for another reason (pinned by I/O) is left alone. A run stays
+ * inside its leaf. */
 static void note_busy(struct sw_space *space, struct sw_evictor *ev,
 		      struct sw_leaf *leaf, unsigned i)
 {
@@ -265,7 +266,7 @@ static void note_busy(struct sw_space *space, struct sw_evictor *ev,
 		sw_count(move_busy, 1);
 		return;
 	}
-	if (ev->nr_busy && last->addr + last->nr * SW_PAGE_SIZE == addr) {
+	if (ev->nr_busy && i && last->addr + last->nr * SW_PAGE_SIZE == addr) {
 		last->nr++;
 		return;
 	}

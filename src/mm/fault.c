@@ -4,7 +4,7 @@
  *
  *   missing, NONE     first touch: zeros              fault_zero()
  *   missing, SWAP     bytes from the cache or store   fault_swapin()
- *   missing, PRESENT  somebody else was faster        wake and let it retry
+ *   missing, PRESENT  somebody was faster, or a zap   fault_present()
  *   missing, POISON   SIGBUS again                    fault_poison()
  *   write-protect     clean copy or fork-shared page  fault_wp()
  *
@@ -101,6 +101,31 @@ static void fault_zero(struct fault *f)
 	if (mapped <= 0)
 		fault_wake(f);
 	sw_count(pgfault_zero, 1);
+}
+
+/*
+ * A missing page that our word calls present. Mostly another thread's fault
+ * brought it meanwhile; then mapping zeros fails and changes nothing. It may
+ * really be gone: a page seen present by a scan between the moment an
+ * MADV_DONTNEED was acknowledged and its zap. Then zeros are what it holds.
+ */
+static void fault_present(struct fault *f)
+{
+	struct sw_space *space = f->space;
+	int mapped;
+
+	sw_window_take(f->leaf, f->i);
+	sw_space_unlock(space);
+	mapped = map_pages(f, zeros, 1, false);
+	sw_space_lock(space);
+	if (mapped > 0) {
+		sw_word_zap(space, f->leaf, f->i);
+		sw_word_set(space, f->leaf, f->i, SW_WORD_PRESENT);
+	}
+	sw_window_give(space, f->leaf, f->i);
+	sw_space_unlock(space);
+	if (mapped <= 0)
+		fault_wake(f);
 }
 
 /* ---- swap-in ---- */
@@ -341,8 +366,7 @@ void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 		fault_poison(&f);
 		return;
 	case SW_WORD_PRESENT:
-		sw_space_unlock(f.space);
-		fault_wake(&f);
+		fault_present(&f);
 		return;
 	}
 }

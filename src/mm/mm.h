@@ -57,12 +57,19 @@ void sw_space_attach(struct sw_space *space);
  */
 void sw_space_free(struct sw_space *space);
 
-/* A range under management; ranges may touch and repeat. `present` of its
- * pages are noted by sw_space_note_present(). -ENOMEM. */
+/* A range under management, registered with its mmu; ranges may touch and
+ * repeat. -ENOMEM. */
 int sw_space_add_region(struct sw_space *space, uint64_t start, uint64_t end);
 bool sw_space_has_region(struct sw_space *space, uint64_t start, uint64_t end);
-void sw_space_note_present(struct sw_space *space, uint64_t start,
-			   uint64_t end);
+
+/*
+ * Notes pages that were seen present. `epoch` is what sw_space_epoch() said
+ * before the look: -EAGAIN, and nothing noted, when the layout changed since,
+ * because pages seen then may be gone now.
+ */
+uint64_t sw_space_epoch(struct sw_space *space);
+int sw_space_note_present(struct sw_space *space, uint64_t epoch,
+			  uint64_t start, uint64_t end);
 
 /* Pages the program has, by our books. */
 uint64_t sw_space_resident(struct sw_space *space);

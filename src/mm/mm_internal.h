@@ -51,6 +51,8 @@ unsigned sw_stream_window(struct sw_streams *st, uint64_t vpn, unsigned *slot);
 void sw_stream_continue(struct sw_streams *st, unsigned slot, uint64_t vpn);
 
 /* ---- space.c ---- */
+#define SW_OWED_MAX 64
+
 struct sw_region {
 	uint64_t start, end;
 };
@@ -68,6 +70,8 @@ struct sw_space {
 	unsigned nr_regions, max_regions;
 	uint64_t resident; /* [atomic] PRESENT words */
 	bool dirty_fork;   /* pages may be shared with another space */
+	struct sw_region owed[SW_OWED_MAX]; /* unmaps that came out of order */
+	unsigned nr_owed;
 	bool event_waits;  /* an event waits for busy windows */
 
 	struct sw_streams streams; /* [thread: events of the space] */

@@ -257,10 +257,25 @@ bool sw_space_has_region(struct sw_space *space, uint64_t start, uint64_t end)
 	return has;
 }
 
-void sw_space_note_present(struct sw_space *space, uint64_t start, uint64_t end)
+uint64_t sw_space_epoch(struct sw_space *space)
 {
+	uint64_t epoch;
+
 	sw_space_lock(space);
-	for (uint64_t a = start; a < end; a += SW_PAGE_SIZE) {
+	epoch = space->mmu->epoch;
+	sw_space_unlock(space);
+	return epoch;
+}
+
+int sw_space_note_present(struct sw_space *space, uint64_t epoch,
+			  uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	sw_space_lock(space);
+	if (space->mmu->epoch != epoch)
+		err = -EAGAIN;
+	for (uint64_t a = start; !err && a < end; a += SW_PAGE_SIZE) {
 		struct sw_leaf *leaf = sw_pt_get(&space->pt, a);
 		unsigned i = sw_leaf_index(a);
 
@@ -270,6 +285,7 @@ void sw_space_note_present(struct sw_space *space, uint64_t start, uint64_t end)
 			sw_word_set(space, leaf, i, SW_WORD_PRESENT);
 	}
 	sw_space_unlock(space);
+	return err;
 }
 
 /* ---- layout events ---- */
@@ -301,13 +317,51 @@ void sw_space_remove(void *arg, uint64_t start, uint64_t end)
 	zap_range(space, start, end);
 }
 
+/*
+ * Two threads may have their events queued in another order than the kernel
+ * did their calls: munmap(A) by one, then mremap(B to A) by the other, but
+ * the remap is read first. So a remap onto a range that we still know owes us
+ * the unmap of what was there, and that one must not hit the newcomer.
+ */
+static void note_owed(struct sw_space *space, uint64_t start, uint64_t end)
+{
+	unsigned at = region_at(space, start);
+
+	for (; at < space->nr_regions && space->region[at].start < end; at++) {
+		struct sw_region *r = &space->region[at];
+
+		if (space->nr_owed == SW_OWED_MAX)
+			space->nr_owed = 0; /* never seen: forget the old ones */
+		space->owed[space->nr_owed++] =
+			(struct sw_region){ sw_max(r->start, start),
+					    sw_min(r->end, end) };
+	}
+}
+
+static void do_unmap(struct sw_space *space, uint64_t start, uint64_t end)
+{
+	for (unsigned k = 0; k < space->nr_owed; k++) {
+		struct sw_region o = space->owed[k];
+
+		if (o.start >= end || o.end <= start)
+			continue;
+		space->owed[k] = space->owed[--space->nr_owed];
+		if (start < o.start)
+			do_unmap(space, start, o.start);
+		if (end > o.end)
+			do_unmap(space, o.end, end);
+		return;
+	}
+	zap_range(space, start, end);
+	remove_region(space, start, end);
+}
+
 void sw_space_unmap(void *arg, uint64_t start, uint64_t end)
 {
 	struct sw_space *space = arg;
 
 	wait_until_idle(space, start, end);
-	zap_range(space, start, end);
-	remove_region(space, start, end);
+	do_unmap(space, start, end);
 }
 
 /* Moves one word; its clean copy, if any, is known by the old address and is
@@ -326,7 +380,6 @@ static void move_word(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 	if (word & SW_WORD_SHARED) /* the mark moves along */
 		sw_budget_add(&space->mm->budget.shared, 1);
 	sw_word_set(space, leaf, i, SW_WORD_NONE);
-	sw_word_zap(space, dst, k);
 	sw_word_set(space, dst, k, word);
 }
 
@@ -339,6 +392,9 @@ void sw_space_remap(void *arg, uint64_t from, uint64_t to, uint64_t len)
 		return;
 	wait_until_idle(space, from, from + len);
 	wait_until_idle(space, to, to + len);
+	note_owed(space, to, to + len);
+	zap_range(space, to, to + len);
+	remove_region(space, to, to + len);
 	for (leaf = sw_pt_next(&space->pt, from);
 	     leaf && leaf->base < from + len;
 	     leaf = sw_pt_next(&space->pt, leaf->base + SW_LEAF_BYTES)) {
@@ -469,8 +525,11 @@ void sw_space_fork(void *arg, int fd)
 	SW_BUG_ON(!mmu); /* the child would read zeros */
 	child->mmu = mmu;
 	child->dirty_fork = parent->dirty_fork = true;
+	/* Nobody else knows the child yet, so this does not wait. */
+	SW_BUG_ON(!sw_mutex_trylock(&child->lock));
 	SW_BUG_ON(fork_tables(child, parent));
 	protect_shared(child, parent);
+	sw_space_unlock(child);
 	sw_count(fork_spaces, 1);
 	sw_space_attach(child);
 	mm->host->forked_ready(mm->host->arg, child);

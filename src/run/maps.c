@@ -59,8 +59,10 @@ static int note_present(struct sw_proc *p, int pagemap, uint64_t start,
 			uint64_t end)
 {
 	struct page_region found[SCAN_REGIONS];
+	int err = 0;
 
-	while (start < end) {
+	while (start < end && !err) {
+		uint64_t epoch = sw_space_epoch(p->space);
 		struct pm_scan_arg a = {
 			.size = sizeof(a),
 			.start = start,
@@ -74,12 +76,12 @@ static int note_present(struct sw_proc *p, int pagemap, uint64_t start,
 
 		if (n < 0)
 			return -errno;
-		for (int i = 0; i < n; i++)
-			sw_space_note_present(p->space, found[i].start,
-					      found[i].end);
+		for (int i = 0; i < n && !err; i++)
+			err = sw_space_note_present(
+				p->space, epoch, found[i].start, found[i].end);
 		start = a.walk_end;
 	}
-	return 0;
+	return err;
 }
 
 static int add_range(struct sw_proc *p, int pagemap, uint64_t start,

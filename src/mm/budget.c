@@ -14,9 +14,8 @@
  * (an agent that unshares a page faults too), so after FAULT_WAIT_NS one page
  * is granted above the budget.
  */
+#include "base/time.h"
 #include "mm/mm_internal.h"
-
-#include <time.h>
 
 #define FAULT_WAIT_NS 2000000
 
@@ -37,16 +36,19 @@ int64_t sw_budget_used(struct sw_budget *b)
 	return used > 0 ? used : 0;
 }
 
-/* Waits until reclaim freed something; false when the time is up. */
-static bool wait_for_room(struct sw_mm *mm)
+/* Waits until something is free, at most FAULT_WAIT_NS. */
+static void wait_for_room(struct sw_mm *mm)
 {
-	bool in_time;
+	uint64_t now = sw_now_ns(), end = now + FAULT_WAIT_NS;
 
+	sw_count(allocstall, 1);
 	sw_mutex_lock(&mm->lock);
-	pthread_cond_signal(&mm->wake);
-	in_time = sw_mutex_wait(&mm->lock, &mm->room, FAULT_WAIT_NS);
+	while (sw_budget_free(&mm->budget) < 1 && now < end) {
+		pthread_cond_signal(&mm->wake);
+		sw_mutex_wait(&mm->lock, &mm->room, end - now);
+		now = sw_now_ns();
+	}
 	sw_mutex_unlock(&mm->lock);
-	return in_time;
 }
 
 unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr)
@@ -60,17 +62,10 @@ unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr)
 		return nr;
 	if (free >= 1)
 		return free;
-	if (__atomic_load_n(&mm->full, __ATOMIC_RELAXED)) {
+	if (!__atomic_load_n(&mm->full, __ATOMIC_RELAXED))
+		wait_for_room(mm);
+	if (sw_budget_free(b) < 1)
 		sw_count(oom_unmanaged, 1);
-		return 1;
-	}
-	sw_count(allocstall, 1);
-	while (sw_budget_free(b) < 1) {
-		if (!wait_for_room(mm)) {
-			sw_count(oom_unmanaged, 1);
-			break;
-		}
-	}
 	return 1;
 }
 

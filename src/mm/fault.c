@@ -23,6 +23,8 @@
 #include "base/log.h"
 #include "mm/mm_internal.h"
 
+#define LOST_AFTER 1000 /* faults in a row on a page we call present */
+
 /* Zeros to copy from. */
 static const char zeros[SW_WINDOW_BYTES] __attribute__((aligned(4096)));
 
@@ -72,6 +74,29 @@ static int map_pages(struct fault *f, const void *pages, unsigned nr,
 					protect);
 }
 
+/* ---- lost pages ---- */
+
+static void fault_poison(struct fault *f)
+{
+	struct sw_mmu *mmu = f->space->mmu;
+
+	if (mmu->ops->poison(mmu, f->addr))
+		fault_wake(f);
+	sw_space_unlock(f->space);
+}
+
+/* Nobody has the page's bytes: its reader shall know. Space lock held, which
+ * is given up; the window is idle. */
+static void page_is_lost(struct fault *f)
+{
+	sw_error("page at %#llx of the program is lost: its reader gets SIGBUS",
+		 (unsigned long long)f->addr);
+	sw_count(poisoned, 1);
+	sw_word_zap(f->space, f->leaf, f->i);
+	sw_word_set(f->space, f->leaf, f->i, SW_WORD_POISON);
+	fault_poison(f);
+}
+
 /* ---- first touch ---- */
 
 static void fault_zero(struct fault *f)
@@ -94,7 +119,8 @@ static void fault_zero(struct fault *f)
          * memory that was never reclaimed): it counts from now on. */
 	nr = mapped > 0 ? mapped : mapped == -EEXIST;
 	for (unsigned k = 0; k < nr; k++)
-		sw_word_set(space, f->leaf, f->i + k, SW_WORD_PRESENT);
+		sw_word_set(space, f->leaf, f->i + k,
+			    SW_WORD_PRESENT | SW_WORD_ZEROED);
 	sw_stream_continue(&space->streams, slot, f->addr / SW_PAGE_SIZE + nr);
 	sw_window_give(space, f->leaf, f->i);
 	sw_space_unlock(space);
@@ -104,24 +130,36 @@ static void fault_zero(struct fault *f)
 }
 
 /*
- * A missing page that our word calls present. Mostly another thread's fault
- * brought it meanwhile; then mapping zeros fails and changes nothing. It may
- * really be gone: a page seen present by a scan between the moment an
- * MADV_DONTNEED was acknowledged and its zap. Then zeros are what it holds.
+ * A missing page that our word calls present. Nearly always another thread's
+ * fault brought it meanwhile, and waking is all there is to do. It may really
+ * be gone if the program gave it away between the acknowledgement of its
+ * MADV_DONTNEED and the zap itself; that can only be a page that began with
+ * zeros or was seen by a scan (a swapped-in one became NONE with the event),
+ * and then zeros are what it holds; mapping them changes nothing if the page
+ * is there after all. Any other page that stays missing was lost by us.
  */
 static void fault_present(struct fault *f)
 {
 	struct sw_space *space = f->space;
-	int mapped;
+	uint64_t word = f->leaf->word[f->i];
+	int mapped = 0;
 
+	if (word & SW_WORD_CLEAN || !(word & SW_WORD_ZEROED)) {
+		if (space->again_addr != f->addr)
+			space->again = 0;
+		space->again_addr = f->addr;
+		if (++space->again == LOST_AFTER) {
+			page_is_lost(f);
+			return;
+		}
+		sw_space_unlock(space);
+		fault_wake(f);
+		return;
+	}
 	sw_window_take(f->leaf, f->i);
 	sw_space_unlock(space);
 	mapped = map_pages(f, zeros, 1, false);
 	sw_space_lock(space);
-	if (mapped > 0) {
-		sw_word_zap(space, f->leaf, f->i);
-		sw_word_set(space, f->leaf, f->i, SW_WORD_PRESENT);
-	}
 	sw_window_give(space, f->leaf, f->i);
 	sw_space_unlock(space);
 	if (mapped <= 0)
@@ -146,28 +184,6 @@ static bool keep_clean(struct sw_mm *mm)
 		__atomic_store_n(&mm->clean_lost, lost / 2, __ATOMIC_RELAXED);
 	}
 	return kept * 10 + 64 >= lost * 13 || ++sample % 16 == 0;
-}
-
-static void fault_poison(struct fault *f)
-{
-	struct sw_mmu *mmu = f->space->mmu;
-
-	if (mmu->ops->poison(mmu, f->addr))
-		fault_wake(f);
-	sw_space_unlock(f->space);
-}
-
-/* The slot cannot be read: the page is lost and its reader shall know. */
-static void swapin_lost(struct fault *f)
-{
-	sw_error("page at %#llx cannot be read back: its reader gets SIGBUS",
-		 (unsigned long long)f->addr);
-	sw_count(poisoned, 1);
-	sw_space_lock(f->space);
-	sw_word_zap(f->space, f->leaf, f->i);
-	sw_word_set(f->space, f->leaf, f->i, SW_WORD_POISON);
-	sw_window_give(f->space, f->leaf, f->i);
-	fault_poison(f);
 }
 
 /* The word of a page just mapped from its slot. */
@@ -236,7 +252,9 @@ static void fault_swapin(struct fault *f)
 				    &in[got]);
 	if (!got) {
 		if (err == -EIO) {
-			swapin_lost(f);
+			sw_space_lock(space);
+			sw_window_give(space, f->leaf, f->i);
+			page_is_lost(f);
 			return;
 		}
 		sw_space_lock(space);

@@ -72,11 +72,13 @@ struct sw_space {
 	bool dirty_fork;   /* pages may be shared with another space */
 	struct sw_region owed[SW_OWED_MAX]; /* unmaps that came out of order */
 	unsigned nr_owed;
-	bool event_waits;  /* an event waits for busy windows */
+	bool event_waits; /* an event waits for busy windows */
 
 	struct sw_streams streams; /* [thread: events of the space] */
 	struct sw_streams wp_streams;
-	char *fault_buf; /* SW_WINDOW_PAGES pages, same thread */
+	uint64_t again_addr; /* page that faults although present, */
+	unsigned again;      /* and how often in a row */
+	char *fault_buf;     /* SW_WINDOW_PAGES pages, same thread */
 };
 
 static inline void sw_space_lock(struct sw_space *s) SW_ACQUIRES(&s->lock)

@@ -7,6 +7,7 @@
  *
  *   NONE     0                                    never touched: reads as zeros
  *   PRESENT  [entry if CLEAN][pin hot:2 shared clean wp][01]  the program has it
+ *   PRESENT  [zeroed if not ][pin hot:2 shared ..... wp][01]
  *   SWAP     [entry         ][pin ................... ][10]  its slot has it
  *   POISON   [0             ][ ...................... ][11]  lost
  *
@@ -45,6 +46,10 @@ enum sw_word_kind {
 #define SW_WORD_HOT    (3ull << 5) /* sweeps to be spared, 0..3 */
 #define SW_WORD_HOT_1  (1ull << 5)
 #define SW_WORD_PIN    (1ull << 7) /* never take it out */
+/* Of a PRESENT word without CLEAN: its history here began with zeros, or with
+ * a look at the page table. Should the program's own zap of the page pass us
+ * by, then zeros are what it reads. */
+#define SW_WORD_ZEROED (1ull << 8)
 
 static inline enum sw_word_kind sw_word_kind(uint64_t w)
 {

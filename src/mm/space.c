@@ -282,7 +282,8 @@ int sw_space_note_present(struct sw_space *space, uint64_t epoch,
 		/* A busy window's owner will find out by itself. */
 		if (leaf && leaf->word[i] == SW_WORD_NONE &&
 		    !sw_window_of(leaf, i)->busy)
-			sw_word_set(space, leaf, i, SW_WORD_PRESENT);
+			sw_word_set(space, leaf, i,
+				    SW_WORD_PRESENT | SW_WORD_ZEROED);
 	}
 	sw_space_unlock(space);
 	return err;
@@ -331,7 +332,8 @@ static void note_owed(struct sw_space *space, uint64_t start, uint64_t end)
 		struct sw_region *r = &space->region[at];
 
 		if (space->nr_owed == SW_OWED_MAX)
-			space->nr_owed = 0; /* never seen: forget the old ones */
+			space->nr_owed =
+				0; /* never seen: forget the old ones */
 		space->owed[space->nr_owed++] =
 			(struct sw_region){ sw_max(r->start, start),
 					    sw_min(r->end, end) };
@@ -439,9 +441,11 @@ static int fork_word(struct sw_space *child, struct sw_space *parent,
                  * books, whichever of the two is written to first. */
 		sw_budget_add(&parent->mm->budget.shared, 1);
 		from->word[i] |= SW_WORD_WP;
+		if (word & SW_WORD_CLEAN)
+			word &= ~SW_WORD_ZEROED; /* that bit is its entry's */
 		sw_word_set(child, to, i,
 			    SW_WORD_PRESENT | SW_WORD_WP | SW_WORD_SHARED |
-				    (word & SW_WORD_PIN));
+				    (word & (SW_WORD_PIN | SW_WORD_ZEROED)));
 		return 0;
 	case SW_WORD_POISON:
 		to->word[i] = word;

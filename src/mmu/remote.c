@@ -57,8 +57,10 @@ static int remote_copy(struct sw_mmu *mmu, uint64_t addr, const void *pages,
 			.mode = protect ? UFFDIO_COPY_MODE_WP : 0,
 		};
 
-		if (!ioctl(r->uffd, UFFDIO_COPY, &c))
-			return nr;
+		if (!ioctl(r->uffd, UFFDIO_COPY, &c)) {
+			done += c.len;
+			continue;
+		}
 		if (c.copy > 0) {
 			done += c.copy;
 			continue;

@@ -2,10 +2,10 @@
  * maps.c - which ranges of a process can be managed, and what is in them.
  *
  * Managed is private anonymous memory that is not executable: heap, mmap,
- * thread stacks, large .bss. Inaccessible reservations are taken along, since
+ * thread stacks, large .bss, a main stack that has grown large. Inaccessible reservations are taken along, since
  * mprotect() later makes memory of them without telling anybody; a range that
  * cost nothing so far costs nothing here (PAGEMAP_SCAN skips what was never
- * touched). Left alone: the main stack, files, devices, and the agent's own.
+ * touched). Left alone: files, devices, and the agent's own.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,8 @@
 #include "base/log.h"
 #include "run/proc.h"
 
-#define MIN_BYTES (64 * 1024) /* below this a range is not worth an ioctl */
+#define MIN_BYTES       (64 * 1024) /* below this a range is not worth an ioctl */
+#define STACK_MIN_BYTES (1 << 20)   /* an ordinary main stack stays in place */
 
 /* PAGEMAP_SCAN, Linux 6.7; newer than Debian 12's headers. */
 struct page_region {
@@ -136,10 +137,13 @@ static bool manageable(const char *line, uint64_t *start, uint64_t *end)
 	/* Read-only memory cannot be taken and is not going to grow. */
 	if (perms[0] == 'r' && perms[1] != 'w')
 		return false;
-	if (name[0] && strcmp(name, "[heap]") && strncmp(name, "[anon", 5))
+	if (name[0] && strcmp(name, "[heap]") && strcmp(name, "[stack]") &&
+	    strncmp(name, "[anon", 5))
 		return false;
 	*start = s;
 	*end = e;
+	if (!strcmp(name, "[stack]"))
+		return e - s >= STACK_MIN_BYTES;
 	return e - s >= MIN_BYTES || !strcmp(name, "[heap]");
 }
 

@@ -15,9 +15,10 @@ struct sw_store_stats {
 	uint64_t compr_bytes; /* sum of compressed sizes */
 	uint64_t mem_bytes;   /* memory taken from the system for them */
 	uint64_t mem_bytes_peak;
-	uint64_t meta_bytes;  /* beside mem_bytes: handles, sums, spans */
-	uint64_t read_errors; /* pages that could not be given back */
-	uint64_t write_nomem; /* writes refused with -ENOMEM */
+	uint64_t meta_bytes;    /* beside mem_bytes: handles, sums, spans */
+	uint64_t read_errors;   /* pages that could not be given back */
+	uint64_t write_nomem;   /* writes refused with -ENOMEM */
+	uint64_t moved_objects; /* by compaction */
 };
 
 /*
@@ -38,6 +39,14 @@ void sw_zram_stats(struct sw_zram *zram, struct sw_store_stats *stats);
 /* Writes that would take more than this from the system are refused;
  * 0: no limit. As the kernel's mem_limit. */
 void sw_zram_set_limit(struct sw_zram *zram, uint64_t mem_bytes);
+
+/* Gathers what is left after much was freed, so that mem_bytes comes near
+ * compr_bytes again; returns how many objects it moved. Writers do it bit by
+ * bit; this is for moments when nothing is written. Safe at any time, beside
+ * all other calls; 0 at once when there is little to gain or another thread
+ * is at it. */
+uint64_t sw_zram_compact(struct sw_zram *zram);
+
 extern const struct swap_ops sw_zram_ops;
 
 #endif

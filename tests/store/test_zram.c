@@ -251,6 +251,57 @@ static void limit_refuses_and_keeps_what_is_there(void **state)
 	store_page(*state, n, page_number(PAGE_SAME, 5));
 }
 
+/* Leaves one page in eight, spread over all spans. */
+static void fill_and_thin_out(void *z)
+{
+	for (uint64_t i = 0; i < SLOTS; i++)
+		store_page(z, i, page_number(PAGE_TEXT, i));
+	for (uint64_t i = 0; i < SLOTS; i++)
+		if (i % 8)
+			ops->slot_free(z, i, 1);
+}
+
+static void compaction_gives_memory_back_and_keeps_pages(void **state)
+{
+	uint64_t before;
+
+	fill_and_thin_out(*state);
+	before = stats(*state).mem_bytes;
+	assert_true(sw_zram_compact(*state) > 0);
+	assert_true(stats(*state).mem_bytes < before / 2);
+	for (uint64_t i = 0; i < SLOTS; i += 8)
+		expect_page(*state, i, page_number(PAGE_TEXT, i));
+	assert_int_equal(sw_zram_compact(*state), 0);
+}
+
+static void a_moved_page_is_still_checked(void **state)
+{
+	uint64_t damaged_slots = 0;
+	size_t len;
+
+	fill_and_thin_out(*state);
+	for (uint64_t i = 0; i < SLOTS; i += 8)
+		sw_zram_object(*state, i, &len)[len / 2] ^= 1;
+	assert_true(sw_zram_compact(*state) > 0);
+	for (uint64_t i = 0; i < SLOTS; i += 8, damaged_slots++)
+		expect_eio(*state, i);
+	assert_int_equal(stats(*state).read_errors, damaged_slots);
+}
+
+/* At the limit, holes that are too small or in the wrong class are memory
+ * too, once objects have moved together. */
+static void order_is_made_before_a_page_is_refused(void **state)
+{
+	fill_and_thin_out(*state);
+	sw_zram_set_limit(*state, stats(*state).mem_bytes);
+	for (uint64_t i = 1; i < SLOTS / 2; i += 8)
+		store_page(*state, i, page_number(PAGE_NOISE, i));
+	for (uint64_t i = 0; i < SLOTS; i += 8)
+		expect_page(*state, i, page_number(PAGE_TEXT, i));
+	assert_int_equal(stats(*state).write_nomem, 0);
+	assert_true(stats(*state).moved_objects > 0);
+}
+
 static void discard_gives_handles_back_too(void **state)
 {
 	uint64_t meta;
@@ -312,6 +363,9 @@ int main(void)
 		T(no_memory_leaves_the_old_page),
 		T(no_memory_for_the_last_page_stores_none),
 		T(limit_refuses_and_keeps_what_is_there),
+		T(compaction_gives_memory_back_and_keeps_pages),
+		T(a_moved_page_is_still_checked),
+		T(order_is_made_before_a_page_is_refused),
 		T(discard_gives_handles_back_too),
 		T(huge_devices_cost_nothing_until_used),
 		T(bad_devices_are_refused),

@@ -29,7 +29,8 @@ struct sw_store_stats {
  * write: -ENOMEM changes none of its slots as long as nr is SWAPFILE_CLUSTER
  * at most (above it: none of the first cluster's worth that did not fit, and
  * none after). read: -EIO when a slot is empty or damaged; pages before it
- * are good. Both -EINVAL outside the device. discard also gives back the
+ * are good. -ENOMEM: nothing is lost, try again (a thread's first read, with a
+ * codec that wants scratch memory for it; lz4 does not). Both -EINVAL outside the device. discard also gives back the
  * handles of whole clusters, which slot_free keeps.
  */
 struct sw_zram;

@@ -40,11 +40,15 @@ struct copy {
 	uint32_t sum;
 };
 
-/* Scratch memory of one write; the codec's part follows. */
+/* Scratch memory of one write. */
 struct scratch {
 	struct copy copies[BATCH];
 	unsigned char out[SW_PAGE_SIZE];
+	void *codec_work;
 };
+
+_Static_assert(sizeof(struct scratch) <= SW_WORK_SCRATCH_BYTES,
+	       "a batch fits into a thread's scratch memory");
 
 /* Both wrap around: -1 takes one away. */
 static void add_relaxed(uint64_t *counter, uint64_t n)
@@ -124,7 +128,7 @@ static int copy_make(struct sw_zram *z, struct scratch *s, uint64_t slot,
 		*copy = same_make(slot, word);
 		return 0;
 	}
-	size = z->codec->compress(s + 1, page, s->out, RAW_FROM);
+	size = z->codec->compress(s->codec_work, page, s->out, RAW_FROM);
 	if (size)
 		bytes = s->out;
 	else
@@ -198,8 +202,10 @@ static int zram_write(void *store, uint64_t offset, unsigned nr,
 
 	if (!in_range(z, offset, nr))
 		return -EINVAL;
-	s = sw_work_get(sizeof(*s) + z->codec->work_bytes);
-	if (!s)
+	s = sw_work_scratch();
+	if (s)
+		s->codec_work = sw_work_codec(z->codec);
+	if (!s || !s->codec_work)
 		err = -ENOMEM;
 	since_step += nr;
 	while (nr && !err) {
@@ -294,14 +300,16 @@ static int zram_read(void *store, uint64_t offset, unsigned nr, void *pages)
 {
 	struct sw_zram *z = store;
 	unsigned char *page = pages;
-	void *work;
+	void *work = NULL;
 	int err = 0;
 
 	if (!in_range(z, offset, nr))
 		return -EINVAL;
-	work = sw_work_get(z->codec->work_bytes);
-	if (!work)
-		return -ENOMEM;
+	if (z->codec->decompress_wants_work) {
+		work = sw_work_codec(z->codec);
+		if (!work)
+			return -ENOMEM;
+	}
 	for (unsigned i = 0; i < nr && !err; i++)
 		err = read_page(z, work, offset + i, page + i * SW_PAGE_SIZE);
 	return err;

@@ -154,6 +154,6 @@ int main(void)
 	printf("seed %" PRIu64 "\n", seed);
 	fflush(stdout);
 	for (size_t i = 0; i < SW_ARRAY_SIZE(codecs); i++)
-		run(codecs[i], rounds ? atoi(rounds) : 40);
+		run(codecs[i], rounds ? atoi(rounds) : 12);
 	return 0;
 }

@@ -71,13 +71,11 @@ static uint32_t object_sum(uint64_t slot, const void *bytes, size_t size)
 	return (uint32_t)(x ^ x >> 32) ^ (uint32_t)slot * 0x9e3779b1u;
 }
 
-/* Mixes word and slot; the upper bits of the product know all of both. */
 static uint64_t word_check(uint64_t slot, uint64_t word)
 {
-	uint64_t x = (word ^ word >> 29) * 0xff51afd7ed558ccdULL + slot;
+	const uint64_t both[2] = { slot, word };
 
-	x = (x ^ x >> 32) * 0x9e3779b97f4a7c15ULL;
-	return x >> (64 - HANDLE_CHECK_BITS);
+	return XXH3_64bits(both, sizeof(both)) >> (64 - HANDLE_CHECK_BITS);
 }
 
 static struct copy same_make(uint64_t slot, uint64_t word)
@@ -122,6 +120,7 @@ static int copy_make(struct sw_zram *z, struct scratch *s, uint64_t slot,
 	const void *bytes = page;
 	uint64_t word, loc;
 	size_t size;
+	void *at;
 	int err;
 
 	if (sw_page_same_filled(page, &word)) {
@@ -136,9 +135,12 @@ static int copy_make(struct sw_zram *z, struct scratch *s, uint64_t slot,
 	err = sw_objpool_alloc(z->pool, size, &loc);
 	if (err)
 		return err;
-	memcpy(sw_objpool_at(z->pool, loc, size), bytes, size);
+	at = sw_objpool_at(z->pool, loc, size);
+	memcpy(at, bytes, size);
 	copy->handle = handle_make_object(loc, size);
-	copy->sum = object_sum(slot, bytes, size);
+	/* Over what was stored: should somebody change the page meanwhile, one
+	 * of its states is kept, and it can be read. */
+	copy->sum = object_sum(slot, at, size);
 	return 0;
 }
 

@@ -18,7 +18,7 @@
 
 #include <string.h>
 
-#define STEP_SLOTS  2048 /* handles a step looks at */
+#define STEP_LOOKS  2048 /* handles a step looks at */
 #define STEP_MOVES  128  /* objects a step moves */
 #define ROUND_MOVES 64   /* fewer in a whole round: enough */
 
@@ -69,26 +69,26 @@ static bool move_slot(struct sw_zram *z, uint64_t slot)
 	       sw_objpool_move(z->pool, loc, size, &mover);
 }
 
-/* Goes on from the cursor; returns how many objects were moved. */
-static unsigned sweep(struct sw_zram *z, uint64_t nr_slots, unsigned max_moves)
+/* Goes on from the cursor, once around at most; returns how many objects were
+ * moved. */
+static unsigned sweep(struct sw_zram *z, uint64_t max_looks, unsigned max_moves)
 {
+	uint64_t passed = 0;
 	unsigned moved = 0;
 
-	while (nr_slots > 0 && moved < max_moves) {
-		uint64_t slot = z->cursor;
+	while (passed < z->nr_slots && max_looks-- > 0 && moved < max_moves) {
+		const uint64_t slot = z->cursor;
+		uint64_t skip = 1;
 
 		/* A cluster that was never written costs one look. */
 		if (slot % SWAPFILE_CLUSTER == 0 &&
 		    !__atomic_load_n(&z->touched[slot / SWAPFILE_CLUSTER],
-				     __ATOMIC_RELAXED)) {
-			slot += SWAPFILE_CLUSTER;
-			nr_slots -= sw_min(nr_slots, SWAPFILE_CLUSTER / 16);
-		} else {
+				     __ATOMIC_RELAXED))
+			skip = SWAPFILE_CLUSTER;
+		else
 			moved += move_slot(z, slot);
-			slot++;
-			nr_slots--;
-		}
-		z->cursor = slot < z->nr_slots ? slot : 0;
+		passed += skip;
+		z->cursor = slot + skip < z->nr_slots ? slot + skip : 0;
 	}
 	if (moved)
 		(void)__atomic_fetch_add(&z->moved_objects, moved,
@@ -112,7 +112,7 @@ void sw_zram_compact_step(struct sw_zram *z)
 	if (!compact_begin(z))
 		return;
 	if (sw_objpool_plan(z->pool))
-		(void)sweep(z, STEP_SLOTS, STEP_MOVES);
+		(void)sweep(z, STEP_LOOKS, STEP_MOVES);
 	compact_end(z);
 }
 
@@ -129,7 +129,7 @@ uint64_t sw_zram_compact(struct sw_zram *z)
 	do {
 		moved += round;
 		round = sw_objpool_plan(z->pool)
-				? sweep(z, z->nr_slots, UINT32_MAX)
+				? sweep(z, UINT64_MAX, UINT32_MAX)
 				: 0;
 	} while (round > ROUND_MOVES);
 	sw_objpool_trim(z->pool);

@@ -162,7 +162,6 @@ static void limit_refuses_and_frees_make_room(void **state)
 	assert_int_equal(sw_objpool_check(p), 0);
 	for (int i = 0; i < n; i++)
 		sw_objpool_free(p, loc[i], 1500);
-	/* What other sizes left in stock must not stand in the way. */
 	n = 0;
 	while (sw_objpool_alloc(p, 4096, &loc[n]) == 0)
 		n++;
@@ -171,6 +170,25 @@ static void limit_refuses_and_frees_make_room(void **state)
 	assert_int_equal(sw_objpool_alloc(p, 4096, &loc[n]), 0);
 	assert_int_equal(sw_objpool_check(p), 0);
 	sw_objpool_destroy(p);
+}
+
+/* Spans kept for reuse, of another length, go before anyone is refused. Four
+ * whole pages fill their span, so that no hole helps out. */
+static void stock_does_not_count_against_the_limit(void **state)
+{
+	for (size_t size = 100; size <= SW_PAGE_SIZE; size += 111) {
+		struct sw_objpool *p = sw_objpool_new(1000);
+		uint64_t loc[1000], extra;
+
+		for (int i = 0; i < 1000; i++)
+			loc[i] = alloc_filled(p, SW_PAGE_SIZE, i);
+		for (int i = 4; i < 1000; i++)
+			sw_objpool_free(p, loc[i], SW_PAGE_SIZE);
+		sw_objpool_set_limit(p, stats(p).mem_bytes);
+		assert_int_equal(sw_objpool_alloc(p, size, &extra), 0);
+		assert_int_equal(sw_objpool_check(p), 0);
+		sw_objpool_destroy(p);
+	}
 }
 
 static void any_hole_is_better_than_none(void **state)
@@ -324,6 +342,7 @@ int main(void)
 		cmocka_unit_test(freed_memory_really_goes_back),
 		cmocka_unit_test(holes_are_used_before_new_memory),
 		cmocka_unit_test(limit_refuses_and_frees_make_room),
+		cmocka_unit_test(stock_does_not_count_against_the_limit),
 		cmocka_unit_test(any_hole_is_better_than_none),
 		cmocka_unit_test(damaged_locations_lead_nowhere),
 		cmocka_unit_test(freeing_twice_aborts),

@@ -26,12 +26,13 @@ struct sw_store_stats {
  * with errno ENOMEM, or EINVAL for a codec nobody knows. The ops are
  * thread-safe; two calls on one slot are not concurrent except read with read.
  *
- * write: -ENOMEM changes none of its slots as long as nr is SWAPFILE_CLUSTER
- * at most (above it: none of the first cluster's worth that did not fit, and
- * none after). read: -EIO when a slot is empty or damaged; pages before it
- * are good. -ENOMEM: nothing is lost, try again (a thread's first read, with a
- * codec that wants scratch memory for it; lz4 does not). Both -EINVAL outside the device. discard also gives back the
- * handles of whole clusters, which slot_free keeps.
+ * write: pages are stored in groups of SWAPFILE_CLUSTER; -ENOMEM leaves the
+ * slots of the group that did not fit, and all after it, as they were. Up to
+ * that many pages are so stored all or none. read: -EIO when a slot is empty
+ * or damaged; pages before it are good. -ENOMEM: nothing is lost, try again (a
+ * thread's first read with a codec that wants scratch memory; lz4 does not).
+ * Both: -EINVAL outside the device. discard also gives back the handles of
+ * whole clusters, which slot_free keeps.
  */
 struct sw_zram;
 struct sw_zram *sw_zram_open(uint64_t nr_slots, const char *codec);

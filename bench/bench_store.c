@@ -167,6 +167,8 @@ static void bench_parts(const char *codec)
 	uint64_t from, word;
 	unsigned yes = 0;
 
+	if (!work || (c->work_init && c->work_init(work)))
+		fail("codec");
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		size_t n = 0;
 

@@ -1,5 +1,5 @@
 /*
- * lz4.c - the codec.h face of liblz4, and the list of codecs. Fast mode with
+ * lz4.c - the codec.h face of liblz4. Fast mode with
  * acceleration 1: on pages the match search is the cost, and a higher
  * acceleration saves little of it while the ratio falls. The hash table lives
  * in the caller's work area, so a call allocates nothing.
@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <lz4.h>
-#include <string.h>
 
 static size_t lz4_compress(void *work, const void *page, void *dst, size_t cap)
 {
@@ -39,19 +38,8 @@ static int lz4_decompress(void *work, const void *src, size_t len, void *page)
 
 const struct sw_codec sw_codec_lz4 = {
 	.name = "lz4",
+	.id = SW_CODEC_LZ4,
 	.work_bytes = sizeof(LZ4_stream_t),
 	.compress = lz4_compress,
 	.decompress = lz4_decompress,
 };
-
-static const struct sw_codec *const codecs[] = {
-	&sw_codec_lz4,
-};
-
-const struct sw_codec *sw_codec_lookup(const char *name)
-{
-	for (size_t i = 0; i < SW_ARRAY_SIZE(codecs); i++)
-		if (!strcmp(codecs[i]->name, name))
-			return codecs[i];
-	return NULL;
-}

@@ -40,6 +40,31 @@ void sw_objpool_free(struct sw_objpool *pool, uint64_t loc, size_t size);
  * bytes can be there (a damaged location). Takes no lock. */
 void *sw_objpool_at(const struct sw_objpool *pool, uint64_t loc, size_t size);
 
+/*
+ * Gathering the objects of sparse spans, so that these can go. The owner of
+ * all locations first asks for a plan; false: it would not pay. Then, for
+ * each location it has, wants_move is a hint without a lock, and move tries.
+ * The functions of the mover run under a lock of the pool and may call
+ * nothing of it but sw_objpool_at().
+ */
+struct sw_objpool_mover {
+	/* Is the object at the location, complete and untouched by anybody?
+	 * Sees all that was done before the owner learnt the location. */
+	bool (*is_there)(void *arg);
+	/* Copies the bytes and makes new_loc the location, at once for all
+	 * others; false: somebody came first, nothing changes. */
+	bool (*relocate)(void *arg, uint64_t new_loc);
+	void *arg;
+};
+
+bool sw_objpool_plan(struct sw_objpool *pool);
+bool sw_objpool_wants_move(const struct sw_objpool *pool, uint64_t loc);
+bool sw_objpool_move(struct sw_objpool *pool, uint64_t loc, size_t size,
+		     const struct sw_objpool_mover *mover);
+
+/* Gives back what is kept in reserve. */
+void sw_objpool_trim(struct sw_objpool *pool);
+
 /* No more than `bytes` from the system; 0: no limit (at first). What is above
  * it already stays. */
 void sw_objpool_set_limit(struct sw_objpool *pool, uint64_t bytes);

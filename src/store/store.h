@@ -15,9 +15,10 @@ struct sw_store_stats {
 	uint64_t compr_bytes; /* sum of compressed sizes */
 	uint64_t mem_bytes;   /* memory taken from the system for them */
 	uint64_t mem_bytes_peak;
-	uint64_t meta_bytes;  /* beside mem_bytes: handles, sums, spans */
-	uint64_t read_errors; /* pages that could not be given back */
-	uint64_t write_nomem; /* writes refused with -ENOMEM */
+	uint64_t meta_bytes;    /* beside mem_bytes: handles, sums, spans */
+	uint64_t read_errors;   /* pages that could not be given back */
+	uint64_t write_nomem;   /* writes refused with -ENOMEM */
+	uint64_t moved_objects; /* by compaction */
 };
 
 /*
@@ -25,11 +26,13 @@ struct sw_store_stats {
  * with errno ENOMEM, or EINVAL for a codec nobody knows. The ops are
  * thread-safe; two calls on one slot are not concurrent except read with read.
  *
- * write: -ENOMEM changes none of its slots as long as nr is SWAPFILE_CLUSTER
- * at most (above it: none of the first cluster's worth that did not fit, and
- * none after). read: -EIO when a slot is empty or damaged; pages before it
- * are good. Both -EINVAL outside the device. discard also gives back the
- * handles of whole clusters, which slot_free keeps.
+ * write: pages are stored in groups of SWAPFILE_CLUSTER; -ENOMEM leaves the
+ * slots of the group that did not fit, and all after it, as they were. Up to
+ * that many pages are so stored all or none. read: -EIO when a slot is empty
+ * or damaged; pages before it are good. -ENOMEM: nothing is lost, try again (a
+ * thread's first read with a codec that wants scratch memory; lz4 does not).
+ * Both: -EINVAL outside the device. discard also gives back the handles of
+ * whole clusters, which slot_free keeps.
  */
 struct sw_zram;
 struct sw_zram *sw_zram_open(uint64_t nr_slots, const char *codec);
@@ -38,6 +41,14 @@ void sw_zram_stats(struct sw_zram *zram, struct sw_store_stats *stats);
 /* Writes that would take more than this from the system are refused;
  * 0: no limit. As the kernel's mem_limit. */
 void sw_zram_set_limit(struct sw_zram *zram, uint64_t mem_bytes);
+
+/* Gathers what is left after much was freed, so that mem_bytes comes near
+ * compr_bytes again; returns how many objects it moved. Writers do it bit by
+ * bit; this is for moments when nothing is written. Safe at any time, beside
+ * all other calls; 0 at once when there is little to gain or another thread
+ * is at it. */
+uint64_t sw_zram_compact(struct sw_zram *zram);
+
 extern const struct swap_ops sw_zram_ops;
 
 #endif

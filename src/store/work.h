@@ -5,10 +5,15 @@
 #ifndef SW_STORE_WORK_H
 #define SW_STORE_WORK_H
 
-#include "base/base.h"
+#include "codec/codec.h"
 
-/* The calling thread's scratch memory, at least `bytes` of it, page aligned;
- * its contents are the last caller's. NULL: no memory. */
-void *sw_work_get(size_t bytes);
+#define SW_WORK_SCRATCH_BYTES (16UL << 10)
+
+/* The calling thread's scratch memory, page aligned; its contents are the
+ * last caller's. NULL: no memory. */
+void *sw_work_scratch(void);
+
+/* The calling thread's work area for a codec, ready. NULL: no memory. */
+void *sw_work_codec(const struct sw_codec *codec);
 
 #endif

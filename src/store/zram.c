@@ -2,23 +2,16 @@
  * zram.c - compressed memory as a swap store. Above it: whoever writes and
  * reads folios; below it: codec/ and objpool.c.
  *
- * A slot is a handle of 8 bytes and a sum of 4, in two arrays of address
- * space, so that a slot never used costs nothing.
- *
- *             63                    53 52            14 13       2 1    0
- *   EMPTY     0
- *   OBJECT    0                        pool location    size - 1  1
- *   SAME      upper half of the word (63..32), check (31..2)      2
- *
- * An object's sum is taken over its bytes and its slot number: a handle that
- * leads to a good object of another slot is found out as well. A same-filled
- * page keeps the lower half of its word in the sum. An object of a whole
- * page is the page itself (raw).
+ * A slot is a handle of 8 bytes and a sum of 4 (zram.h has their layout), in
+ * two arrays of address space, so that a slot never used costs nothing.
  *
  * There is no lock here. Two calls on one slot are not concurrent, by the
  * contract of store.h; slots meet in the object pool only, which has its own.
  * A write stores the new copies of all its pages first and touches the
- * handles after the last has succeeded: failure leaves what was there.
+ * handles after the last has succeeded: failure leaves what was there. Behind
+ * the back of everyone, zram_compact.c moves objects; so a reader counts
+ * itself into the handle while it looks, and a handle is taken out of its
+ * slot by an exchange, which tells for sure what was in it.
  */
 #include "store/zram.h"
 
@@ -38,24 +31,8 @@
  * then costs a copy. */
 #define RAW_FROM (SW_PAGE_SIZE - SW_PAGE_SIZE / 16)
 
-#define BATCH SWAPFILE_CLUSTER /* pages a write stores before it commits */
-
-enum handle_kind {
-	HANDLE_EMPTY = 0,
-	HANDLE_OBJECT = 1,
-	HANDLE_SAME = 2,
-};
-
-#define KIND_BITS   2
-#define KIND_MASK   ((1ULL << KIND_BITS) - 1)
-#define SIZE_BITS   SW_PAGE_SHIFT
-#define LOC_SHIFT   (KIND_BITS + SIZE_BITS)
-#define OBJECT_BITS (LOC_SHIFT + SW_OBJPOOL_LOC_BITS)
-#define CHECK_BITS  30
-#define WORD_SHIFT  32
-
-_Static_assert(OBJECT_BITS <= 64, "a location has to fit into a handle");
-_Static_assert(KIND_BITS + CHECK_BITS == WORD_SHIFT, "fields meet");
+#define BATCH      SWAPFILE_CLUSTER /* pages a write stores before it commits */
+#define STEP_PAGES 64 /* written by a thread between two looks at the order */
 
 /* One page's new copy, stored and not yet reachable. */
 struct copy {
@@ -63,25 +40,15 @@ struct copy {
 	uint32_t sum;
 };
 
-/* Scratch memory of one write; the codec's part follows. */
+/* Scratch memory of one write. */
 struct scratch {
 	struct copy copies[BATCH];
 	unsigned char out[SW_PAGE_SIZE];
+	void *codec_work;
 };
 
-struct sw_zram {
-	const struct sw_codec *codec; /* [const] */
-	uint64_t nr_slots;            /* [const] */
-	uint64_t *handles;            /* [atomic] one writer a slot */
-	uint32_t *sums;               /* as handles */
-	uint8_t *touched;             /* [atomic] per cluster: has handles */
-	struct sw_objpool *pool;      /* [const] */
-	uint64_t same_pages;          /* [atomic] */
-	uint64_t raw_pages;           /* [atomic] */
-	uint64_t touched_clusters;    /* [atomic] */
-	uint64_t read_errors;         /* [atomic] */
-	uint64_t write_nomem;         /* [atomic] */
-};
+_Static_assert(sizeof(struct scratch) <= SW_WORK_SCRATCH_BYTES,
+	       "a batch fits into a thread's scratch memory");
 
 /* Both wrap around: -1 takes one away. */
 static void add_relaxed(uint64_t *counter, uint64_t n)
@@ -97,31 +64,6 @@ static uint64_t read_relaxed(const uint64_t *counter)
 
 /* ---- handles ---- */
 
-static enum handle_kind handle_kind(uint64_t h)
-{
-	return h & KIND_MASK;
-}
-
-static uint64_t object_make(uint64_t loc, size_t size)
-{
-	return HANDLE_OBJECT | (size - 1) << KIND_BITS | loc << LOC_SHIFT;
-}
-
-static size_t object_size(uint64_t h)
-{
-	return (h >> KIND_BITS & (SW_PAGE_SIZE - 1)) + 1;
-}
-
-static uint64_t object_loc(uint64_t h)
-{
-	return h >> LOC_SHIFT;
-}
-
-static bool object_is_raw(uint64_t h)
-{
-	return object_size(h) == SW_PAGE_SIZE;
-}
-
 static uint32_t object_sum(uint64_t slot, const void *bytes, size_t size)
 {
 	uint64_t x = XXH3_64bits(bytes, size);
@@ -129,34 +71,32 @@ static uint32_t object_sum(uint64_t slot, const void *bytes, size_t size)
 	return (uint32_t)(x ^ x >> 32) ^ (uint32_t)slot * 0x9e3779b1u;
 }
 
-/* Mixes word and slot; the upper bits of the product know all of both. */
 static uint64_t word_check(uint64_t slot, uint64_t word)
 {
-	uint64_t x = (word ^ word >> 29) * 0xff51afd7ed558ccdULL + slot;
+	const uint64_t both[2] = { slot, word };
 
-	x = (x ^ x >> 32) * 0x9e3779b97f4a7c15ULL;
-	return x >> (64 - CHECK_BITS);
+	return XXH3_64bits(both, sizeof(both)) >> (64 - HANDLE_CHECK_BITS);
 }
 
 static struct copy same_make(uint64_t slot, uint64_t word)
 {
 	return (struct copy){
-		.handle = HANDLE_SAME | word_check(slot, word) << KIND_BITS |
-			  word >> 32 << WORD_SHIFT,
+		.handle = HANDLE_SAME |
+			  word_check(slot, word) << HANDLE_KIND_BITS |
+			  word >> 32 << HANDLE_WORD_SHIFT,
 		.sum = (uint32_t)word,
 	};
 }
 
-static uint64_t handle_load(const struct sw_zram *z, uint64_t slot)
+/* Puts a handle (0: none) into a slot; what was there is the caller's. */
+static uint64_t handle_exchange(struct sw_zram *z, uint64_t slot, uint64_t h)
 {
-	/* Pairs with the release in handle_store(): who hears of a slot sees
-	 * the object behind it. */
-	return __atomic_load_n(&z->handles[slot], __ATOMIC_ACQUIRE);
-}
+	uint64_t old =
+		__atomic_exchange_n(&z->handles[slot], h, __ATOMIC_ACQ_REL);
 
-static void handle_store(struct sw_zram *z, uint64_t slot, uint64_t h)
-{
-	__atomic_store_n(&z->handles[slot], h, __ATOMIC_RELEASE);
+	/* Its reader would look at another page's bytes from now on. */
+	SW_BUG_ON(handle_is_busy(old));
+	return old;
 }
 
 /* Frees what a handle stands for; *same and *raw lose what it was. */
@@ -167,8 +107,8 @@ static void handle_drop(struct sw_zram *z, uint64_t h, uint64_t *same,
 		*same -= 1;
 	if (handle_kind(h) != HANDLE_OBJECT)
 		return;
-	*raw -= object_is_raw(h);
-	sw_objpool_free(z->pool, object_loc(h), object_size(h));
+	*raw -= handle_is_raw(h);
+	sw_objpool_free(z->pool, handle_to_loc(h), handle_to_size(h));
 }
 
 /* ---- write ---- */
@@ -180,13 +120,14 @@ static int copy_make(struct sw_zram *z, struct scratch *s, uint64_t slot,
 	const void *bytes = page;
 	uint64_t word, loc;
 	size_t size;
+	void *at;
 	int err;
 
 	if (sw_page_same_filled(page, &word)) {
 		*copy = same_make(slot, word);
 		return 0;
 	}
-	size = z->codec->compress(s + 1, page, s->out, RAW_FROM);
+	size = z->codec->compress(s->codec_work, page, s->out, RAW_FROM);
 	if (size)
 		bytes = s->out;
 	else
@@ -194,9 +135,12 @@ static int copy_make(struct sw_zram *z, struct scratch *s, uint64_t slot,
 	err = sw_objpool_alloc(z->pool, size, &loc);
 	if (err)
 		return err;
-	memcpy(sw_objpool_at(z->pool, loc, size), bytes, size);
-	copy->handle = object_make(loc, size);
-	copy->sum = object_sum(slot, bytes, size);
+	at = sw_objpool_at(z->pool, loc, size);
+	memcpy(at, bytes, size);
+	copy->handle = handle_make_object(loc, size);
+	/* Over what was stored: should somebody change the page meanwhile, one
+	 * of its states is kept, and it can be read. */
+	copy->sum = object_sum(slot, at, size);
 	return 0;
 }
 
@@ -227,15 +171,13 @@ static int write_batch(struct sw_zram *z, struct scratch *s, uint64_t slot,
 	}
 	for (i = 0; i < nr; i++) {
 		const struct copy *c = &s->copies[i];
-		uint64_t old = handle_load(z, slot + i);
 
 		same += handle_kind(c->handle) == HANDLE_SAME;
-		raw += handle_kind(c->handle) == HANDLE_OBJECT &&
-		       object_is_raw(c->handle);
+		raw += handle_is_raw(c->handle);
 		touch(z, slot + i);
 		z->sums[slot + i] = c->sum;
-		handle_store(z, slot + i, c->handle);
-		handle_drop(z, old, &same, &raw);
+		handle_drop(z, handle_exchange(z, slot + i, c->handle), &same,
+			    &raw);
 	}
 	add_relaxed(&z->same_pages, same);
 	add_relaxed(&z->raw_pages, raw);
@@ -256,21 +198,32 @@ static int zram_write(void *store, uint64_t offset, unsigned nr,
 {
 	struct sw_zram *z = store;
 	const unsigned char *page = pages;
+	static __thread unsigned since_step; /* [thread own] */
 	struct scratch *s;
 	int err = 0;
 
 	if (!in_range(z, offset, nr))
 		return -EINVAL;
-	s = sw_work_get(sizeof(*s) + z->codec->work_bytes);
-	if (!s)
+	s = sw_work_scratch();
+	if (s)
+		s->codec_work = sw_work_codec(z->codec);
+	if (!s || !s->codec_work)
 		err = -ENOMEM;
+	since_step += nr;
 	while (nr && !err) {
 		unsigned n = sw_min(nr, BATCH);
 
 		err = write_batch(z, s, offset, n, page);
+		/* Refuse a page only when order does not make room either. */
+		if (err && sw_zram_compact(z))
+			err = write_batch(z, s, offset, n, page);
 		offset += n;
 		page += n * SW_PAGE_SIZE;
 		nr -= n;
+	}
+	if (since_step >= STEP_PAGES) {
+		since_step = 0;
+		sw_zram_compact_step(z);
 	}
 	if (err) {
 		add_relaxed(&z->write_nomem, 1);
@@ -291,7 +244,7 @@ static int damaged(struct sw_zram *z, uint64_t slot, const char *what)
 
 static int read_same(struct sw_zram *z, uint64_t slot, uint64_t h, void *page)
 {
-	const uint64_t word = h >> WORD_SHIFT << 32 | z->sums[slot];
+	const uint64_t word = h >> HANDLE_WORD_SHIFT << 32 | z->sums[slot];
 
 	if (same_make(slot, word).handle != h)
 		return damaged(z, slot, "its word does not match its check");
@@ -304,17 +257,18 @@ static int read_same(struct sw_zram *z, uint64_t slot, uint64_t h, void *page)
 	return 0;
 }
 
+/* The caller is counted in h's slot: the object stays where it is. */
 static int read_object(struct sw_zram *z, void *work, uint64_t slot, uint64_t h,
 		       void *page)
 {
-	const size_t size = object_size(h);
-	const void *bytes = sw_objpool_at(z->pool, object_loc(h), size);
+	const size_t size = handle_to_size(h);
+	const void *bytes = sw_objpool_at(z->pool, handle_to_loc(h), size);
 
 	if (!bytes)
 		return damaged(z, slot, "its handle leads nowhere");
 	if (object_sum(slot, bytes, size) != z->sums[slot])
 		return damaged(z, slot, "its checksum does not match");
-	if (object_is_raw(h))
+	if (handle_is_raw(h))
 		memcpy(page, bytes, SW_PAGE_SIZE);
 	else if (z->codec->decompress(work, bytes, size, page))
 		return damaged(z, slot, "its data does not decompress");
@@ -323,15 +277,23 @@ static int read_object(struct sw_zram *z, void *work, uint64_t slot, uint64_t h,
 
 static int read_page(struct sw_zram *z, void *work, uint64_t slot, void *page)
 {
-	const uint64_t h = handle_load(z, slot);
+	uint64_t h = handle_load(z, slot);
+	int err;
 
 	switch (handle_kind(h)) {
 	case HANDLE_EMPTY:
 		return damaged(z, slot, "nothing was written to it");
-	case HANDLE_OBJECT:
-		return read_object(z, work, slot, h, page);
 	case HANDLE_SAME:
 		return read_same(z, slot, h, page);
+	case HANDLE_OBJECT:
+		/* It may have moved since the load; it is an object still. */
+		h = __atomic_fetch_add(&z->handles[slot], HANDLE_READER,
+				       __ATOMIC_ACQUIRE);
+		err = read_object(z, work, slot, h, page);
+		/* Release: a move that sees us gone comes after our look. */
+		(void)__atomic_fetch_sub(&z->handles[slot], HANDLE_READER,
+					 __ATOMIC_RELEASE);
+		return err;
 	}
 	return damaged(z, slot, "its handle is of no known kind");
 }
@@ -340,14 +302,16 @@ static int zram_read(void *store, uint64_t offset, unsigned nr, void *pages)
 {
 	struct sw_zram *z = store;
 	unsigned char *page = pages;
-	void *work;
+	void *work = NULL;
 	int err = 0;
 
 	if (!in_range(z, offset, nr))
 		return -EINVAL;
-	work = sw_work_get(z->codec->work_bytes);
-	if (!work)
-		return -ENOMEM;
+	if (z->codec->decompress_wants_work) {
+		work = sw_work_codec(z->codec);
+		if (!work)
+			return -ENOMEM;
+	}
 	for (unsigned i = 0; i < nr && !err; i++)
 		err = read_page(z, work, offset + i, page + i * SW_PAGE_SIZE);
 	return err;
@@ -360,12 +324,10 @@ static void free_range(struct sw_zram *z, uint64_t offset, uint64_t nr)
 	uint64_t same = 0, raw = 0;
 
 	for (uint64_t slot = offset; slot < offset + nr; slot++) {
-		uint64_t h = handle_load(z, slot);
-
-		if (handle_kind(h) == HANDLE_EMPTY)
+		if (handle_load(z, slot) == HANDLE_EMPTY)
 			continue;
-		handle_store(z, slot, 0);
-		handle_drop(z, h, &same, &raw);
+		handle_drop(z, handle_exchange(z, slot, HANDLE_EMPTY), &same,
+			    &raw);
 	}
 	add_relaxed(&z->same_pages, same);
 	add_relaxed(&z->raw_pages, raw);
@@ -438,6 +400,7 @@ void sw_zram_stats(struct sw_zram *z, struct sw_store_stats *st)
 				      (sizeof(*z->handles) + sizeof(*z->sums)),
 		.read_errors = read_relaxed(&z->read_errors),
 		.write_nomem = read_relaxed(&z->write_nomem),
+		.moved_objects = read_relaxed(&z->moved_objects),
 	};
 	st->pages = pool.objs + st->same_pages;
 }
@@ -448,13 +411,13 @@ unsigned char *sw_zram_object(struct sw_zram *z, uint64_t slot, size_t *len)
 
 	if (handle_kind(h) != HANDLE_OBJECT)
 		return NULL;
-	*len = object_size(h);
-	return sw_objpool_at(z->pool, object_loc(h), *len);
+	*len = handle_to_size(h);
+	return sw_objpool_at(z->pool, handle_to_loc(h), *len);
 }
 
 unsigned sw_zram_check(struct sw_zram *z)
 {
-	uint64_t objs = 0, same = 0, raw = 0, bytes = 0;
+	uint64_t objs = 0, same = 0, raw = 0, bytes = 0, busy = 0;
 	struct sw_store_stats st;
 	unsigned bad = sw_objpool_check(z->pool);
 
@@ -465,8 +428,9 @@ unsigned sw_zram_check(struct sw_zram *z)
 		if (handle_kind(h) != HANDLE_OBJECT)
 			continue;
 		objs++;
-		raw += object_is_raw(h);
-		bytes += object_size(h);
+		raw += handle_is_raw(h);
+		bytes += handle_to_size(h);
+		busy += handle_is_busy(h);
 	}
 	sw_zram_stats(z, &st);
 	if (objs + same != st.pages || same != st.same_pages ||
@@ -475,6 +439,10 @@ unsigned sw_zram_check(struct sw_zram *z)
 			"zram: handles say %lu pages, %lu same, %lu raw, %lu bytes; accounts say %lu, %lu, %lu, %lu",
 			objs + same, same, raw, bytes, st.pages, st.same_pages,
 			st.raw_pages, st.compr_bytes);
+		bad++;
+	}
+	if (busy) {
+		sw_error("zram: %lu handles count readers that are gone", busy);
 		bad++;
 	}
 	return bad;

@@ -33,23 +33,36 @@ static unsigned char *guarded(size_t bytes)
 	return p + SW_PAGE_SIZE;
 }
 
+/* Ends with the forbidden page, or as near as its alignment allows. */
+static void *work_of(const struct sw_codec *c)
+{
+	static void *works[SW_NR_CODECS];
+	const size_t bytes = (c->work_bytes + 15) & ~15UL;
+	const size_t room = (bytes + SW_PAGE_SIZE - 1) & SW_PAGE_MASK;
+
+	if (!works[c->id]) {
+		works[c->id] = guarded(room) + room - bytes;
+		if (c->work_init && c->work_init(works[c->id]))
+			abort();
+	}
+	return works[c->id];
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static unsigned char *in, *out, *work;
+	static unsigned char *in, *out;
 
 	if (len > MAX_LEN)
 		return 0;
 	if (!in) {
 		in = guarded(MAX_LEN);
 		out = guarded(SW_PAGE_SIZE);
-		work = guarded(1 << 20);
 	}
 	memcpy(in + MAX_LEN - len, data, len);
 	for (size_t i = 0; i < SW_ARRAY_SIZE(names); i++) {
 		const struct sw_codec *c = sw_codec_lookup(names[i]);
-		size_t room = (c->work_bytes + SW_PAGE_SIZE - 1) & SW_PAGE_MASK;
-		int err = c->decompress(work + (1 << 20) - room,
-					in + MAX_LEN - len, len, out);
+		int err =
+			c->decompress(work_of(c), in + MAX_LEN - len, len, out);
 
 		if (err && err != -EIO)
 			abort();
@@ -80,12 +93,10 @@ int main(void)
 	for (long i = runs ? atol(runs) : 20000; i-- > 0;) {
 		const struct sw_codec *c = sw_codec_lookup(
 			names[rnd_below(&rnd, SW_ARRAY_SIZE(names))]);
-		void *work = malloc(c->work_bytes);
 		size_t len;
 
 		page_make(rnd_next(&rnd) >> 8, page);
-		len = c->compress(work, page, buf, SW_PAGE_SIZE);
-		free(work);
+		len = c->compress(work_of(c), page, buf, SW_PAGE_SIZE);
 		if (!len) {
 			len = rnd_below(&rnd, MAX_LEN + 1);
 			fill_noise(buf, len, &rnd);

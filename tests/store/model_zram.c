@@ -123,6 +123,9 @@ static void run(const char *codec, unsigned rounds)
 			uint64_t slot = rnd_below(&rnd, SLOTS - nr + 1);
 			unsigned what = rnd_below(&rnd, 12);
 
+			if (rnd_below(&rnd, 50) == 0)
+				sw_zram_compact(z);
+
 			if (what < 4)
 				do_read(z, slot, nr);
 			else if (what < 6 + mood * 2)
@@ -151,6 +154,6 @@ int main(void)
 	printf("seed %" PRIu64 "\n", seed);
 	fflush(stdout);
 	for (size_t i = 0; i < SW_ARRAY_SIZE(codecs); i++)
-		run(codecs[i], rounds ? atoi(rounds) : 40);
+		run(codecs[i], rounds ? atoi(rounds) : 12);
 	return 0;
 }

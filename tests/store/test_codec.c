@@ -26,6 +26,8 @@ static void *work_new(const struct sw_codec *c)
 	assert_non_null(w);
 	/* Contents mean nothing: begin with the worst. */
 	memset(w, 0xa7, c->work_bytes + 1);
+	if (c->work_init)
+		assert_int_equal(c->work_init(w), 0);
 	return w;
 }
 

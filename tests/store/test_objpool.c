@@ -162,7 +162,6 @@ static void limit_refuses_and_frees_make_room(void **state)
 	assert_int_equal(sw_objpool_check(p), 0);
 	for (int i = 0; i < n; i++)
 		sw_objpool_free(p, loc[i], 1500);
-	/* What other sizes left in stock must not stand in the way. */
 	n = 0;
 	while (sw_objpool_alloc(p, 4096, &loc[n]) == 0)
 		n++;
@@ -171,6 +170,25 @@ static void limit_refuses_and_frees_make_room(void **state)
 	assert_int_equal(sw_objpool_alloc(p, 4096, &loc[n]), 0);
 	assert_int_equal(sw_objpool_check(p), 0);
 	sw_objpool_destroy(p);
+}
+
+/* Spans kept for reuse, of another length, go before anyone is refused. Four
+ * whole pages fill their span, so that no hole helps out. */
+static void stock_does_not_count_against_the_limit(void **state)
+{
+	for (size_t size = 100; size <= SW_PAGE_SIZE; size += 111) {
+		struct sw_objpool *p = sw_objpool_new(1000);
+		uint64_t loc[1000], extra;
+
+		for (int i = 0; i < 1000; i++)
+			loc[i] = alloc_filled(p, SW_PAGE_SIZE, i);
+		for (int i = 4; i < 1000; i++)
+			sw_objpool_free(p, loc[i], SW_PAGE_SIZE);
+		sw_objpool_set_limit(p, stats(p).mem_bytes);
+		assert_int_equal(sw_objpool_alloc(p, size, &extra), 0);
+		assert_int_equal(sw_objpool_check(p), 0);
+		sw_objpool_destroy(p);
+	}
 }
 
 static void any_hole_is_better_than_none(void **state)
@@ -224,6 +242,82 @@ static void freeing_twice_aborts(void **state)
 	sw_objpool_destroy(p);
 }
 
+struct owner {
+	struct sw_objpool *pool;
+	uint64_t loc[4000];
+	unsigned current, relocated;
+	bool there, agree;
+};
+
+static bool is_there(void *arg)
+{
+	return ((struct owner *)arg)->there;
+}
+
+static bool relocate(void *arg, uint64_t new_loc)
+{
+	struct owner *o = arg;
+
+	o->relocated++;
+	memcpy(sw_objpool_at(o->pool, new_loc, 1000),
+	       sw_objpool_at(o->pool, o->loc[o->current], 1000), 1000);
+	if (o->agree)
+		o->loc[o->current] = new_loc;
+	return o->agree;
+}
+
+/* Offers each eighth object to be moved; returns how many were. */
+static unsigned offer_all(struct owner *o)
+{
+	const struct sw_objpool_mover mover = { is_there, relocate, o };
+	unsigned moved = 0;
+
+	o->relocated = 0;
+	for (o->current = 0; o->current < 4000; o->current += 8)
+		if (sw_objpool_wants_move(o->pool, o->loc[o->current]))
+			moved += sw_objpool_move(o->pool, o->loc[o->current],
+						 1000, &mover);
+	return moved;
+}
+
+static void objects_move_only_when_their_owner_agrees(void **state)
+{
+	static struct owner o;
+	uint64_t mem;
+
+	o.pool = sw_objpool_new(4000);
+	for (int i = 0; i < 4000; i++)
+		o.loc[i] = alloc_filled(o.pool, 1000, i / 8);
+	assert_false(sw_objpool_plan(o.pool)); /* nothing to gain yet */
+	for (int i = 0; i < 4000; i++)
+		if (i % 8)
+			sw_objpool_free(o.pool, o.loc[i], 1000);
+	mem = stats(o.pool).mem_bytes;
+	assert_true(sw_objpool_plan(o.pool));
+
+	assert_int_equal(offer_all(&o), 0); /* gone when looked for */
+	assert_int_equal(o.relocated, 0);
+	o.there = true;
+	assert_int_equal(offer_all(&o), 0); /* gone while being copied */
+	assert_true(o.relocated > 0);
+	assert_int_equal(stats(o.pool).mem_bytes, mem);
+	assert_int_equal(sw_objpool_check(o.pool), 0);
+	o.agree = true;
+	assert_true(offer_all(&o) > 0);
+	assert_true(stats(o.pool).mem_bytes < mem / 2);
+	assert_int_equal(stats(o.pool).objs, 500);
+	assert_int_equal(sw_objpool_check(o.pool), 0);
+	for (int i = 0; i < 4000; i += 8) {
+		unsigned char *at = sw_objpool_at(o.pool, o.loc[i], 1000);
+
+		for (int j = 0; j < 1000; j++)
+			assert_int_equal(at[j], i / 8 & 0xff);
+		sw_objpool_free(o.pool, o.loc[i], 1000);
+	}
+	assert_int_equal(stats(o.pool).mem_bytes, 0);
+	sw_objpool_destroy(o.pool);
+}
+
 static void checker_sees_wrong_accounts(void **state)
 {
 	struct sw_objpool *p = sw_objpool_new(100);
@@ -248,9 +342,11 @@ int main(void)
 		cmocka_unit_test(freed_memory_really_goes_back),
 		cmocka_unit_test(holes_are_used_before_new_memory),
 		cmocka_unit_test(limit_refuses_and_frees_make_room),
+		cmocka_unit_test(stock_does_not_count_against_the_limit),
 		cmocka_unit_test(any_hole_is_better_than_none),
 		cmocka_unit_test(damaged_locations_lead_nowhere),
 		cmocka_unit_test(freeing_twice_aborts),
+		cmocka_unit_test(objects_move_only_when_their_owner_agrees),
 		cmocka_unit_test(checker_sees_wrong_accounts),
 	};
 

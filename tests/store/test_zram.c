@@ -171,19 +171,48 @@ static void any_flipped_byte_is_eio(void **state)
 	}
 }
 
-/* A good object in the wrong place is as wrong as a bad one. */
-static void exchanged_objects_are_eio(void **state)
+/* A good page of another slot is as wrong as a bad one, whether its bytes or
+ * its handle and sum got here. */
+static void another_slots_page_is_eio(void **state)
 {
-	unsigned char *a, *b;
-	size_t len;
+	static const enum page_kind kinds[] = { PAGE_NOISE, PAGE_TEXT,
+						PAGE_SAME };
+	struct sw_zram *z = *state;
 
-	store_page(*state, 1, page_number(PAGE_NOISE, 1));
-	store_page(*state, 2, page_number(PAGE_NOISE, 2));
-	a = sw_zram_object(*state, 1, &len);
-	b = sw_zram_object(*state, 2, &len);
-	memcpy(a, b, len);
-	expect_eio(*state, 1);
-	expect_page(*state, 2, page_number(PAGE_NOISE, 2));
+	for (size_t i = 0; i < SW_ARRAY_SIZE(kinds); i++) {
+		uint64_t handle;
+		uint32_t sum;
+
+		store_page(z, 1, page_number(kinds[i], 1));
+		store_page(z, 2, page_number(kinds[i], 2));
+		handle = z->handles[1];
+		sum = z->sums[1];
+		z->handles[1] = z->handles[2];
+		expect_eio(z, 1);
+		z->sums[1] = z->sums[2];
+		expect_eio(z, 1);
+		z->handles[1] = handle;
+		expect_eio(z, 1);
+		z->sums[1] = sum;
+		expect_page(z, 1, page_number(kinds[i], 1));
+		expect_page(z, 2, page_number(kinds[i], 2));
+	}
+}
+
+static void damaged_handles_are_eio(void **state)
+{
+	struct sw_zram *z = *state;
+	uint64_t good;
+
+	store_page(z, 3, page_number(PAGE_TEXT, 1));
+	good = z->handles[3];
+	/* One bit of the readers' count is not one of the handle. */
+	for (unsigned bit = 0; bit < HANDLE_READER_SHIFT; bit++) {
+		z->handles[3] = good ^ 1ULL << bit;
+		expect_eio(z, 3);
+	}
+	z->handles[3] = good;
+	expect_page(z, 3, page_number(PAGE_TEXT, 1));
 }
 
 static unsigned calls_until_failure;
@@ -251,6 +280,57 @@ static void limit_refuses_and_keeps_what_is_there(void **state)
 	store_page(*state, n, page_number(PAGE_SAME, 5));
 }
 
+/* Leaves one page in eight, spread over all spans. */
+static void fill_and_thin_out(void *z)
+{
+	for (uint64_t i = 0; i < SLOTS; i++)
+		store_page(z, i, page_number(PAGE_TEXT, i));
+	for (uint64_t i = 0; i < SLOTS; i++)
+		if (i % 8)
+			ops->slot_free(z, i, 1);
+}
+
+static void compaction_gives_memory_back_and_keeps_pages(void **state)
+{
+	uint64_t before;
+
+	fill_and_thin_out(*state);
+	before = stats(*state).mem_bytes;
+	assert_true(sw_zram_compact(*state) > 0);
+	assert_true(stats(*state).mem_bytes < before / 2);
+	for (uint64_t i = 0; i < SLOTS; i += 8)
+		expect_page(*state, i, page_number(PAGE_TEXT, i));
+	assert_int_equal(sw_zram_compact(*state), 0);
+}
+
+static void a_moved_page_is_still_checked(void **state)
+{
+	uint64_t damaged_slots = 0;
+	size_t len;
+
+	fill_and_thin_out(*state);
+	for (uint64_t i = 0; i < SLOTS; i += 8)
+		sw_zram_object(*state, i, &len)[len / 2] ^= 1;
+	assert_true(sw_zram_compact(*state) > 0);
+	for (uint64_t i = 0; i < SLOTS; i += 8, damaged_slots++)
+		expect_eio(*state, i);
+	assert_int_equal(stats(*state).read_errors, damaged_slots);
+}
+
+/* At the limit, holes that are too small or in the wrong class are memory
+ * too, once objects have moved together. */
+static void order_is_made_before_a_page_is_refused(void **state)
+{
+	fill_and_thin_out(*state);
+	sw_zram_set_limit(*state, stats(*state).mem_bytes);
+	for (uint64_t i = 1; i < SLOTS / 2; i += 8)
+		store_page(*state, i, page_number(PAGE_NOISE, i));
+	for (uint64_t i = 0; i < SLOTS; i += 8)
+		expect_page(*state, i, page_number(PAGE_TEXT, i));
+	assert_int_equal(stats(*state).write_nomem, 0);
+	assert_true(stats(*state).moved_objects > 0);
+}
+
 static void discard_gives_handles_back_too(void **state)
 {
 	uint64_t meta;
@@ -264,6 +344,9 @@ static void discard_gives_handles_back_too(void **state)
 	for (uint64_t i = 0; i < 10; i++)
 		expect_page(*state, i, page_number(PAGE_SAME, i));
 	expect_eio(*state, 600);
+	meta = stats(*state).meta_bytes;
+	store_page(*state, 600, page_number(PAGE_SAME, 8));
+	assert_true(stats(*state).meta_bytes >= meta + SW_PAGE_SIZE);
 	store_page(*state, 600, 8);
 	expect_page(*state, 600, 8);
 }
@@ -308,10 +391,14 @@ int main(void)
 		T(rewriting_replaces),
 		T(outside_the_device_is_einval),
 		T(any_flipped_byte_is_eio),
-		T(exchanged_objects_are_eio),
+		T(another_slots_page_is_eio),
+		T(damaged_handles_are_eio),
 		T(no_memory_leaves_the_old_page),
 		T(no_memory_for_the_last_page_stores_none),
 		T(limit_refuses_and_keeps_what_is_there),
+		T(compaction_gives_memory_back_and_keeps_pages),
+		T(a_moved_page_is_still_checked),
+		T(order_is_made_before_a_page_is_refused),
 		T(discard_gives_handles_back_too),
 		T(huge_devices_cost_nothing_until_used),
 		T(bad_devices_are_refused),

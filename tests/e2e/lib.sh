@@ -51,7 +51,7 @@ cleanup() {
 	"$tool" procs "$mark" 2>/dev/null | while read -r pid _; do
 		kill -KILL "$pid" 2>/dev/null
 	done
-	"$tool" gone "$mark" 5 >/dev/null 2>&1
+	"$tool" gone "$mark" 0.4 >/dev/null 2>&1
 	rm -rf "$tmp"
 }
 
@@ -70,17 +70,24 @@ need_spillway() {
 	[ -x "$SPILLWAY" ] || skip "$SPILLWAY is not there"
 }
 
+# interruptible COMMAND...: a trap need not wait for its end. The shell lets
+# a command in the background ignore SIGINT; e2e-tool clean undoes that.
+interruptible() {
+	"$@" <&0 &
+	wait $!
+}
+
 # session NAME BUDGET [OPTION...] -- COMMAND [ARG...]
 # Runs COMMAND under spillway; its output goes to $tmp/NAME.out and .err, the
-# report to $tmp/NAME.json, its exit status to $rc.
+# report to $tmp/NAME.json, its exit status to $rc (124: took too long).
 session() {
 	session=$1
 	budget=$2
 	shift 2
 	rm -f "$tmp/$session.json"
-	timeout -k 5 "${session_timeout:-120}" "$SPILLWAY" run -m "$budget" \
-		--report "$tmp/$session.json" "$@" \
-		>"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null
+	interruptible "$tool" clean timeout -k 5 "${session_timeout:-120}" \
+		"$SPILLWAY" run -m "$budget" --report "$tmp/$session.json" \
+		"$@" >"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null
 	rc=$?
 }
 

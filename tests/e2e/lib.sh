@@ -8,9 +8,9 @@
 # every process that bears its mark. It calls fail for each thing that is
 # wrong and ends with finish: status 0, 1, or 77 where something is missing.
 
-# shellcheck shell=sh disable=SC2034
+# shellcheck shell=sh disable=SC2034,SC3045
 set -u
-ulimit -c 0 # shellcheck disable=SC3045
+ulimit -c 0
 
 level=${E2E_LEVEL:-1}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -85,7 +85,7 @@ session() {
 	budget=$2
 	shift 2
 	rm -f "$tmp/$session.json"
-	interruptible "$tool" clean timeout -k 5 "${session_timeout:-120}" \
+	interruptible "$tool" clean timeout -k 5 "${session_timeout:-90}" \
 		"$SPILLWAY" run -m "$budget" --report "$tmp/$session.json" \
 		"$@" >"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null
 	rc=$?

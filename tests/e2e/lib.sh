@@ -61,6 +61,7 @@ tmp=$(mktemp -d "${TMPDIR:-/var/tmp}/e2e-$test_name.XXXXXX") || exit 1
 trap 'status=$?; cleanup; exit $status' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+trap 'exit 141' PIPE
 export E2E_MARK="$mark"
 mkdir "$tmp/t"
 export TMPDIR="$tmp/t"

@@ -10,7 +10,7 @@ within() {
 	session=$1
 	limit=$(($2 << 20))
 	shift 2
-	timeout -k 5 200 "$sampler" -r -i 50 -l $limit -o "$tmp/sample" -- \
+	interruptible "$tool" clean timeout -k 5 200 "$sampler" -r -i 50 -l $limit -o "$tmp/sample" -- \
 		"$SPILLWAY" run -m $limit --swap zram:2G \
 		--report "$tmp/$session.json" -- "$@" \
 		>"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null

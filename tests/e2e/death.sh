@@ -69,20 +69,20 @@ for turn in $(seq "$turns"); do
 	ready || fail "turn $turn: never ready"
 	sleep "0.$(printf %03d $((turn * 37 % 250)))"
 	strike
-	E2E_MARK=- "$tool" reaper $supervisor 30 &
+	E2E_MARK=- "$tool" reaper $supervisor 20 &
 	reaper=$!
 	wait $supervisor
 	rc=$?
 	kill $reaper 2>/dev/null
 	wait $reaper 2>/dev/null
-	if grep -q -e MISMATCH -e WRONG "$tmp/turn.err"; then
-		fail "turn $turn: $(grep -m 1 -e MISMATCH -e WRONG \
-			"$tmp/turn.err")"
-	fi
 	[ $rc = $want_rc ] ||
 		{ fail "turn $turn: exit status $rc, not $want_rc"; show_errors; }
 	left=$("$tool" gone "$mark" 3) ||
 		fail "turn $turn: processes left behind: $left"
+	if grep -q -e MISMATCH -e WRONG "$tmp/turn.err"; then
+		fail "turn $turn: $(grep -m 1 -e MISMATCH -e WRONG \
+			"$tmp/turn.err")"
+	fi
 	[ "$victim" = supervisor ] || check_clean
 	[ "$victim" != agent ] || grep -qi agent "$tmp/turn.err" ||
 		fail "turn $turn: no warning that an agent died"

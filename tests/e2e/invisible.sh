@@ -10,11 +10,8 @@ export ONE=1
 	</dev/null || fail "natively: $(cat "$tmp/err")"
 mv "$tmp/seen" "$tmp/native"
 min_pswpout=0
-session=fingerprint
-"$tool" clean "$SPILLWAY" run -m 16M --report "$tmp/fingerprint.json" -- \
-	"$workload" fingerprint 'a b' c \
-	>"$tmp/seen" 2>"$tmp/fingerprint.err" </dev/null
-rc=$?
+session fingerprint 16M -- sh -c \
+	'exec "$@" >"$0"' "$tmp/seen" "$workload" fingerprint 'a b' c
 check_session 0
 # They differ in what we chose: the name of standard error, and the path that
 # a shell leaves in the variable _.
@@ -25,12 +22,8 @@ diff "$tmp/native.cut" "$tmp/seen.cut" || fail "what can be seen differs"
 min_pswpout=100
 names=$(env | sed -n 's/^\([A-Za-z_][A-Za-z_0-9]*\)=.*/\1/p' | paste -sd,)
 for budget in 32 16 8; do
-	session=invisible-$budget
-	"$tool" clean "$SPILLWAY" run -m ${budget}M --swap zram:512M \
-		--report "$tmp/$session.json" -- \
-		"$workload" -s 64 -r "$level" --expect-env "$names" invisible \
-		>"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null
-	rc=$?
+	session "invisible-$budget" "${budget}M" --swap zram:512M -- \
+		"$workload" -s 64 -r "$level" --expect-env "$names" invisible
 	check_session 0
 done
 finish

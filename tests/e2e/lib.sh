@@ -8,9 +8,9 @@
 # every process that bears its mark. It calls fail for each thing that is
 # wrong and ends with finish: status 0, 1, or 77 where something is missing.
 
-# shellcheck shell=sh disable=SC2034
+# shellcheck shell=sh disable=SC2034,SC3045
 set -u
-ulimit -c 0 # shellcheck disable=SC3045
+ulimit -c 0
 
 level=${E2E_LEVEL:-1}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -51,7 +51,7 @@ cleanup() {
 	"$tool" procs "$mark" 2>/dev/null | while read -r pid _; do
 		kill -KILL "$pid" 2>/dev/null
 	done
-	"$tool" gone "$mark" 5 >/dev/null 2>&1
+	"$tool" gone "$mark" 0.4 >/dev/null 2>&1
 	rm -rf "$tmp"
 }
 
@@ -61,6 +61,7 @@ tmp=$(mktemp -d "${TMPDIR:-/var/tmp}/e2e-$test_name.XXXXXX") || exit 1
 trap 'status=$?; cleanup; exit $status' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
+trap 'exit 141' PIPE
 export E2E_MARK="$mark"
 mkdir "$tmp/t"
 export TMPDIR="$tmp/t"
@@ -70,17 +71,24 @@ need_spillway() {
 	[ -x "$SPILLWAY" ] || skip "$SPILLWAY is not there"
 }
 
+# interruptible COMMAND...: a trap need not wait for its end. The shell lets
+# a command in the background ignore SIGINT; e2e-tool clean undoes that.
+interruptible() {
+	"$@" <&0 &
+	wait $!
+}
+
 # session NAME BUDGET [OPTION...] -- COMMAND [ARG...]
 # Runs COMMAND under spillway; its output goes to $tmp/NAME.out and .err, the
-# report to $tmp/NAME.json, its exit status to $rc.
+# report to $tmp/NAME.json, its exit status to $rc (124: took too long).
 session() {
 	session=$1
 	budget=$2
 	shift 2
 	rm -f "$tmp/$session.json"
-	timeout -k 5 "${session_timeout:-120}" "$SPILLWAY" run -m "$budget" \
-		--report "$tmp/$session.json" "$@" \
-		>"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null
+	interruptible "$tool" clean timeout -k 5 "${session_timeout:-90}" \
+		"$SPILLWAY" run -m "$budget" --report "$tmp/$session.json" \
+		"$@" >"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null
 	rc=$?
 }
 

@@ -9,7 +9,7 @@ program=${1:?which program}
 
 # native COMMAND...: runs it plain, sets $want_rc and $half.
 native() {
-	"$sampler" -i 10 -o "$tmp/sample" -- "$@" >"$tmp/native.out" \
+	interruptible "$tool" clean "$sampler" -i 10 -o "$tmp/sample" -- "$@" >"$tmp/native.out" \
 		2>"$tmp/native.err" </dev/null
 	want_rc=$?
 	peak=$(sed -n 's/^max //p' "$tmp/sample")

@@ -13,7 +13,7 @@ count=$((budget_mib * 1048576 * 17 / 10 / (value + 90)))
 mkdir "$tmp/native" "$tmp/under" "$tmp/reload"
 
 cli() {
-	redis-cli -s "$socket" "$@"
+	timeout "${cli_timeout:-100}" redis-cli -s "$socket" "$@"
 }
 
 # options DIR: a server alone in DIR, without network or surprises.
@@ -26,7 +26,7 @@ options() {
 wait_ready() {
 	socket=$tmp/$1/s
 	tries=600
-	until [ "$(cli ping 2>/dev/null)" = PONG ]; do
+	until [ "$(cli_timeout=5 cli ping 2>/dev/null)" = PONG ]; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || return 1
 		kill -0 "$server" 2>/dev/null || return 1
@@ -36,6 +36,7 @@ wait_ready() {
 
 stop() {
 	cli shutdown nosave >/dev/null 2>&1
+	E2E_MARK=- "$tool" reaper "$server" 20 &
 	wait "$server"
 	rc=$?
 }

@@ -11,7 +11,8 @@
  *
  * Each place that calls wl_check() and its relatives is a numbered site.
  * `--sites` prints the sites a run passed, `--self-test SITE` breaks one word
- * just before that site looks, and must make the run fail.
+ * just before that site looks, and must make the run fail. A site is
+ * 1000 * the WL_FILE of its source + the line.
  */
 #ifndef E2E_WORKLOAD_H
 #define E2E_WORKLOAD_H

@@ -29,6 +29,9 @@ struct shared {
 
 static struct shared *shared;
 
+/* Where this thread is checking, for the message. */
+static _Thread_local unsigned current_site;
+
 static uint64_t mix(uint64_t x)
 {
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
@@ -123,9 +126,11 @@ static void say_mismatch(const char *format, ...)
 void wl_mismatch(const void *addr, uint64_t expected, uint64_t found,
 		 const char *why)
 {
-	say_mismatch("pid %d: at %p expected %016llx found %016llx (%s)",
-		     (int)getpid(), addr, (unsigned long long)expected,
-		     (unsigned long long)found, why);
+	say_mismatch("pid %d, site %u: at %p expected %016llx found %016llx "
+		     "(%s)",
+		     (int)getpid(), current_site, addr,
+		     (unsigned long long)expected, (unsigned long long)found,
+		     why);
 	_exit(WL_MISMATCH);
 }
 
@@ -150,6 +155,7 @@ static void __attribute__((constructor)) shared_init(void)
 
 bool wl_sabotage(unsigned site)
 {
+	current_site = site;
 	__atomic_store_n(&shared->passed[site], 1, __ATOMIC_RELAXED);
 	return site == wl.self_test &&
 	       !__atomic_exchange_n(&shared->broken, 1, __ATOMIC_RELAXED);

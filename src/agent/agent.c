@@ -33,7 +33,7 @@
 #include <sys/wait.h>
 
 #include "mmu/protocol.h"
-#include "sys.h"
+#include "agent/sys.h"
 
 #define PAGE           4096ul
 #define STAGE_BYTES    (SW_STAGE_PAGES * PAGE)

@@ -43,7 +43,8 @@ static void wait_for_room(struct sw_mm *mm)
 
 	sw_count(allocstall, 1);
 	sw_mutex_lock(&mm->lock);
-	while (sw_budget_free(&mm->budget) < 1 && now < end) {
+	while (sw_budget_free(&mm->budget) < 1 && now < end &&
+	       !__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED)) {
 		pthread_cond_signal(&mm->wake);
 		sw_mutex_wait(&mm->lock, &mm->room, end - now);
 		now = sw_now_ns();
@@ -62,7 +63,7 @@ unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr)
 		return nr;
 	if (free >= 1)
 		return free;
-	if (!__atomic_load_n(&mm->full, __ATOMIC_RELAXED))
+	if (!__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED))
 		wait_for_room(mm);
 	if (sw_budget_free(b) < 1)
 		sw_count(oom_unmanaged, 1);

@@ -235,6 +235,7 @@ struct sw_mm {
 	pthread_cond_t wake;  /* reclaim: there is work */
 	pthread_cond_t room;  /* faults: pages came free */
 	bool stop;            /* lock */
+	bool stuck;           /* [atomic] reclaim can free nothing right now */
 	bool full;            /* [atomic] no slot left */
 	bool started;
 	pthread_t thread;

@@ -157,10 +157,9 @@ static void device_is_full(struct sw_mm *mm)
 	si_swapinfo(&t);
 	if (t.free_pages >= SW_WINDOW_PAGES)
 		return; /* only our buffers are all in use */
-	if (!__atomic_exchange_n(&mm->full, true, __ATOMIC_RELAXED))
-		sw_warn_once(
-			"swap is full: no more pages are taken out and memory grows beyond the budget; give --swap a larger size");
-	pthread_cond_broadcast(&mm->room);
+	__atomic_store_n(&mm->full, true, __ATOMIC_RELAXED);
+	sw_warn_once(
+		"swap is full: no more pages are taken out and memory grows beyond the budget; give --swap a larger size");
 }
 
 enum step {
@@ -221,32 +220,47 @@ static bool should_write(struct sw_mm *mm)
 	       (sw_budget_free(&mm->budget) <= 0 && st->nr >= WRITE_BATCH);
 }
 
-/* Frees pages until the high mark is reached or nothing more can be done. */
+/* One step of balance(): something is taken out or written. `rounds` counts
+ * how often the hand came round without taking anything. False: neither could
+ * be done. */
+static bool make_progress(struct sw_mm *mm, unsigned *rounds)
+{
+	enum step step = STEP_NOTHING;
+
+	if (!should_write(mm)) {
+		step = evict_step(mm);
+		if (step == STEP_TOOK)
+			*rounds = 0;
+		else if (step == STEP_ROUND)
+			++*rounds;
+		if (step == STEP_TOOK || (step == STEP_NOTHING && *rounds < 4))
+			return true;
+	}
+	return sw_staging_write(mm, WRITE_BATCH) ||
+	       (step == STEP_ROUND && *rounds < 4);
+}
+
+/*
+ * Frees pages until the high mark is reached. When nothing can be done (no
+ * slot, no agent, everything pinned) it says so, and faults do not wait for
+ * it: memory grows then, which is better than a program that stands still.
+ */
 static void balance(struct sw_mm *mm)
 {
 	unsigned rounds = 0;
 
 	while (sw_budget_free(&mm->budget) < mm->budget.high &&
 	       !__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
-		enum step step = STEP_NOTHING;
+		bool progress = make_progress(mm, &rounds);
 
-		if (!should_write(mm)) {
-			step = evict_step(mm);
-			rounds = step == STEP_TOOK
-					 ? 0
-					 : rounds + (step == STEP_ROUND);
-			if (step != STEP_FULL && rounds < 2) {
-				pthread_cond_broadcast(&mm->room);
-				continue;
-			}
-		}
-		if (!sw_staging_write(mm, WRITE_BATCH) &&
-		    (rounds >= 2 || step == STEP_FULL)) {
+		__atomic_store_n(&mm->stuck, !progress, __ATOMIC_RELAXED);
+		pthread_cond_broadcast(&mm->room);
+		if (!progress) {
 			pause_reclaim(mm, NOTHING_NS);
 			rounds = 0;
 		}
-		pthread_cond_broadcast(&mm->room);
 	}
+	__atomic_store_n(&mm->stuck, false, __ATOMIC_RELAXED);
 }
 
 static void *reclaim_thread(void *arg)

@@ -86,7 +86,8 @@ static bool is_ours(const struct sw_agent_hello *h, pid_t helper, pid_t root)
 			helper);
 		return false;
 	}
-	return sw_is_descendant(h->pid, root) && sw_same_memory(h->pid, helper);
+	return sw_is_descendant(h->pid, root) &&
+	       sw_shares_memory(h->pid, helper) == 1;
 }
 
 struct sw_proc *sw_proc_accept(int sock, pid_t root)

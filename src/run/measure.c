@@ -90,7 +90,28 @@ void sw_for_each_descendant(pid_t root, void (*fn)(void *arg, pid_t pid),
 		closedir(proc);
 }
 
-bool sw_same_memory(pid_t a, pid_t b)
+static int compare_memory(pid_t a, pid_t b)
 {
-	return !syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
+	return syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
+}
+
+int sw_shares_memory(pid_t process, pid_t helper)
+{
+	int order = compare_memory(process, helper);
+	char path[64];
+	struct dirent *d;
+	DIR *tasks;
+
+	if (order <= 0)
+		return order ? -1 : 1;
+	/* A leader that has ended while its threads go on has no memory of its
+	 * own any more: ask them. */
+	snprintf(path, sizeof(path), "/proc/%d/task", process);
+	tasks = opendir(path);
+	while (order && tasks && (d = readdir(tasks)))
+		if (isdigit(d->d_name[0]))
+			order = compare_memory(atoi(d->d_name), helper);
+	if (tasks)
+		closedir(tasks);
+	return !order;
 }

@@ -16,10 +16,11 @@ struct sw_proc {
 	struct sw_list node;
 	pid_t pid, helper;
 	int pidfd, helper_pidfd;
-	int sock;    /* to the agent; the remote's once attached */
-	bool forked; /* shares frames with its parent until it execs */
-	bool failed; /* cannot be managed */
-	bool ready;  /* staging areas are made */
+	int sock;        /* to the agent; the remote's once attached */
+	bool forked;     /* shares frames with its parent until it execs */
+	bool agent_dead; /* nothing is taken out any more */
+	bool failed;     /* cannot be managed */
+	bool ready;      /* staging areas are made */
 	uint64_t own_start, own_end; /* the agent's memory: hands off */
 	uint64_t stage;
 	struct sw_agent_ctl *ctl;
@@ -61,8 +62,9 @@ void sw_for_each_descendant(pid_t root, void (*fn)(void *arg, pid_t pid),
 			    void *arg);
 /* Is `root` an ancestor of `pid`? */
 bool sw_is_descendant(pid_t pid, pid_t root);
-/* Do the two share one address space? */
-bool sw_same_memory(pid_t a, pid_t b);
+/* Does a thread of the process share the helper's address space? 1, 0, or -1
+ * when that cannot be told (one of them is gone). */
+int sw_shares_memory(pid_t process, pid_t helper);
 
 /* ---- attach.c ---- */
 

@@ -187,6 +187,7 @@ static void accept_agents(struct session *s)
 		sw_keeper_add(&s->keeper, p->pid);
 		sw_keeper_add(&s->keeper, p->helper);
 		watch(s, p->pidfd, SRC_PIDFD);
+		watch(s, p->helper_pidfd, SRC_PIDFD);
 	}
 }
 
@@ -251,13 +252,15 @@ static void count_stranger(void *arg, pid_t pid)
 		if (p->pid == pid || p->helper == pid)
 			return;
 	s->nr_strangers++;
-	s->strangers_now += sw_measure_rss(pid);
+	/* Forked processes among them share much with who is counted. */
+	s->strangers_now += sw_measure_pss(pid);
 	sw_keeper_add(&s->keeper, pid);
 }
 
 /* Everything of the tree that no agent told us of. */
 static void look_for_strangers(struct session *s)
 {
+	accept_agents(s); /* whoever waits at the door is no stranger */
 	s->nr_strangers = 0;
 	s->strangers_now = 0;
 	sw_for_each_descendant(getpid(), count_stranger, s);
@@ -265,14 +268,20 @@ static void look_for_strangers(struct session *s)
 }
 
 /* Processes that exec'd a program without the agent: their old memory is only
- * kept alive by its helper. */
+ * kept alive by its helper. (To be in doubt is to leave it: what is dropped
+ * reads as zeros.) */
 static void look_for_exec(struct session *s)
 {
 	struct sw_proc *p, *tmp;
 
-	sw_list_for_each_safe(p, tmp, &s->procs, node)
-		if (!sw_same_memory(p->pid, p->helper))
+	sw_list_for_each_safe(p, tmp, &s->procs, node) {
+		bool other = p->agent_dead
+				     ? p->remote && sw_remote_is_gone(p->remote)
+				     : sw_shares_memory(p->pid, p->helper) == 0;
+
+		if (other)
 			drop_proc(s, p);
+	}
 }
 
 static uint64_t measure(struct session *s)
@@ -422,15 +431,36 @@ static bool all_ended(struct session *s)
 	return !s->nr_strangers;
 }
 
+static bool has_ended(int pidfd)
+{
+	struct pollfd f = { .fd = pidfd, .events = POLLIN };
+
+	return pidfd >= 0 && poll(&f, 1, 0) > 0;
+}
+
+/* The process goes on: what is out comes back, nothing more goes out. */
+static void agent_died(struct session *s, struct sw_proc *p)
+{
+	sw_warn("the agent of process %d died; its memory is no longer taken out",
+		p->pid);
+	close(p->helper_pidfd);
+	p->helper_pidfd = -1;
+	p->agent_dead = true;
+	p->failed = true;
+	sw_keeper_del(&s->keeper, p->helper);
+	if (p->remote)
+		sw_remote_agent_dead(p->remote);
+}
+
 static void drop_ended(struct session *s)
 {
 	struct sw_proc *p, *tmp;
 
 	sw_list_for_each_safe(p, tmp, &s->procs, node) {
-		struct pollfd f = { .fd = p->pidfd, .events = POLLIN };
-
-		if (poll(&f, 1, 0) > 0)
+		if (has_ended(p->pidfd))
 			drop_proc(s, p);
+		else if (has_ended(p->helper_pidfd))
+			agent_died(s, p);
 	}
 }
 

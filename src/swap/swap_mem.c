@@ -100,7 +100,7 @@ void swap_table_free(struct swap_table *table)
 	}
 	sw_spin_unlock(&pool->lock);
 	if (!kept)
-		urcu_bp_call_rcu(&table->rcu, table_free_rcu);
+		swap_rcu_call(&table->rcu, table_free_rcu);
 }
 
 uint64_t swap_table_nr(void)
@@ -124,7 +124,7 @@ void swap_mem_exit(void)
 			struct swap_table *table = pools[cpu].top;
 
 			pools[cpu].top = table->next;
-			urcu_bp_call_rcu(&table->rcu, table_free_rcu);
+			swap_rcu_call(&table->rcu, table_free_rcu);
 		}
 	}
 	urcu_bp_barrier();

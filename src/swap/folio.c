@@ -24,6 +24,7 @@
 #include "base/lock.h"
 #include "base/spin.h"
 #include "swap/cluster.h"
+#include "swap/swap_table.h"
 
 #define BATCH 32u /* descriptors that move at a time */
 
@@ -35,9 +36,9 @@ struct folio_stack {
 
 #define MAX_CPUS 256u
 
-static struct folio *pool;    /* [const] between init and release */
-static uint32_t pool_max;     /* [const] */
-static uint32_t pool_touched; /* descriptors ever given; global_stack.lock */
+struct folio *folio_pool_base; /* [const] between init and release */
+static uint32_t pool_max;      /* [const] */
+static uint32_t pool_touched;  /* descriptors ever given; global_stack.lock */
 static struct folio_stack global_stack;
 static struct folio_stack cpu_stacks[MAX_CPUS];
 static void (*pool_release_hook)(struct folio *);
@@ -49,14 +50,14 @@ int folio_pool_init(uint32_t max_folios, void (*release)(struct folio *))
 	size_t bytes = (size_t)max_folios * sizeof(struct folio);
 	void *p;
 
-	SW_BUG_ON(pool);
+	SW_BUG_ON(folio_pool_base);
 	if (!max_folios)
 		return -EINVAL;
 	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return -errno;
-	pool = p;
+	folio_pool_base = p;
 	pool_max = max_folios;
 	pool_touched = 0;
 	pool_release_hook = release;
@@ -68,8 +69,8 @@ int folio_pool_init(uint32_t max_folios, void (*release)(struct folio *))
 void folio_pool_release(void)
 {
 	SW_BUG_ON(folio_pool_in_use());
-	munmap(pool, (size_t)pool_max * sizeof(struct folio));
-	pool = NULL;
+	munmap(folio_pool_base, (size_t)pool_max * sizeof(struct folio));
+	folio_pool_base = NULL;
 }
 
 static void stack_lock(struct folio_stack *s) SW_ACQUIRES(&s->lock) SW_NO_TSA
@@ -115,7 +116,7 @@ static void refill(struct folio_stack *s)
 		struct folio *folio = pop(&global_stack);
 
 		if (!folio && pool_touched < pool_max)
-			folio = &pool[pool_touched++];
+			folio = &folio_pool_base[pool_touched++];
 		if (!folio)
 			break;
 		push(s, folio);
@@ -259,14 +260,15 @@ void folio_ref_unfreeze(struct folio *folio, unsigned refs)
 
 uint64_t folio_to_pfn(const struct folio *folio)
 {
-	SW_ASSERT(folio >= pool && folio < pool + pool_max);
-	return folio - pool;
+	SW_ASSERT(folio >= folio_pool_base &&
+		  folio < folio_pool_base + pool_max);
+	return folio - folio_pool_base;
 }
 
 struct folio *pfn_to_folio(uint64_t pfn)
 {
 	SW_BUG_ON(pfn >= pool_max);
-	return &pool[pfn];
+	return &folio_pool_base[pfn];
 }
 
 /* ---- the lock ---- */

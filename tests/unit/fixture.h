@@ -53,6 +53,7 @@ static inline int fx_open(void **state)
 	swap_pretend_cpu(0);
 	assert_int_equal(folio_pool_init(1 << 16, NULL), 0);
 	assert_int_equal(swap_init(), 0);
+	swap_work_set_manual(true);
 	return 0;
 }
 

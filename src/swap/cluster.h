@@ -267,6 +267,7 @@ static inline uint64_t swap_table_get(const struct swap_cluster_info *ci,
 	const struct swap_table *table;
 	uint64_t swp_tb = null_to_swp_tb();
 
+	sw_sched_point("word");
 	swap_rcu_read_lock();
 	/* Pairs with the release in cluster_set_table(). */
 	table = __atomic_load_n(&ci->table, __ATOMIC_ACQUIRE);
@@ -379,6 +380,9 @@ void __swap_cluster_free_entries(struct swap_info_struct *si,
 void __swap_cluster_free_range(struct swap_info_struct *si,
 			       struct swap_cluster_info *ci, unsigned off,
 			       unsigned nr, unsigned cached);
+/* Counts and warns; in checked builds aborts, unless a test says otherwise. */
+void swap_bad_entry(const char *call, swp_entry_t entry);
+extern bool swap_bad_entry_aborts;
 bool swap_entry_swapped(struct swap_info_struct *si, swp_entry_t entry);
 
 /* ---- swap_cache.c ---- */
@@ -390,8 +394,6 @@ void __swap_cache_add_folio(struct swap_cluster_info *ci, struct folio *folio,
 void __swap_cache_del_folio(struct swap_info_struct *si,
 			    struct swap_cluster_info *ci, struct folio *folio,
 			    uint64_t shadow);
-void __swap_cache_replace_folio(struct swap_cluster_info *ci, struct folio *old,
-				struct folio *new);
 void __swap_cluster_zero_set(struct swap_cluster_info *ci, unsigned off,
 			     bool zero);
 bool __swap_cluster_zero_test(const struct swap_cluster_info *ci, unsigned off);

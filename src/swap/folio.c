@@ -24,6 +24,7 @@
 #include "base/lock.h"
 #include "base/spin.h"
 #include "swap/cluster.h"
+#include "swap/swap_mem.h"
 #include "swap/swap_table.h"
 
 #define BATCH 32u /* descriptors that move at a time */
@@ -153,6 +154,8 @@ struct folio *folio_alloc(unsigned order)
 	struct folio *folio;
 
 	SW_BUG_ON(order > 9);
+	if (!swap_may_alloc("folio"))
+		return NULL;
 	stack_lock(s);
 	if (!s->top)
 		refill(s);
@@ -296,6 +299,15 @@ static void folio_lock_slow(struct folio *folio)
 	uint32_t flags = __atomic_load_n(&folio->flags, __ATOMIC_RELAXED);
 
 	for (;;) {
+		sw_sched_point("wait");
+#ifdef SW_CHECKS
+		/* Whoever decides about schedules does so about waking up. */
+		if (sw_sched_hook) {
+			if (try_set_locked(folio))
+				return;
+			continue;
+		}
+#endif
 		if (!(flags & SW_FOLIO_LOCKED)) {
 			if (try_set_locked(folio))
 				return;
@@ -315,6 +327,7 @@ static void folio_lock_slow(struct folio *folio)
 
 void folio_lock(struct folio *folio)
 {
+	sw_sched_point("folio");
 	sw_rank_acquire(folio, "folio", SW_RANK_FOLIO, false);
 	if (sw_unlikely(!try_set_locked(folio)))
 		folio_lock_slow(folio);
@@ -322,6 +335,7 @@ void folio_lock(struct folio *folio)
 
 bool folio_trylock(struct folio *folio)
 {
+	sw_sched_point("folio");
 	if (!try_set_locked(folio))
 		return false;
 	sw_rank_acquire(folio, "folio", SW_RANK_FOLIO, true);

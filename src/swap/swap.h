@@ -165,6 +165,15 @@ struct folio *swap_cache_alloc_folio(swp_entry_t target, uint32_t orders,
  * 0: none) in the slots that have owners and freeing the others. */
 void swap_cache_del_folio(struct folio *folio, uint64_t shadow);
 
+/*
+ * Puts `parts`, locked folios that are not in the cache and together cover
+ * the slots of `old` in order, in its place; counts and zero marks stay. `old`
+ * is out of the cache then; flags and data are the caller's to move first.
+ */
+void swap_cache_split_folio(struct folio *old, struct folio *const *parts,
+                            unsigned nr_parts);
+void swap_cache_replace_folio(struct folio *old, struct folio *new_folio);
+
 /* The zero mark of a locked cached folio's slots. */
 void swap_zeromap_folio_set(struct folio *folio);
 void swap_zeromap_folio_clear(struct folio *folio);

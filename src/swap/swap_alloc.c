@@ -81,7 +81,7 @@ static void remember_next(struct alloc_ctx *ctx, uint64_t next)
 	}
 	__atomic_store_n(&percpu_swap_cluster[swap_this_cpu()].hint[ctx->order],
 			 next ? swp_entry(si->type, next).val : 0,
-			 __ATOMIC_RELAXED);
+			 __ATOMIC_RELEASE);
 }
 
 /* ---- one cluster ---- */
@@ -433,7 +433,8 @@ static bool swap_alloc_fast(struct alloc_ctx *ctx, int type) SW_NO_TSA
 	swp_entry_t hint;
 
 	swap_rcu_read_lock();
-	hint.val = __atomic_load_n(word, __ATOMIC_RELAXED);
+	/* Pairs with the release in remember_next(), whose device was up. */
+	hint.val = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 	if (!hint.val || (type >= 0 && swp_type(hint) != (unsigned)type)) {
 		swap_rcu_read_unlock();
 		return false;

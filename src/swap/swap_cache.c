@@ -353,23 +353,59 @@ bool folio_free_swap(struct folio *folio)
  * hold `old`; they hold `new` afterwards and keep their flags. References and
  * folio flags are moved by the caller.
  */
-void __swap_cache_replace_folio(struct swap_cluster_info *ci, struct folio *old,
-				struct folio *new)
+static void __swap_cache_replace_folio(struct swap_cluster_info *ci,
+				       struct folio *old, struct folio *new)
 {
 	unsigned off = swap_cluster_offset(swp_offset(new->swap));
+	unsigned nr = folio_nr(new);
+	uint64_t *words = __swap_table_words(ci, off, nr);
+	uint64_t bare_old = folio_to_swp_tb(old, 0);
+	uint64_t bare_new = folio_to_swp_tb(new, 0);
 
-	sw_assert_spin_held(&ci->lock);
 	SW_ASSERT(folio_is_locked(old) && folio_is_locked(new));
-	SW_BUG_ON(!folio_test(old, SW_FOLIO_SWAPCACHE) ||
-		  !folio_test(new, SW_FOLIO_SWAPCACHE));
-	for (unsigned i = off; i < off + folio_nr(new); i++) {
-		uint64_t swp_tb = __swap_table_get(ci, i);
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t flags = word_get(&words[i]) & SWP_TB_FLAGS_MASK;
 
-		SW_BUG_ON(!swp_tb_is_folio(swp_tb) ||
-			  swp_tb_to_folio(swp_tb) != old);
-		__swap_table_set(
-			ci, i, folio_to_swp_tb(new, swp_tb_get_flags(swp_tb)));
+		SW_BUG_ON(word_get(&words[i]) != (flags | bare_old));
+		word_set(&words[i], flags | bare_new);
 	}
+}
+
+/*
+ * All parts in one critical section, and the old folio stays locked: a reader
+ * that found it before waits for the lock and then sees that it no longer
+ * matches; one that looks later finds a part.
+ */
+void swap_cache_split_folio(struct folio *old, struct folio *const *parts,
+			    unsigned nr_parts)
+{
+	swp_entry_t entry = old->swap;
+	struct swap_info_struct *si = &swap_info[swp_type(entry)];
+	unsigned nr = folio_nr(old);
+	struct swap_cluster_info *ci;
+
+	SW_BUG_ON(!folio_test(old, SW_FOLIO_SWAPCACHE));
+	SW_BUG_ON(folio_test(old, SW_FOLIO_WRITEBACK));
+	ci = swap_cluster_lock(si, swp_offset(entry));
+	for (unsigned i = 0; i < nr_parts; i++) {
+		struct folio *part = parts[i];
+
+		SW_BUG_ON(folio_test(part, SW_FOLIO_SWAPCACHE));
+		SW_BUG_ON(entry.val & (folio_nr(part) - 1));
+		part->swap = entry;
+		folio_enter_cache(part, folio_nr(part));
+		__swap_cache_replace_folio(ci, old, part);
+		entry.val += folio_nr(part);
+	}
+	SW_BUG_ON(entry.val != old->swap.val + nr);
+	old->swap.val = 0;
+	folio_leave_cache(old, nr, false);
+	swap_cluster_unlock(ci);
+}
+
+void swap_cache_replace_folio(struct folio *old, struct folio *new_folio)
+{
+	swap_cache_split_folio(old, &new_folio, 1);
 }
 
 /* ---- the zero mark ---- */

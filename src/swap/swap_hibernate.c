@@ -8,8 +8,6 @@
  */
 #include <string.h>
 
-#include "base/counters.h"
-#include "base/log.h"
 #include "swap/cluster.h"
 #include "swap/swap_mem.h"
 
@@ -26,8 +24,7 @@ void swap_free_hibernation_slot(swp_entry_t entry)
 	swp_tb = ci->table ? __swap_table_get(ci, off) : null_to_swp_tb();
 	if (swp_tb_get_count(swp_tb) != 1) {
 		swap_cluster_unlock(ci);
-		sw_count(swap_bad_entry, 1);
-		SW_ASSERT(!"freeing a slot no image has");
+		swap_bad_entry("swap_free_hibernation_slot", entry);
 		goto out;
 	}
 	/* Readahead may have put a folio here. Freeing under it would leave it

@@ -40,9 +40,15 @@ void swap_set_alloc_hook(bool (*may)(void *arg, const char *what), void *arg)
 	alloc_hook_arg = arg;
 }
 
+bool swap_may_alloc(const char *what)
+{
+	return sw_likely(!alloc_hook) || alloc_hook(alloc_hook_arg, what);
+}
+
 void *swap_zalloc(size_t bytes, const char *what)
 {
-	if (sw_unlikely(alloc_hook) && !alloc_hook(alloc_hook_arg, what))
+	sw_sched_point(what);
+	if (!swap_may_alloc(what))
 		return NULL;
 	return calloc(1, bytes);
 }

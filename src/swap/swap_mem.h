@@ -13,6 +13,9 @@
 void *swap_zalloc(size_t bytes, const char *what);
 void swap_free_mem(void *p);
 
+/* What the hook below says; for memory that does not come from here. */
+bool swap_may_alloc(const char *what);
+
 /* Tests: asked before each allocation; false makes it fail. NULL: none. */
 void swap_set_alloc_hook(bool (*may)(void *arg, const char *what), void *arg);
 

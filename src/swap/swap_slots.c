@@ -220,13 +220,15 @@ static int swap_dup_entries_cluster(struct swap_info_struct *si,
 	return err;
 }
 
+bool swap_bad_entry_aborts = true;
+
 /* An entry no owner can have: its word was corrupted, or it was put twice. */
-static void bad_entry(const char *call, swp_entry_t entry)
+void swap_bad_entry(const char *call, swp_entry_t entry)
 {
 	sw_count(swap_bad_entry, 1);
 	sw_warn_once("%s: entry %u:%llu is not in use; ignored", call,
 		     swp_type(entry), (unsigned long long)swp_offset(entry));
-	SW_ASSERT(!"swap entry is not in use");
+	SW_ASSERT(!swap_bad_entry_aborts);
 }
 
 /* Frees [from, to) of a run of slots with one owner and no folio. */
@@ -265,8 +267,9 @@ static void swap_put_entries_cluster(struct swap_info_struct *si,
 		if (sw_unlikely(count <= 0)) {
 			flush_run(si, ci, run, off);
 			run = off + 1;
-			bad_entry("swap_put_entries_direct",
-				  swp_entry(si->type, offset + off - start));
+			swap_bad_entry(
+				"swap_put_entries_direct",
+				swp_entry(si->type, offset + off - start));
 			continue;
 		}
 		if (count == 1)
@@ -404,12 +407,12 @@ int swap_dup_entry_direct(swp_entry_t entry)
 	int err;
 
 	if (!si) {
-		bad_entry("swap_dup_entry_direct", entry);
+		swap_bad_entry("swap_dup_entry_direct", entry);
 		return -EINVAL;
 	}
 	err = swap_dup_entries_cluster(si, swp_offset(entry), 1);
 	if (sw_unlikely(err && err != -ENOMEM)) {
-		bad_entry("swap_dup_entry_direct", entry);
+		swap_bad_entry("swap_dup_entry_direct", entry);
 		return -EINVAL;
 	}
 	return err;
@@ -421,11 +424,11 @@ void swap_put_entries_direct(swp_entry_t entry, unsigned nr)
 	uint64_t offset = swp_offset(entry), end = offset + nr;
 
 	if (sw_unlikely(!si)) {
-		bad_entry("swap_put_entries_direct", entry);
+		swap_bad_entry("swap_put_entries_direct", entry);
 		return;
 	}
 	if (sw_unlikely(end > si->max)) {
-		bad_entry("swap_put_entries_direct", entry);
+		swap_bad_entry("swap_put_entries_direct", entry);
 		goto out;
 	}
 	while (offset < end) {

@@ -199,6 +199,28 @@ static struct folio *get_page(swp_entry_t e)
 	return folio;
 }
 
+/* A folio a page in place of a locked large one. */
+static void split(struct folio *folio)
+{
+	struct folio *parts[4];
+
+	for (unsigned i = 0; i < folio_nr(folio); i++) {
+		parts[i] = folio_alloc(0);
+		SW_BUG_ON(!parts[i] || !folio_trylock(parts[i]));
+		parts[i]->data = malloc(sizeof(uint64_t));
+		memcpy(parts[i]->data, (uint64_t *)folio->data + i,
+		       sizeof(uint64_t));
+		folio_set(parts[i], SW_FOLIO_UPTODATE);
+		if (folio_test(folio, SW_FOLIO_DIRTY))
+			folio_set(parts[i], SW_FOLIO_DIRTY);
+	}
+	swap_cache_split_folio(folio, parts, folio_nr(folio));
+	for (unsigned i = 0; i < folio_nr(folio); i++) {
+		folio_unlock(parts[i]);
+		folio_put(parts[i]);
+	}
+}
+
 static void fault(struct window *w, unsigned i)
 {
 	struct swap_info_struct *si;
@@ -230,11 +252,16 @@ static void fault(struct window *w, unsigned i)
 		folio_put_swap(folio, page);
 	}
 	sw_mutex_unlock(&w->lock);
+	if (folio->order && !rnd(3)) {
+		split(folio);
+		goto out;
+	}
 	/* Some keep a good copy in the slot, some of these mapped. */
 	if (rnd(2))
 		folio_free_swap(folio);
 	else if (rnd(2))
 		folio_set(folio, SW_FOLIO_MAPPED);
+out:
 	folio_unlock(folio);
 	folio_put(folio);
 	put_swap_device(si);

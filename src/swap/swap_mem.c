@@ -53,6 +53,15 @@ void *swap_zalloc(size_t bytes, const char *what)
 	return calloc(1, bytes);
 }
 
+void *swap_zalloc_aligned(size_t bytes, const char *what)
+{
+	void *p = NULL;
+
+	if (swap_may_alloc(what))
+		p = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+	return p ? memset(p, 0, bytes) : NULL;
+}
+
 void swap_free_mem(void *p)
 {
 	free(p);
@@ -116,11 +125,8 @@ uint64_t swap_table_nr(void)
 
 int swap_mem_init(void)
 {
-	pools = aligned_alloc(64, swap_nr_cpus * sizeof(*pools));
-	if (!pools)
-		return -ENOMEM;
-	memset(pools, 0, swap_nr_cpus * sizeof(*pools));
-	return 0;
+	pools = swap_zalloc_aligned(swap_nr_cpus * sizeof(*pools), "pools");
+	return pools ? 0 : -ENOMEM;
 }
 
 void swap_mem_exit(void)
@@ -135,6 +141,6 @@ void swap_mem_exit(void)
 	}
 	urcu_bp_barrier();
 	SW_BUG_ON(swap_table_nr());
-	free(pools);
+	swap_free_mem(pools);
 	pools = NULL;
 }

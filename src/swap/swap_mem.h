@@ -11,6 +11,7 @@
 /* Zeroed memory, or NULL. `what` names it to the hook below. May sleep: call
  * it under no lock. */
 void *swap_zalloc(size_t bytes, const char *what);
+void *swap_zalloc_aligned(size_t bytes, const char *what); /* 64 bytes */
 void swap_free_mem(void *p);
 
 /* What the hook below says; for memory that does not come from here. */

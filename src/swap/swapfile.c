@@ -37,14 +37,12 @@ int swap_init(void)
 
 	SW_BUG_ON(ready);
 	swap_nr_cpus = cpus > 0 ? cpus : 1;
-	percpu_swap_cluster =
-		aligned_alloc(64, swap_nr_cpus * sizeof(*percpu_swap_cluster));
+	percpu_swap_cluster = swap_zalloc_aligned(
+		swap_nr_cpus * sizeof(*percpu_swap_cluster), "percpu");
 	if (!percpu_swap_cluster)
 		return -ENOMEM;
-	memset(percpu_swap_cluster, 0,
-	       swap_nr_cpus * sizeof(*percpu_swap_cluster));
 	if (swap_mem_init()) {
-		free(percpu_swap_cluster);
+		swap_free_mem(percpu_swap_cluster);
 		percpu_swap_cluster = NULL;
 		return -ENOMEM;
 	}
@@ -67,8 +65,12 @@ void swap_exit(void)
 {
 	SW_BUG_ON(!ready || !sw_list_empty(&swap_active_head));
 	swap_work_stop();
+	for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
+		swap_free_mem(swap_info[type].shards);
+		swap_info[type].shards = NULL;
+	}
 	swap_mem_exit();
-	free(percpu_swap_cluster);
+	swap_free_mem(percpu_swap_cluster);
 	percpu_swap_cluster = NULL;
 	nr_swapfiles = 0;
 	ready = false;
@@ -257,12 +259,20 @@ static void release_swap_info(struct swap_info_struct *si)
 	sw_mutex_lock(&swap_lock);
 	si->store = NULL;
 	si->ops = NULL;
-	free(si->name);
+	swap_free_mem(si->name);
 	si->name = NULL;
 	__atomic_store_n(&si->pages, 0, __ATOMIC_RELAXED);
 	/* Last: the type may be taken from here on. */
 	__atomic_store_n(&si->flags, 0, __ATOMIC_RELEASE);
 	sw_mutex_unlock(&swap_lock);
+}
+
+static char *copy_name(const char *name)
+{
+	size_t len = strlen(name);
+	char *copy = swap_zalloc(len + 1, "name");
+
+	return copy ? memcpy(copy, name, len) : NULL;
 }
 
 int swapon(const struct swapon_spec *spec)
@@ -282,16 +292,13 @@ int swapon(const struct swapon_spec *spec)
 	err = -ENOMEM;
 	si->prio = spec->prio;
 	si->ops = spec->ops;
-	si->name = strdup(spec->name ? spec->name : "swap");
-	/* Never freed: a stale entry may still ask for a reference. */
+	si->name = copy_name(spec->name ? spec->name : "swap");
+	/* Stays till the end: a stale entry may still ask for a reference. */
 	if (!si->shards) {
-		struct swap_shard *shards =
-			aligned_alloc(64, swap_nr_cpus * sizeof(*shards));
+		struct swap_shard *shards = swap_zalloc_aligned(
+			swap_nr_cpus * sizeof(*shards), "shards");
 
-		if (shards) {
-			memset(shards, 0, swap_nr_cpus * sizeof(*shards));
-			__atomic_store_n(&si->shards, shards, __ATOMIC_RELEASE);
-		}
+		__atomic_store_n(&si->shards, shards, __ATOMIC_RELEASE);
 	}
 	if (!si->name || !si->shards)
 		goto err_release;

@@ -8,6 +8,10 @@
 #define YIELDS 16 /* yields before the first nap */
 #define NAP_NS 50000
 
+#ifdef SW_CHECKS
+void (*sw_sched_hook)(const char *what);
+#endif
+
 static inline void cpu_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -22,6 +26,7 @@ void sw_spin_wait(struct sw_spinlock *l)
 	const struct timespec nap = { .tv_nsec = NAP_NS };
 
 	for (unsigned i = 0; __atomic_load_n(&l->v, __ATOMIC_RELAXED); i++) {
+		sw_sched_point("wait");
 		if (i < SPINS)
 			cpu_relax();
 		else if (i < SPINS + YIELDS)

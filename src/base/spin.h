@@ -17,6 +17,23 @@ struct SW_CAPABILITY("mutex") sw_spinlock {
 	uint8_t v; /* [atomic] 1: held */
 };
 
+/*
+ * Checked builds: where another thread could come in between. Tests hang a
+ * function here that runs something at just this moment, or that lets another
+ * thread go on; it must not take what the caller holds. `what` names the
+ * place, which is about to be entered.
+ */
+#ifdef SW_CHECKS
+extern void (*sw_sched_hook)(const char *what);
+#define sw_sched_point(what)                    \
+	do {                                    \
+		if (sw_unlikely(sw_sched_hook)) \
+			sw_sched_hook(what);    \
+	} while (0)
+#else
+#define sw_sched_point(what) ((void)0)
+#endif
+
 /* Waits for `l` to look free. */
 void sw_spin_wait(struct sw_spinlock *l);
 
@@ -28,6 +45,7 @@ static inline void sw_spin_init(struct sw_spinlock *l)
 static inline void sw_spin_lock(struct sw_spinlock *l, const char *name,
 				enum sw_rank rank) SW_ACQUIRES(l) SW_NO_TSA
 {
+	sw_sched_point(name);
 #ifdef SW_CHECKS
 	sw_rank_acquire(l, name, rank, false);
 #else
@@ -42,6 +60,7 @@ static inline bool sw_spin_trylock(struct sw_spinlock *l, const char *name,
 				   enum sw_rank rank)
 	SW_TRY_ACQUIRES(true, l) SW_NO_TSA
 {
+	sw_sched_point(name);
 	if (__atomic_load_n(&l->v, __ATOMIC_RELAXED) ||
 	    __atomic_exchange_n(&l->v, 1, __ATOMIC_ACQUIRE))
 		return false;

@@ -53,8 +53,7 @@ void swap_cluster_assert_empty(const struct swap_cluster_info *ci)
 #endif
 }
 
-static void __free_cluster(struct swap_info_struct *si,
-			   struct swap_cluster_info *ci)
+void __free_cluster(struct swap_info_struct *si, struct swap_cluster_info *ci)
 {
 	struct swap_table *table = ci->table;
 
@@ -70,6 +69,16 @@ void free_cluster(struct swap_info_struct *si, struct swap_cluster_info *ci)
 {
 	sw_assert_spin_held(&ci->lock);
 	SW_ASSERT(ci->count == 0 && ci->flags != CLUSTER_FLAG_FREE);
+	/* Not on the way out: swapoff would have to wait for the store. */
+	if ((swap_flags(si) & (SWP_WRITEOK | SWP_PAGE_DISCARD)) ==
+	    (SWP_WRITEOK | SWP_PAGE_DISCARD)) {
+		swap_cluster_assert_empty(ci);
+		ci->order = 0;
+		move_cluster(si, ci, &si->discard_clusters,
+			     CLUSTER_FLAG_DISCARD);
+		swap_work_queue(&si->discard_work);
+		return;
+	}
 	__free_cluster(si, ci);
 }
 
@@ -82,7 +91,8 @@ void partial_free_cluster(struct swap_info_struct *si,
 			     CLUSTER_FLAG_NONFULL);
 }
 
-void relocate_cluster(struct swap_info_struct *si, struct swap_cluster_info *ci)
+void relocate_cluster(struct swap_info_struct *si, struct swap_cluster_info *ci,
+		      bool keep)
 {
 	sw_assert_spin_held(&ci->lock);
 	/* On its way through discard: its list is the worker's business. */
@@ -92,22 +102,45 @@ void relocate_cluster(struct swap_info_struct *si, struct swap_cluster_info *ci)
 		if (ci->flags != CLUSTER_FLAG_FREE)
 			free_cluster(si, ci);
 	} else if (ci->count < SWAPFILE_CLUSTER) {
-		if (ci->flags != CLUSTER_FLAG_FRAG)
-			move_cluster(si, ci, &si->frag_clusters[ci->order],
-				     CLUSTER_FLAG_FRAG);
+		if (ci->flags == CLUSTER_FLAG_FRAG ||
+		    (keep && ci->flags == CLUSTER_FLAG_NONFULL))
+			return;
+		move_cluster(si, ci, &si->frag_clusters[ci->order],
+			     CLUSTER_FLAG_FRAG);
 	} else if (ci->flags != CLUSTER_FLAG_FULL) {
 		move_cluster(si, ci, &si->full_clusters, CLUSTER_FLAG_FULL);
 	}
 }
 
+/* Does some CPU go on allocating in this cluster? */
+static bool cluster_is_hinted(const struct swap_info_struct *si,
+			      const struct swap_cluster_info *ci,
+			      unsigned order)
+{
+	for (unsigned cpu = 0; cpu < swap_nr_cpus; cpu++) {
+		swp_entry_t hint = { __atomic_load_n(
+			&percpu_swap_cluster[cpu].hint[order],
+			__ATOMIC_RELAXED) };
+
+		if (hint.val && swp_type(hint) == si->type &&
+		    swp_offset(hint) / SWAPFILE_CLUSTER ==
+			    cluster_index(si, ci))
+			return true;
+	}
+	return false;
+}
+
 struct swap_cluster_info *isolate_lock_cluster(struct swap_info_struct *si,
 					       struct sw_list *list,
+					       int skip_order,
 					       bool *was_free) SW_NO_TSA
 {
 	struct swap_cluster_info *ci, *found = NULL;
 
 	swap_device_lock(si);
 	sw_list_for_each(ci, list, list) {
+		if (skip_order >= 0 && cluster_is_hinted(si, ci, skip_order))
+			continue;
 		if (!sw_spin_trylock(&ci->lock, "cluster", SW_RANK_CLUSTER))
 			continue;
 		sw_list_del(&ci->list);
@@ -122,22 +155,30 @@ struct swap_cluster_info *isolate_lock_cluster(struct swap_info_struct *si,
 
 /* ---- how full a device is, and the list of those that are not ---- */
 
+/* A slot may be taken on one CPU and freed on another, so a share may be
+ * "negative"; the carries cancel in the sum. */
+static uint64_t usage_sum(const struct swap_info_struct *si)
+{
+	uint64_t sum = 0;
+
+	for (unsigned cpu = 0; si->shards && cpu < swap_nr_cpus; cpu++)
+		sum += __atomic_load_n(&si->shards[cpu].usage,
+				       __ATOMIC_SEQ_CST);
+	return sum;
+}
+
 uint64_t swap_usage_in_pages(const struct swap_info_struct *si)
 {
-	uint32_t low = __atomic_load_n(&si->usage, __ATOMIC_RELAXED);
+	int32_t used = usage_sum(si);
 
-	return low & ~SWAP_USAGE_OFFLIST;
+	return sw_max(used, 0);
 }
 
 uint64_t swap_usage_cached(const struct swap_info_struct *si)
 {
-	return __atomic_load_n(&si->usage, __ATOMIC_RELAXED) >> 32;
-}
+	int32_t cached = usage_sum(si) >> 32;
 
-bool swap_usage_offlist(const struct swap_info_struct *si)
-{
-	return __atomic_load_n(&si->usage, __ATOMIC_RELAXED) &
-	       SWAP_USAGE_OFFLIST;
+	return sw_max(cached, 0);
 }
 
 /* Behind its equals: the plist order, highest priority first. */
@@ -151,70 +192,62 @@ static void avail_insert(struct swap_info_struct *si)
 	sw_list_add_tail(&pos->avail_list, &si->avail_list);
 }
 
-/* Sets the off-list bit if every slot is taken at this very moment. A free
- * in between changes the word and wins: the device stays. */
-static bool usage_mark_full(struct swap_info_struct *si)
+/* swap_avail_lock held. */
+void avail_requeue(struct swap_info_struct *si)
 {
-	uint64_t val = __atomic_load_n(&si->usage, __ATOMIC_RELAXED);
+	sw_list_del(&si->avail_list);
+	avail_insert(si);
+}
 
-	while ((uint32_t)val == si->pages)
-		if (__atomic_compare_exchange_n(
-			    &si->usage, &val, val | SWAP_USAGE_OFFLIST, true,
-			    __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-			return true;
+static void avail_lock(void) SW_ACQUIRES(&swap_avail_lock) SW_NO_TSA
+{
+	sw_spin_lock(&swap_avail_lock, "swap_avail_lock", SW_RANK_AVAIL);
+}
+
+/* Pairs with swap_usage_sub(), see there. */
+static bool mark_offlist_if_full(struct swap_info_struct *si)
+{
+	if (swap_usage_in_pages(si) != si->pages)
+		return false;
+	__atomic_fetch_or(&si->flags, SWP_OFFLIST, __ATOMIC_SEQ_CST);
+	if (swap_usage_in_pages(si) == si->pages)
+		return true;
+	__atomic_fetch_and(&si->flags, ~SWP_OFFLIST, __ATOMIC_SEQ_CST);
 	return false;
 }
 
-void del_from_avail_list(struct swap_info_struct *si, bool swapoff)
+bool del_from_avail_list(struct swap_info_struct *si, bool swapoff)
 {
-	sw_spin_lock(&swap_avail_lock, "swap_avail_lock", SW_RANK_AVAIL);
+	bool gone = swapoff;
+
+	avail_lock();
 	if (swapoff) {
 		__atomic_fetch_and(&si->flags, ~(uint32_t)SWP_WRITEOK,
-				   __ATOMIC_RELAXED);
-		__atomic_fetch_or(&si->usage, SWAP_USAGE_OFFLIST,
-				  __ATOMIC_RELAXED);
+				   __ATOMIC_SEQ_CST);
+		__atomic_fetch_or(&si->flags, SWP_OFFLIST, __ATOMIC_SEQ_CST);
 		sw_list_del(&si->avail_list);
-	} else if (usage_mark_full(si)) {
+	} else if ((swap_flags(si) & (SWP_WRITEOK | SWP_OFFLIST)) ==
+			   SWP_WRITEOK &&
+		   mark_offlist_if_full(si)) {
 		sw_list_del(&si->avail_list);
+		gone = true;
 	}
 	sw_spin_unlock(&swap_avail_lock);
+	return gone;
 }
 
 void add_to_avail_list(struct swap_info_struct *si, bool swapon)
 {
-	sw_spin_lock(&swap_avail_lock, "swap_avail_lock", SW_RANK_AVAIL);
+	avail_lock();
 	if (swapon)
-		__atomic_fetch_or(&si->flags, SWP_WRITEOK, __ATOMIC_RELAXED);
+		__atomic_fetch_or(&si->flags, SWP_WRITEOK, __ATOMIC_SEQ_CST);
 	/* A device on its way out stays off the list; one that somebody else
 	 * put back meanwhile is on it already. */
-	if (!(swap_flags(si) & SWP_WRITEOK) || !swap_usage_offlist(si))
-		goto out;
-	__atomic_fetch_and(&si->usage, ~(uint64_t)SWAP_USAGE_OFFLIST,
-			   __ATOMIC_RELAXED);
-	if (!usage_mark_full(si))
-		avail_insert(si);
-out:
+	if ((swap_flags(si) & (SWP_WRITEOK | SWP_OFFLIST)) ==
+	    (SWP_WRITEOK | SWP_OFFLIST)) {
+		__atomic_fetch_and(&si->flags, ~SWP_OFFLIST, __ATOMIC_SEQ_CST);
+		if (!mark_offlist_if_full(si))
+			avail_insert(si);
+	}
 	sw_spin_unlock(&swap_avail_lock);
-}
-
-void swap_usage_add(struct swap_info_struct *si, unsigned used, unsigned cached)
-{
-	uint64_t val = __atomic_add_fetch(&si->usage,
-					  used + cached * SWAP_USAGE_CACHED,
-					  __ATOMIC_RELAXED);
-
-	if (sw_unlikely(used && (uint32_t)val == si->pages))
-		del_from_avail_list(si, false);
-}
-
-/* Release: what freed the slots (the store let go of them) is done before
- * swapoff may see the usage drop. Pairs with the acquire in swapoff(). */
-void swap_usage_sub(struct swap_info_struct *si, unsigned used, unsigned cached)
-{
-	uint64_t val = __atomic_sub_fetch(&si->usage,
-					  used + cached * SWAP_USAGE_CACHED,
-					  __ATOMIC_RELEASE);
-
-	if (sw_unlikely(used && (val & SWAP_USAGE_OFFLIST)))
-		add_to_avail_list(si, false);
 }

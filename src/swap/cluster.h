@@ -14,12 +14,15 @@
 #ifndef SW_CLUSTER_H
 #define SW_CLUSTER_H
 
+#include <sys/rseq.h>
+
 #include "base/list.h"
 #include "base/lock.h"
 #include "base/spin.h"
 #include "swap/swap.h"
 #include "swap/swap_rcu.h"
 #include "swap/swap_table.h"
+#include "swap/swap_work.h"
 
 #define SWAP_MAX_ORDER                \
 	(SWAPFILE_CLUSTER >= 512 ? 9u \
@@ -71,16 +74,17 @@ struct swap_cluster_info {
 
 _Static_assert(sizeof(struct swap_cluster_info) <= 48, "idle cost");
 
-/* Sharded count of those who use a device without holding a slot of it. */
-struct swap_users {
-	_Alignas(64) int64_t n; /* [atomic] */
+/*
+ * A CPU's share of a device's counts; only sums over all CPUs mean anything.
+ * Every allocation and every free changes them, so they must not share a
+ * cache line with what another CPU changes.
+ */
+struct swap_shard {
+	_Alignas(64) int64_t users; /* [atomic] who uses it without a slot */
+	uint64_t usage; /* [atomic] slots in use + SWAP_USAGE_CACHED a cached */
 };
 
 struct swap_info_struct {
-	/* Slots in use, SWAP_USAGE_OFFLIST, and above them the number of
-	 * cached slots. One word, since most paths change both. */
-	_Alignas(64) uint64_t usage; /* [atomic] */
-
 	_Alignas(64) uint32_t flags; /* [atomic] enum swap_device_flags */
 	int prio;                    /* [const] while USED, as all to `name` */
 	unsigned type;
@@ -91,8 +95,8 @@ struct swap_info_struct {
 	const struct swap_ops *ops;
 	void *store;
 	char *name;
-	struct swap_users *users; /* one a CPU */
-	uint32_t users_live;      /* [atomic] new users are let in */
+	struct swap_shard *shards; /* one a CPU */
+	uint32_t users_live;       /* [atomic] new users are let in */
 
 	_Alignas(64) struct sw_spinlock lock; /* SW_RANK_DEVICE */
 	struct sw_list free_clusters;         /* SW_GUARDED_BY(&lock), all */
@@ -105,28 +109,53 @@ struct swap_info_struct {
 	struct sw_mutex global_cluster_lock;  /* SW_RANK_GLOBAL_CLUSTER */
 	uint64_t global_next[SWAP_NR_ORDERS]; /* SW_GUARDED_BY(above) */
 
+	struct swap_work discard_work;
+	struct swap_work reclaim_work;
+
 	struct sw_list avail_list;  /* SW_GUARDED_BY(&swap_avail_lock) */
 	struct sw_list active_list; /* SW_GUARDED_BY(&swap_lock) */
 };
 
-#define SWAP_USAGE_OFFLIST (1u << 30)
-#define SWAP_USAGE_CACHED  (1ULL << 32) /* one cached slot in si->usage */
+#define SWP_OFFLIST       (1u << 30)   /* in si->flags: not on the avail list */
+#define SWAP_USAGE_CACHED (1ULL << 32) /* one cached slot in a usage word */
+#define SWAP_MAX_SLOTS    (1ULL << 30)
 
-/* Where a CPU goes on allocating. */
+/*
+ * Where a CPU goes on allocating: an entry a order, or 0. Only a hint: it is
+ * followed inside an RCU section, which keeps the device until its end, and
+ * stored under the lock of the cluster it points into while the device says
+ * SWP_WRITEOK; so swapoff, having passed through every cluster lock, can
+ * forget those that are left.
+ */
 struct percpu_swap_cluster {
-	_Alignas(64) struct sw_spinlock lock;        /* SW_RANK_PERCPU */
-	struct swap_info_struct *si[SWAP_NR_ORDERS]; /* SW_GUARDED_BY(&lock) */
-	uint64_t offset[SWAP_NR_ORDERS];             /* SW_GUARDED_BY(&lock) */
+	_Alignas(64) uint64_t hint[SWAP_NR_ORDERS]; /* [atomic] */
 };
 
 extern struct swap_info_struct swap_info[MAX_SWAPFILES];
+extern struct sw_mutex swap_lock; /* SW_RANK_SWAP: devices coming and going */
+extern unsigned nr_swapfiles;     /* [atomic] types ever used */
+extern uint64_t total_swap_pages; /* [atomic] */
 extern struct sw_spinlock swap_avail_lock;
 extern struct sw_list swap_avail_head; /* highest priority first */
 extern struct percpu_swap_cluster *percpu_swap_cluster;
 extern unsigned swap_nr_cpus;
 
 /* The CPU whose shard to use; only a hint, the thread may move on. */
-unsigned swap_this_cpu(void);
+unsigned swap_this_cpu_slow(void);
+#ifdef SW_CHECKS
+#define swap_this_cpu swap_this_cpu_slow
+#else
+static inline unsigned swap_this_cpu(void)
+{
+	/* What sched_getcpu() reads, without its call. */
+	const struct rseq *rs =
+		(const struct rseq *)((char *)__builtin_thread_pointer() +
+				      __rseq_offset);
+	unsigned cpu = *(const volatile uint32_t *)&rs->cpu_id;
+
+	return sw_likely(cpu < swap_nr_cpus) ? cpu : swap_this_cpu_slow();
+}
+#endif
 /* Tests play several CPUs in one thread; -1: the real one again. */
 void swap_pretend_cpu(int cpu);
 
@@ -197,6 +226,31 @@ static inline uint64_t __swap_table_get(const struct swap_cluster_info *ci,
 	return __atomic_load_n(&ci->table->words[off], __ATOMIC_RELAXED);
 }
 
+/* For loops over many slots, a word or two of work each. */
+#if defined(__clang__)
+#define SW_UNROLL _Pragma("unroll 8")
+#else
+#define SW_UNROLL _Pragma("GCC unroll 8")
+#endif
+
+static inline uint64_t *__swap_table_words(struct swap_cluster_info *ci,
+					   unsigned off, unsigned nr)
+{
+	sw_assert_spin_held(&ci->lock);
+	SW_ASSERT(off + nr <= SWAPFILE_CLUSTER);
+	return &ci->table->words[off];
+}
+
+static inline uint64_t word_get(const uint64_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_RELAXED);
+}
+
+static inline void word_set(uint64_t *word, uint64_t swp_tb)
+{
+	__atomic_store_n(word, swp_tb, __ATOMIC_RELEASE);
+}
+
 /* Cluster locked. Release: a reader that finds a folio here finds it whole. */
 static inline void __swap_table_set(struct swap_cluster_info *ci, unsigned off,
 				    uint64_t swp_tb)
@@ -213,6 +267,7 @@ static inline uint64_t swap_table_get(const struct swap_cluster_info *ci,
 	const struct swap_table *table;
 	uint64_t swp_tb = null_to_swp_tb();
 
+	sw_sched_point("word");
 	swap_rcu_read_lock();
 	/* Pairs with the release in cluster_set_table(). */
 	table = __atomic_load_n(&ci->table, __ATOMIC_ACQUIRE);
@@ -233,40 +288,79 @@ static inline void cluster_set_table(struct swap_cluster_info *ci,
 bool cluster_is_usable(const struct swap_cluster_info *ci, unsigned order);
 void move_cluster(struct swap_info_struct *si, struct swap_cluster_info *ci,
 		  struct sw_list *list, enum swap_cluster_flags flags);
-/* Puts a cluster where its count says it belongs, after an allocation. */
-void relocate_cluster(struct swap_info_struct *si,
-		      struct swap_cluster_info *ci);
+/* Puts a cluster where its count says it belongs, after an allocation. `keep`
+ * leaves a cluster with free slots on the list it is on. */
+void relocate_cluster(struct swap_info_struct *si, struct swap_cluster_info *ci,
+		      bool keep);
 /* The same after slots fell free. */
 void free_cluster(struct swap_info_struct *si, struct swap_cluster_info *ci);
 void partial_free_cluster(struct swap_info_struct *si,
 			  struct swap_cluster_info *ci);
-/* First cluster of `list` whose lock was free, off the list and locked. */
+/* First cluster of `list` whose lock was free, off the list and locked; with
+ * `skip_order` >= 0 none that a CPU works in for that order. */
 struct swap_cluster_info *isolate_lock_cluster(struct swap_info_struct *si,
 					       struct sw_list *list,
-					       bool *was_free);
+					       int skip_order, bool *was_free);
+/* The empty cluster itself, past any discard. */
+void __free_cluster(struct swap_info_struct *si, struct swap_cluster_info *ci);
 void swap_cluster_assert_empty(const struct swap_cluster_info *ci);
 
-/* `delta` counts slots; `cached` slots that are (no longer) cached. */
-void swap_usage_add(struct swap_info_struct *si, unsigned used,
-		    unsigned cached);
-void swap_usage_sub(struct swap_info_struct *si, unsigned used,
-		    unsigned cached);
+/* Exact when nothing is under way, else as of some moment during the call. */
 uint64_t swap_usage_in_pages(const struct swap_info_struct *si);
 uint64_t swap_usage_cached(const struct swap_info_struct *si);
-bool swap_usage_offlist(const struct swap_info_struct *si);
 void add_to_avail_list(struct swap_info_struct *si, bool swapon);
-void del_from_avail_list(struct swap_info_struct *si, bool swapoff);
+/* True when the device left the list: it is full, or on its way out. */
+bool del_from_avail_list(struct swap_info_struct *si, bool swapoff);
+void avail_requeue(struct swap_info_struct *si);
 
-/* ---- swapfile.c: devices ---- */
+/* ---- swap_device.c, swapfile.c: devices ---- */
 
 static inline uint32_t swap_flags(const struct swap_info_struct *si)
 {
 	return __atomic_load_n(&si->flags, __ATOMIC_RELAXED);
 }
 
+/* `used` more slots, `cached` of them cached. */
+static inline void swap_usage_add(struct swap_info_struct *si, unsigned used,
+				  unsigned cached)
+{
+	__atomic_fetch_add(&si->shards[swap_this_cpu()].usage,
+			   used + cached * SWAP_USAGE_CACHED, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * Against del_from_avail_list():
+ *      usage -= n                              OFFLIST on
+ *      OFFLIST?                                sum of usage == pages?
+ * in one total order, so a device with room does not stay off the list. Also
+ * a release: what freed the slots is over before swapoff sees the sum drop.
+ */
+static inline void swap_usage_sub(struct swap_info_struct *si, unsigned used,
+				  unsigned cached)
+{
+	__atomic_fetch_sub(&si->shards[swap_this_cpu()].usage,
+			   used + cached * SWAP_USAGE_CACHED, __ATOMIC_SEQ_CST);
+	if (sw_unlikely(used && (__atomic_load_n(&si->flags, __ATOMIC_SEQ_CST) &
+				 SWP_OFFLIST)))
+		add_to_avail_list(si, false);
+}
+
 /* The device of an entry whose device the caller keeps alive, or NULL when
  * the entry names no device or a slot beyond its end. */
-struct swap_info_struct *__swap_entry_to_info(swp_entry_t entry);
+static inline struct swap_info_struct *__swap_entry_to_info(swp_entry_t entry)
+{
+	struct swap_info_struct *si;
+
+	if (sw_unlikely(!entry.val || swp_type(entry) >= MAX_SWAPFILES))
+		return NULL;
+	si = &swap_info[swp_type(entry)];
+	/* Pairs with the release in swapon(). */
+	if (sw_unlikely(swp_offset(entry) >=
+			__atomic_load_n(&si->max, __ATOMIC_ACQUIRE)))
+		return NULL;
+	return si;
+}
+
 bool get_swap_device_info(struct swap_info_struct *si);
 int64_t swap_device_users(const struct swap_info_struct *si);
 uint64_t swap_nr_free_pages(void); /* nr_swap_pages */
@@ -277,25 +371,75 @@ int __swap_cluster_dup_entry(struct swap_cluster_info *ci, unsigned off);
 void __swap_cluster_put_entry(struct swap_cluster_info *ci, unsigned off);
 unsigned __swap_cluster_get_count(const struct swap_cluster_info *ci,
 				  unsigned off);
-/* `nr` Shadow slots with count <= 1 become free. `cached` of them leave the
- * cache's statistics in the same step. */
+/* `nr` Shadow slots with count <= 1 become free. */
 void __swap_cluster_free_entries(struct swap_info_struct *si,
 				 struct swap_cluster_info *ci, unsigned off,
-				 unsigned nr, unsigned cached);
+				 unsigned nr);
+/* The same for slots the caller looked at; `cached` of them leave the cache's
+ * statistics in the same step. */
+void __swap_cluster_free_range(struct swap_info_struct *si,
+			       struct swap_cluster_info *ci, unsigned off,
+			       unsigned nr, unsigned cached);
+/* Counts and warns; in checked builds aborts, unless a test says otherwise. */
+void swap_bad_entry(const char *call, swp_entry_t entry);
+extern bool swap_bad_entry_aborts;
 bool swap_entry_swapped(struct swap_info_struct *si, swp_entry_t entry);
 
 /* ---- swap_cache.c ---- */
 
+/* Over slots that are free (`fresh`) or in use without a folio. */
 void __swap_cache_add_folio(struct swap_cluster_info *ci, struct folio *folio,
-			    swp_entry_t entry);
+			    swp_entry_t entry, bool fresh);
+/* Takes the cache's references along; the caller has one of its own. */
 void __swap_cache_del_folio(struct swap_info_struct *si,
 			    struct swap_cluster_info *ci, struct folio *folio,
 			    uint64_t shadow);
-void __swap_cache_replace_folio(struct swap_cluster_info *ci, struct folio *old,
-				struct folio *new);
 void __swap_cluster_zero_set(struct swap_cluster_info *ci, unsigned off,
 			     bool zero);
 bool __swap_cluster_zero_test(const struct swap_cluster_info *ci, unsigned off);
+
+/*
+ * Entering and leaving the cache changes a flag and the references, which lie
+ * side by side: one atomic operation for both. The folio is locked, so its
+ * flags other than the lock's own are known and an addition carries nowhere.
+ */
+typedef uint64_t __attribute__((may_alias)) folio_head_t;
+
+_Static_assert(offsetof(struct folio, flags) % 8 == 0 &&
+		       offsetof(struct folio, refcount) ==
+			       offsetof(struct folio, flags) + 4,
+	       "flags and refcount make one aligned word");
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define FOLIO_HEAD_FLAGS(f) ((uint64_t)(f))
+#define FOLIO_HEAD_REFS(n)  ((uint64_t)(n) << 32)
+#else
+#define FOLIO_HEAD_FLAGS(f) ((uint64_t)(f) << 32)
+#define FOLIO_HEAD_REFS(n)  ((uint64_t)(n))
+#endif
+
+static inline void folio_enter_cache(struct folio *folio, unsigned nr)
+{
+	__atomic_fetch_add((folio_head_t *)&folio->flags,
+			   FOLIO_HEAD_FLAGS(SW_FOLIO_SWAPCACHE) +
+				   FOLIO_HEAD_REFS(nr),
+			   __ATOMIC_RELEASE);
+}
+
+/* The caller keeps a reference of its own. */
+static inline void folio_leave_cache(struct folio *folio, unsigned nr,
+				     bool dirty)
+{
+	uint64_t add = 0;
+
+	SW_ASSERT(__atomic_load_n(&folio->refcount, __ATOMIC_RELAXED) > nr);
+	if (dirty && !folio_test(folio, SW_FOLIO_DIRTY))
+		add = FOLIO_HEAD_FLAGS(SW_FOLIO_DIRTY);
+	__atomic_fetch_add((folio_head_t *)&folio->flags,
+			   add - FOLIO_HEAD_FLAGS(SW_FOLIO_SWAPCACHE) -
+				   FOLIO_HEAD_REFS(nr),
+			   __ATOMIC_RELEASE);
+}
 
 /* ---- swap_reclaim.c ---- */
 
@@ -310,6 +454,14 @@ int __try_to_reclaim_swap(struct swap_info_struct *si, uint64_t offset,
 uint64_t swap_reclaim_full_clusters(struct swap_info_struct *si,
 				    uint64_t budget);
 bool folio_swapcache_freeable(const struct folio *folio);
+
+void swap_reclaim_work(struct swap_work *work);
+
+/* ---- swap_discard.c ---- */
+
+bool swap_do_scheduled_discard(struct swap_info_struct *si);
+void swap_discard_work(struct swap_work *work);
+void discard_swap(struct swap_info_struct *si);
 
 /* ---- swap_group.c ---- */
 

@@ -24,6 +24,8 @@
 #include "base/lock.h"
 #include "base/spin.h"
 #include "swap/cluster.h"
+#include "swap/swap_mem.h"
+#include "swap/swap_table.h"
 
 #define BATCH 32u /* descriptors that move at a time */
 
@@ -35,9 +37,9 @@ struct folio_stack {
 
 #define MAX_CPUS 256u
 
-static struct folio *pool;    /* [const] between init and release */
-static uint32_t pool_max;     /* [const] */
-static uint32_t pool_touched; /* descriptors ever given; global_stack.lock */
+struct folio *folio_pool_base; /* [const] between init and release */
+static uint32_t pool_max;      /* [const] */
+static uint32_t pool_touched;  /* descriptors ever given; global_stack.lock */
 static struct folio_stack global_stack;
 static struct folio_stack cpu_stacks[MAX_CPUS];
 static void (*pool_release_hook)(struct folio *);
@@ -49,14 +51,14 @@ int folio_pool_init(uint32_t max_folios, void (*release)(struct folio *))
 	size_t bytes = (size_t)max_folios * sizeof(struct folio);
 	void *p;
 
-	SW_BUG_ON(pool);
+	SW_BUG_ON(folio_pool_base);
 	if (!max_folios)
 		return -EINVAL;
 	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return -errno;
-	pool = p;
+	folio_pool_base = p;
 	pool_max = max_folios;
 	pool_touched = 0;
 	pool_release_hook = release;
@@ -68,8 +70,8 @@ int folio_pool_init(uint32_t max_folios, void (*release)(struct folio *))
 void folio_pool_release(void)
 {
 	SW_BUG_ON(folio_pool_in_use());
-	munmap(pool, (size_t)pool_max * sizeof(struct folio));
-	pool = NULL;
+	munmap(folio_pool_base, (size_t)pool_max * sizeof(struct folio));
+	folio_pool_base = NULL;
 }
 
 static void stack_lock(struct folio_stack *s) SW_ACQUIRES(&s->lock) SW_NO_TSA
@@ -115,7 +117,7 @@ static void refill(struct folio_stack *s)
 		struct folio *folio = pop(&global_stack);
 
 		if (!folio && pool_touched < pool_max)
-			folio = &pool[pool_touched++];
+			folio = &folio_pool_base[pool_touched++];
 		if (!folio)
 			break;
 		push(s, folio);
@@ -152,6 +154,8 @@ struct folio *folio_alloc(unsigned order)
 	struct folio *folio;
 
 	SW_BUG_ON(order > 9);
+	if (!swap_may_alloc("folio"))
+		return NULL;
 	stack_lock(s);
 	if (!s->top)
 		refill(s);
@@ -259,14 +263,15 @@ void folio_ref_unfreeze(struct folio *folio, unsigned refs)
 
 uint64_t folio_to_pfn(const struct folio *folio)
 {
-	SW_ASSERT(folio >= pool && folio < pool + pool_max);
-	return folio - pool;
+	SW_ASSERT(folio >= folio_pool_base &&
+		  folio < folio_pool_base + pool_max);
+	return folio - folio_pool_base;
 }
 
 struct folio *pfn_to_folio(uint64_t pfn)
 {
 	SW_BUG_ON(pfn >= pool_max);
-	return &pool[pfn];
+	return &folio_pool_base[pfn];
 }
 
 /* ---- the lock ---- */
@@ -294,6 +299,15 @@ static void folio_lock_slow(struct folio *folio)
 	uint32_t flags = __atomic_load_n(&folio->flags, __ATOMIC_RELAXED);
 
 	for (;;) {
+		sw_sched_point("wait");
+#ifdef SW_CHECKS
+		/* Whoever decides about schedules does so about waking up. */
+		if (sw_sched_hook) {
+			if (try_set_locked(folio))
+				return;
+			continue;
+		}
+#endif
 		if (!(flags & SW_FOLIO_LOCKED)) {
 			if (try_set_locked(folio))
 				return;
@@ -313,6 +327,7 @@ static void folio_lock_slow(struct folio *folio)
 
 void folio_lock(struct folio *folio)
 {
+	sw_sched_point("folio");
 	sw_rank_acquire(folio, "folio", SW_RANK_FOLIO, false);
 	if (sw_unlikely(!try_set_locked(folio)))
 		folio_lock_slow(folio);
@@ -320,6 +335,7 @@ void folio_lock(struct folio *folio)
 
 bool folio_trylock(struct folio *folio)
 {
+	sw_sched_point("folio");
 	if (!try_set_locked(folio))
 		return false;
 	sw_rank_acquire(folio, "folio", SW_RANK_FOLIO, true);

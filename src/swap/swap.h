@@ -167,6 +167,15 @@ struct folio *swap_cache_alloc_folio(swp_entry_t target, uint32_t orders,
  * 0: none) in the slots that have owners and freeing the others. */
 void swap_cache_del_folio(struct folio *folio, uint64_t shadow);
 
+/*
+ * Puts `parts`, locked folios that are not in the cache and together cover
+ * the slots of `old` in order, in its place; counts and zero marks stay. `old`
+ * is out of the cache then; flags and data are the caller's to move first.
+ */
+void swap_cache_split_folio(struct folio *old, struct folio *const *parts,
+                            unsigned nr_parts);
+void swap_cache_replace_folio(struct folio *old, struct folio *new_folio);
+
 /* The zero mark of a locked cached folio's slots. */
 void swap_zeromap_folio_set(struct folio *folio);
 void swap_zeromap_folio_clear(struct folio *folio);
@@ -183,6 +192,32 @@ bool folio_maybe_swapped(struct folio *folio);
 
 /* Exact count (extend table included); 0 for bad, free or gone. */
 unsigned swp_swapcount(swp_entry_t entry);
+
+/*
+ * ---- slots for an image (of a region, of a frozen process) ----
+ * One slot of device `type` with one owner, no folio and no group; 0: none.
+ * Freed one by one; a folio that readahead put on it keeps it until it goes.
+ */
+swp_entry_t swap_alloc_hibernation_slot(unsigned type);
+void swap_free_hibernation_slot(swp_entry_t entry);
+
+/* While an image is on `type` swapoff says -EBUSY. 0; -EBUSY: there is one;
+ * -EINVAL: no such device. */
+SW_MUST_CHECK int swap_pin_hibernation(unsigned type);
+void swap_unpin_hibernation(unsigned type);
+
+/* The slots of one image. Set `type`, zero the rest. */
+struct swsusp_extents {
+        struct swsusp_extent {
+                uint64_t start, end; /* inclusive */
+        } *v; /* ascending */
+        size_t nr, cap;
+        unsigned type;
+};
+swp_entry_t alloc_swapdev_block(struct swsusp_extents *x); /* 0: none */
+void free_all_swap_pages(struct swsusp_extents *x);
+SW_MUST_CHECK int swsusp_extents_insert(struct swsusp_extents *x,
+                                        uint64_t offset);
 
 /* ---- budget groups: a number from 1 up, charged with the slots it owns ---- */
 struct sw_swap_group_info {

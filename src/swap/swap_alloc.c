@@ -1,20 +1,20 @@
 /*
- * swap_alloc.c - finding free slots for a folio: the current cluster of this
- * CPU first, then the devices in order of priority, on each one its lists.
+ * swap_alloc.c - finding free slots for a folio: where this CPU left off,
+ * then the devices in order of priority, on each one its lists.
  *
- * The fast path holds the CPU's lock for its whole length. That pins the
- * cached device without a reference: swapoff walks every CPU's cache under
- * that lock before it tears a device down. The slow path, which may sleep,
- * holds a device reference instead and no lock but the cluster's.
+ * The fast path follows the CPU's hint inside an RCU section. That pins the
+ * device without a reference: swapoff forgets every hint and then waits for a
+ * grace period before it tears a device down. The slow path, which may sleep,
+ * holds a device reference instead, and no lock but the cluster's.
  *
  * The last word is always spoken under the cluster lock: the range is NULL
  * and the device says SWP_WRITEOK. swapoff clears the flag and then passes
  * through every cluster lock, after which nobody allocates from it.
  */
 #include "base/counters.h"
-#include "base/log.h"
 #include "swap/cluster.h"
 #include "swap/swap_mem.h"
+#include "swap/swap_work.h"
 
 #define LAST_RESORT_CLUSTERS 64
 
@@ -27,25 +27,32 @@ struct alloc_ctx {
 	unsigned order;
 	uint16_t group;
 	bool done;
-	swp_entry_t entry;               /* what was found */
-	struct percpu_swap_cluster *pcp; /* its lock is held, or NULL */
-	bool global;                     /* global_cluster_lock is held */
-	bool pinned; /* we took a reference to leave pcp->lock */
+	bool rcu;          /* in the fast path's RCU section */
+	bool global;       /* global_cluster_lock is held */
+	bool pinned;       /* a reference was taken to leave that section */
+	int8_t full;       /* vm_swap_full(), asked once; -1: not yet */
+	swp_entry_t entry; /* what was found */
 };
 
-/* ---- locks around the cluster's: left to sleep or to call out ---- */
+static bool ctx_swap_full(struct alloc_ctx *ctx)
+{
+	if (ctx->full < 0)
+		ctx->full = vm_swap_full();
+	return ctx->full;
+}
+
+/* ---- what is held around the cluster lock: left to sleep or call out ---- */
 
 /*
- * Leaves the locks outside the cluster's (already left). The device stays
- * pinned: by the slow path's reference or by one taken here. False: the
- * device is going away; nothing may be touched after.
+ * The device stays pinned: by the slow path's reference or by one taken here.
+ * False: the device is going away; nothing of it may be touched after.
  */
 static bool ctx_relax(struct alloc_ctx *ctx) SW_NO_TSA
 {
-	if (ctx->pcp) {
+	if (ctx->rcu) {
 		ctx->pinned = get_swap_device_info(ctx->si);
-		sw_spin_unlock(&ctx->pcp->lock);
-		ctx->pcp = NULL;
+		swap_rcu_read_unlock();
+		ctx->rcu = false;
 		return ctx->pinned;
 	}
 	if (ctx->global)
@@ -55,41 +62,43 @@ static bool ctx_relax(struct alloc_ctx *ctx) SW_NO_TSA
 
 static void ctx_resume(struct alloc_ctx *ctx) SW_NO_TSA
 {
-	/* The CPU's lock is not taken again: we may run elsewhere by now, and
-	 * the reference does its work. */
 	if (ctx->global)
 		sw_mutex_lock(&ctx->si->global_cluster_lock);
 }
 
-/* Where this CPU goes on; 0: nowhere. The device is pinned. */
-static void remember_next(struct alloc_ctx *ctx, uint64_t next) SW_NO_TSA
+/*
+ * Where this CPU (on rotating media: everybody) goes on; 0: nowhere. Cluster
+ * locked, and the device says SWP_WRITEOK unless `next` is 0: swapoff counts
+ * on no hint to it being stored later.
+ */
+static void remember_next(struct alloc_ctx *ctx, uint64_t next)
 {
-	struct percpu_swap_cluster *pcp = ctx->pcp;
+	struct swap_info_struct *si = ctx->si;
 
-	if (!(swap_flags(ctx->si) & SWP_SOLIDSTATE)) {
-		ctx->si->global_next[ctx->order] = next;
+	if (sw_unlikely(!(swap_flags(si) & SWP_SOLIDSTATE))) {
+		si->global_next[ctx->order] = next;
 		return;
 	}
-	if (!pcp) {
-		pcp = &percpu_swap_cluster[swap_this_cpu()];
-		sw_spin_lock(&pcp->lock, "percpu_swap_cluster", SW_RANK_PERCPU);
-	}
-	pcp->si[ctx->order] = ctx->si;
-	pcp->offset[ctx->order] = next;
-	if (pcp != ctx->pcp)
-		sw_spin_unlock(&pcp->lock);
+	__atomic_store_n(&percpu_swap_cluster[swap_this_cpu()].hint[ctx->order],
+			 next ? swp_entry(si->type, next).val : 0,
+			 __ATOMIC_RELEASE);
 }
 
 /* ---- one cluster ---- */
 
-/* Could [off, off + nr) be ours? `need_reclaim`: only after folios nobody
- * owns slots of are taken out of it. */
-static bool cluster_scan_range(struct swap_cluster_info *ci, unsigned off,
+/* Could [off, off + nr) be ours? `need_reclaim`: only after folios that
+ * nobody owns slots of are taken out of it. */
+static bool cluster_scan_range(struct alloc_ctx *ctx,
+			       struct swap_cluster_info *ci, unsigned off,
 			       unsigned nr, bool *need_reclaim)
 {
+	const uint64_t *words = __swap_table_words(ci, off, nr);
+
 	*need_reclaim = false;
-	for (unsigned i = off; i < off + nr; i++) {
-		uint64_t swp_tb = __swap_table_get(ci, i);
+	if (ci->count == 0)
+		return true;
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t swp_tb = word_get(&words[i]);
 
 		if (swp_tb_is_null(swp_tb))
 			continue;
@@ -97,7 +106,7 @@ static bool cluster_scan_range(struct swap_cluster_info *ci, unsigned off,
 			return false; /* owned, or bad */
 		/* In use, no owner and no folio: a free was forgotten. */
 		SW_BUG_ON(!swp_tb_is_folio(swp_tb));
-		if (!vm_swap_full())
+		if (!ctx_swap_full(ctx))
 			return false;
 		*need_reclaim = true;
 	}
@@ -113,52 +122,57 @@ static bool range_is_null(struct swap_cluster_info *ci, unsigned off,
 	return true;
 }
 
+/* Takes folios out of [from, end) of an unlocked cluster, until one stays. */
+static void reclaim_range(struct swap_info_struct *si,
+			  struct swap_cluster_info *ci, unsigned from,
+			  unsigned end)
+{
+	while (from < end) {
+		uint64_t swp_tb = swap_table_get(ci, from);
+		int ret;
+
+		if (swp_tb_get_count(swp_tb))
+			return;
+		if (!swp_tb_is_folio(swp_tb)) {
+			from++;
+			continue;
+		}
+		ret = __try_to_reclaim_swap(si, cluster_offset(si, ci) + from,
+					    TTRS_ANYWAY);
+		if (ret < 0)
+			return;
+		from = ret ? (from | (ret - 1)) + 1 : from + 1;
+	}
+}
+
 /*
- * Takes the unowned folios out of a range. The cluster lock is dropped, so
- * everything is looked at again: the cluster may have been freed, given to
- * another order or to discard meanwhile, and slots refilled. Returns with the
- * lock held; `*usable` false: give the cluster up. `*off` moves when the
- * cluster fell empty, where a fresh start is better.
+ * Frees a range of unowned folios. The cluster lock is dropped, so everything
+ * is looked at again: the cluster may have been freed, given to another order
+ * or to discard meanwhile, and slots refilled. Returns with the lock held;
+ * `*usable` false: give the cluster up; ctx->si NULL: and the device, and the
+ * lock is not held.
  */
 static bool cluster_reclaim_range(struct alloc_ctx *ctx,
 				  struct swap_cluster_info *ci, unsigned *off,
 				  bool *usable) SW_NO_TSA
 {
-	struct swap_info_struct *si = ctx->si;
-	unsigned nr = 1u << ctx->order, i = *off, end = *off + nr;
+	unsigned nr = 1u << ctx->order;
 
+	*usable = false;
 	swap_cluster_unlock(ci);
 	if (!ctx_relax(ctx)) {
 		ctx->si = NULL;
-		*usable = false;
 		return false;
 	}
-	while (i < end) {
-		uint64_t swp_tb = swap_table_get(ci, i);
-		int ret;
-
-		if (swp_tb_get_count(swp_tb))
-			break;
-		if (!swp_tb_is_folio(swp_tb)) {
-			i++;
-			continue;
-		}
-		ret = __try_to_reclaim_swap(si, cluster_offset(si, ci) + i,
-					    TTRS_ANYWAY);
-		if (ret < 0)
-			break;
-		i = ret ? (i | (ret - 1)) + 1 : i + 1;
-	}
+	reclaim_range(ctx->si, ci, *off, *off + nr);
 	ctx_resume(ctx);
 	__swap_cluster_lock(ci);
 
 	*usable = cluster_is_usable(ci, ctx->order);
 	if (!*usable)
 		return false;
-	if (ci->count == 0) {
+	if (ci->count == 0)
 		*off = 0;
-		return true;
-	}
 	return range_is_null(ci, *off, nr);
 }
 
@@ -177,11 +191,10 @@ static bool __swap_cluster_alloc_entries(struct alloc_ctx *ctx,
 	if (ci->count == 0)
 		ci->order = ctx->order;
 	ctx->entry = swp_entry(si->type, cluster_offset(si, ci) + off);
-	if (ctx->folio) {
-		__swap_cache_add_folio(ci, ctx->folio, ctx->entry);
-		if (ctx->group)
-			for (unsigned i = off; i < off + nr; i++)
-				ci->table->ids[i] = ctx->group;
+	if (sw_likely(ctx->folio)) {
+		__swap_cache_add_folio(ci, ctx->folio, ctx->entry, true);
+		for (unsigned i = off; ctx->group && i < off + nr; i++)
+			ci->table->ids[i] = ctx->group;
 	} else {
 		SW_ASSERT(ctx->order == 0);
 		__swap_table_set(ci, off,
@@ -194,34 +207,32 @@ static bool __swap_cluster_alloc_entries(struct alloc_ctx *ctx,
 }
 
 /*
- * Looks for room in a locked cluster from `offset` on; leaves it unlocked and
- * on the list it belongs to. ctx->si is NULL afterwards when the device had
- * to be let go.
+ * Looks for room in a locked cluster from slot `off` of it on; leaves it
+ * unlocked and on the list it belongs to. ctx->si is NULL afterwards when the
+ * device had to be let go.
  */
 static void alloc_swap_scan_cluster(struct alloc_ctx *ctx,
 				    struct swap_cluster_info *ci,
-				    uint64_t offset) SW_NO_TSA
+				    unsigned off) SW_NO_TSA
 {
 	struct swap_info_struct *si = ctx->si;
-	unsigned nr = 1u << ctx->order, off = swap_cluster_offset(offset);
+	unsigned nr = 1u << ctx->order;
 	uint64_t next = SWAP_NO_SLOT;
-	bool need_reclaim, usable;
+	bool need_reclaim, usable = true;
 
 	SW_ASSERT(!(off & (nr - 1)));
 	if (ci->count + nr > SWAPFILE_CLUSTER)
 		goto out;
 	for (; off + nr <= SWAPFILE_CLUSTER; off += nr) {
-		if (!cluster_scan_range(ci, off, nr, &need_reclaim))
+		if (!cluster_scan_range(ctx, ci, off, nr, &need_reclaim))
 			continue;
-		if (need_reclaim) {
-			bool ok = cluster_reclaim_range(ctx, ci, &off, &usable);
-
+		if (sw_unlikely(need_reclaim) &&
+		    !cluster_reclaim_range(ctx, ci, &off, &usable)) {
 			if (!ctx->si)
 				return;
 			if (!usable)
-				goto unusable;
-			if (!ok)
-				continue;
+				break;
+			continue;
 		}
 		if (!__swap_cluster_alloc_entries(ctx, ci, off))
 			break;
@@ -231,17 +242,14 @@ static void alloc_swap_scan_cluster(struct alloc_ctx *ctx,
 		break;
 	}
 out:
-	relocate_cluster(si, ci);
-unlock:
-	swap_cluster_unlock(ci);
+	/* A cluster given up is where somebody else put it, unless it is
+	 * still ours. One of nobody's without a table was freed meanwhile and
+	 * is being populated. The fast path leaves a cluster with room on its
+	 * list, so that slots freed and taken in turn do not move it. */
+	if (usable || (ci->flags == CLUSTER_FLAG_NONE && ci->table))
+		relocate_cluster(si, ci, ctx->rcu);
 	remember_next(ctx, next);
-	return;
-unusable:
-	/* Somebody else put it where it is now, unless it is still ours. One
-	 * without a table was freed meanwhile and is being populated. */
-	if (ci->flags == CLUSTER_FLAG_NONE && ci->table)
-		goto out;
-	goto unlock;
+	swap_cluster_unlock(ci);
 }
 
 /* ---- one device ---- */
@@ -273,23 +281,32 @@ static bool cluster_populate(struct alloc_ctx *ctx,
 	return true;
 }
 
-/* The first cluster of `list` that can be had; every one of them if `all`. */
+enum {
+	SCAN_ONE = 0,
+	SCAN_ALL = 1,
+	SCAN_POLITE = 2
+};
+
+/* The first cluster of `list` that can be had, or every one of them; politely,
+ * none that another CPU is busy filling. */
 static bool alloc_swap_scan_list(struct alloc_ctx *ctx, struct sw_list *list,
-				 bool all) SW_NO_TSA
+				 unsigned how) SW_NO_TSA
 {
 	struct swap_info_struct *si = ctx->si;
 	struct swap_cluster_info *ci;
 	/* Clusters scanned in vain go to frag[order], which may be this very
 	 * list: do not go round. */
-	uint64_t budget = all ? si->nr_clusters : 1;
+	uint64_t budget = how & SCAN_ALL ? si->nr_clusters : 1;
+	int skip = how & SCAN_POLITE ? (int)ctx->order : -1;
 	bool was_free;
 
-	while (budget-- && (ci = isolate_lock_cluster(si, list, &was_free))) {
+	while (budget-- &&
+	       (ci = isolate_lock_cluster(si, list, skip, &was_free))) {
 		if (was_free && !cluster_populate(ctx, ci)) {
 			swap_cluster_unlock(ci);
 			return false;
 		}
-		alloc_swap_scan_cluster(ctx, ci, cluster_offset(si, ci));
+		alloc_swap_scan_cluster(ctx, ci, 0);
 		if (ctx->done)
 			return true;
 	}
@@ -302,34 +319,41 @@ static bool alloc_swap_steal(struct alloc_ctx *ctx)
 	struct swap_info_struct *si = ctx->si;
 
 	for (unsigned o = 1; o <= SWAP_MAX_ORDER; o++)
-		if (alloc_swap_scan_list(ctx, &si->frag_clusters[o], true) ||
-		    alloc_swap_scan_list(ctx, &si->nonfull_clusters[o], true))
+		if (alloc_swap_scan_list(ctx, &si->frag_clusters[o],
+					 SCAN_ALL) ||
+		    alloc_swap_scan_list(ctx, &si->nonfull_clusters[o],
+					 SCAN_ALL))
 			return true;
 	return false;
 }
 
 /*
- * Free slots for ctx on ctx->si, which is pinned. Unlike the kernel, devices
- * that are files serve large orders as well: a store's offsets are its own
+ * The lists of ctx->si, which is pinned. Unlike in the kernel, a device that
+ * is a file serves large orders as well: the offsets of a store are its own
  * and always contiguous, there are no extents to respect.
  */
 static bool alloc_swap_scan_device(struct alloc_ctx *ctx)
 {
 	struct swap_info_struct *si = ctx->si;
-	unsigned order = ctx->order;
-	bool whole = order == SWAP_MAX_ORDER; /* nothing partial can serve */
+	struct sw_list *nonfull = &si->nonfull_clusters[ctx->order];
+	struct sw_list *frag = &si->frag_clusters[ctx->order];
+	bool partial = ctx->order < SWAP_MAX_ORDER; /* may share a cluster */
+	bool trim = swap_flags(si) & SWP_PAGE_DISCARD;
 
-	if (!whole &&
-	    alloc_swap_scan_list(ctx, &si->nonfull_clusters[order], true))
+	/* Trimmed clusters first where that was paid for: it spreads writes. */
+	if (trim && alloc_swap_scan_list(ctx, &si->free_clusters, SCAN_ONE))
 		return true;
-	if (alloc_swap_scan_list(ctx, &si->free_clusters, false))
+	if (partial &&
+	    alloc_swap_scan_list(ctx, nonfull, SCAN_ALL | SCAN_POLITE))
+		return true;
+	if (!trim && alloc_swap_scan_list(ctx, &si->free_clusters, SCAN_ONE))
 		return true;
 	/* One fragment is enough: order 0 must find something in it, and a
 	 * large order may fail. The list turns, so each is tried in time. */
-	if (!whole &&
-	    alloc_swap_scan_list(ctx, &si->frag_clusters[order], false))
+	if (partial && (alloc_swap_scan_list(ctx, frag, SCAN_ONE) ||
+			alloc_swap_scan_list(ctx, nonfull, SCAN_ALL)))
 		return true;
-	return order == 0 && alloc_swap_steal(ctx);
+	return ctx->order == 0 && alloc_swap_steal(ctx);
 }
 
 /* What a full cluster still has cached and unowned, when swap is scarce. */
@@ -337,7 +361,7 @@ static bool reclaim_a_full_cluster(struct alloc_ctx *ctx)
 {
 	uint64_t freed = 0;
 
-	if (!vm_swap_full())
+	if (!ctx_swap_full(ctx))
 		return false;
 	if (ctx_relax(ctx))
 		freed = swap_reclaim_full_clusters(ctx->si, 1);
@@ -375,12 +399,12 @@ static bool alloc_swap_global_next(struct alloc_ctx *ctx) SW_NO_TSA
 		swap_cluster_unlock(ci);
 		return false;
 	}
-	if (ci->count == 0)
-		offset = cluster_offset(si, ci);
-	alloc_swap_scan_cluster(ctx, ci, offset);
+	alloc_swap_scan_cluster(ctx, ci,
+				ci->count ? swap_cluster_offset(offset) : 0);
 	return ctx->done;
 }
 
+/* The device is pinned. */
 static bool cluster_alloc_swap_entry(struct alloc_ctx *ctx) SW_NO_TSA
 {
 	struct swap_info_struct *si = ctx->si;
@@ -399,35 +423,36 @@ static bool cluster_alloc_swap_entry(struct alloc_ctx *ctx) SW_NO_TSA
 
 /* ---- all devices ---- */
 
-/* The cached cluster of this CPU, whatever its device's priority. */
-static bool swap_alloc_fast(struct alloc_ctx *ctx) SW_NO_TSA
+/* Where this CPU left off, whatever that device's priority; with `type` >= 0
+ * only if it is that device. */
+static bool swap_alloc_fast(struct alloc_ctx *ctx, int type) SW_NO_TSA
 {
-	struct percpu_swap_cluster *pcp = &percpu_swap_cluster[swap_this_cpu()];
+	uint64_t *word = &percpu_swap_cluster[swap_this_cpu()].hint[ctx->order];
 	struct swap_info_struct *si;
 	struct swap_cluster_info *ci;
-	uint64_t offset;
+	swp_entry_t hint;
 
-	sw_spin_lock(&pcp->lock, "percpu_swap_cluster", SW_RANK_PERCPU);
-	si = pcp->si[ctx->order];
-	offset = pcp->offset[ctx->order];
-	ctx->pcp = pcp;
-	if (si && offset != SWAP_NO_SLOT) {
-		ctx->si = si;
-		ci = swap_cluster_lock(si, offset);
-		if (cluster_is_usable(ci, ctx->order)) {
-			if (ci->count == 0)
-				offset = cluster_offset(si, ci);
-			alloc_swap_scan_cluster(ctx, ci, offset);
-		} else {
-			swap_cluster_unlock(ci);
-		}
+	swap_rcu_read_lock();
+	/* Pairs with the release in remember_next(), whose device was up. */
+	hint.val = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+	if (!hint.val || (type >= 0 && swp_type(hint) != (unsigned)type)) {
+		swap_rcu_read_unlock();
+		return false;
 	}
-	if (ctx->pcp)
-		sw_spin_unlock(&pcp->lock);
-	ctx->pcp = NULL;
+	ctx->rcu = true;
+	ctx->si = si = &swap_info[swp_type(hint)];
+	ci = swap_cluster_lock(si, swp_offset(hint));
+	if (sw_likely(cluster_is_usable(ci, ctx->order)))
+		alloc_swap_scan_cluster(
+			ctx, ci,
+			ci->count ? swap_cluster_offset(swp_offset(hint)) : 0);
+	else
+		swap_cluster_unlock(ci);
+	if (ctx->rcu)
+		swap_rcu_read_unlock();
 	if (ctx->pinned)
 		put_swap_device(si);
-	ctx->pinned = false;
+	ctx->rcu = ctx->pinned = false;
 	return ctx->done;
 }
 
@@ -437,7 +462,7 @@ static bool swap_alloc_fast(struct alloc_ctx *ctx) SW_NO_TSA
  */
 static struct swap_info_struct *next_avail_device(uint32_t *tried)
 {
-	struct swap_info_struct *si, *pos;
+	struct swap_info_struct *si;
 
 	for (;;) {
 		bool found = false;
@@ -452,11 +477,7 @@ static struct swap_info_struct *next_avail_device(uint32_t *tried)
 		}
 		if (found) {
 			*tried |= 1u << si->type;
-			sw_list_del(&si->avail_list);
-			sw_list_for_each(pos, &swap_avail_head, avail_list)
-				if (pos->prio < si->prio)
-					break;
-			sw_list_add_tail(&pos->avail_list, &si->avail_list);
+			avail_requeue(si);
 		}
 		sw_spin_unlock(&swap_avail_lock);
 		if (!found)
@@ -474,6 +495,12 @@ static bool swap_alloc_slow(struct alloc_ctx *ctx)
 		struct swap_info_struct *si = ctx->si;
 
 		cluster_alloc_swap_entry(ctx);
+		/* Off the list when nothing is left, so that the next one
+		 * does not look here in vain; what the cache still holds is
+		 * looked for behind our back. */
+		if (!ctx->done && !ctx->order &&
+		    del_from_avail_list(si, false) && vm_swap_full())
+			swap_work_queue(&si->reclaim_work);
 		put_swap_device(si);
 		/* A large folio is better split than spread over a slower
 		 * device. */
@@ -492,11 +519,12 @@ static bool reclaim_full_devices(void)
 {
 	uint64_t freed = 0;
 
+	if (!vm_swap_full())
+		return false;
 	for (unsigned type = 0; type < MAX_SWAPFILES && !freed; type++) {
 		struct swap_info_struct *si = &swap_info[type];
 
-		if (!vm_swap_full() || !swap_usage_cached(si) ||
-		    !(swap_flags(si) & SWP_WRITEOK) ||
+		if (!(swap_flags(si) & SWP_WRITEOK) || !swap_usage_cached(si) ||
 		    !get_swap_device_info(si))
 			continue;
 		freed = swap_reclaim_full_clusters(si, LAST_RESORT_CLUSTERS);
@@ -505,12 +533,31 @@ static bool reclaim_full_devices(void)
 	return freed;
 }
 
+/* Clusters that wait for discard are free slots too, if one can wait: under
+ * no lock here, and never for a large order, which has a way out. */
+static bool sync_discard(void)
+{
+	bool some = false;
+
+	for (unsigned type = 0; type < MAX_SWAPFILES && !some; type++) {
+		struct swap_info_struct *si = &swap_info[type];
+
+		if (!(swap_flags(si) & SWP_PAGE_DISCARD) ||
+		    !get_swap_device_info(si))
+			continue;
+		some = swap_do_scheduled_discard(si);
+		put_swap_device(si);
+	}
+	return some;
+}
+
 int folio_alloc_swap(struct folio *folio, uint16_t group)
 {
 	struct alloc_ctx ctx = {
 		.folio = folio,
 		.order = folio->order,
 		.group = group,
+		.full = -1,
 	};
 
 	SW_ASSERT(folio_is_locked(folio));
@@ -520,15 +567,34 @@ int folio_alloc_swap(struct folio *folio, uint16_t group)
 		return -EINVAL;
 	/* Charged before the slot is looked for, so that its id is written in
 	 * the critical section that takes it. */
-	if (swap_group_charge(group, folio_nr(folio)))
+	if (group && swap_group_charge(group, folio_nr(folio)))
 		return -ENOMEM;
-	if (sw_likely(swap_alloc_fast(&ctx)) || swap_alloc_slow(&ctx))
+	if (sw_likely(swap_alloc_fast(&ctx, -1)) || swap_alloc_slow(&ctx))
 		return 0;
-	while (ctx.order == 0 && reclaim_full_devices())
+	while (ctx.order == 0 && (sync_discard() || reclaim_full_devices())) {
+		ctx.full = -1;
 		if (swap_alloc_slow(&ctx))
 			return 0;
+	}
 	swap_group_uncharge(group, folio_nr(folio));
 	swap_group_fail(group);
 	sw_count(swap_full, 1);
 	return -ENOMEM;
+}
+
+/* One slot of one device, without folio or group: count 1 from the start. The
+ * CPU's own cluster serves when it lies on that device, so that an image is
+ * written in sequence. */
+swp_entry_t swap_alloc_hibernation_slot(unsigned type)
+{
+	struct alloc_ctx ctx = { .full = -1 };
+
+	if (type >= MAX_SWAPFILES || !get_swap_device_info(&swap_info[type]))
+		return (swp_entry_t){ 0 };
+	if (!swap_alloc_fast(&ctx, type)) {
+		ctx.si = &swap_info[type];
+		cluster_alloc_swap_entry(&ctx);
+	}
+	put_swap_device(&swap_info[type]);
+	return ctx.done ? ctx.entry : (swp_entry_t){ 0 };
 }

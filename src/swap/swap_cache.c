@@ -77,28 +77,34 @@ bool folio_matches_swap_entry(const struct folio *folio, swp_entry_t entry)
 
 /* Cluster locked; usage is the caller's business. */
 void __swap_cache_add_folio(struct swap_cluster_info *ci, struct folio *folio,
-			    swp_entry_t entry)
+			    swp_entry_t entry, bool fresh)
 {
-	unsigned off = swap_cluster_offset(swp_offset(entry));
 	unsigned nr = folio_nr(folio);
+	uint64_t *words = __swap_table_words(
+		ci, swap_cluster_offset(swp_offset(entry)), nr);
+	uint64_t bare = folio_to_swp_tb(folio, 0);
 
-	sw_assert_spin_held(&ci->lock);
 	SW_ASSERT(folio_is_locked(folio));
 	SW_BUG_ON(folio_test(folio, SW_FOLIO_SWAPCACHE));
 	SW_BUG_ON(entry.val & (nr - 1));
 
 	/* The words are published last, so a reader that gets the folio from
 	 * one finds it referenced. */
-	__atomic_fetch_add(&folio->refcount, nr, __ATOMIC_RELAXED);
 	folio->swap = entry;
-	folio_set(folio, SW_FOLIO_SWAPCACHE);
-	for (unsigned i = off; i < off + nr; i++) {
-		uint64_t swp_tb = __swap_table_get(ci, i);
+	folio_enter_cache(folio, nr);
+	if (fresh) {
+		SW_UNROLL
+		for (unsigned i = 0; i < nr; i++) {
+			SW_ASSERT(swp_tb_is_null(word_get(&words[i])));
+			word_set(&words[i], bare);
+		}
+		return;
+	}
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t swp_tb = word_get(&words[i]);
 
-		SW_BUG_ON(!swp_tb_is_null(swp_tb) && !swp_tb_is_shadow(swp_tb));
-		__swap_table_set(
-			ci, i,
-			folio_to_swp_tb(folio, swp_tb_get_flags(swp_tb)));
+		SW_BUG_ON(!swp_tb_is_shadow(swp_tb));
+		word_set(&words[i], swp_tb_get_flags(swp_tb) | bare);
 	}
 }
 
@@ -176,7 +182,7 @@ static struct folio *__swap_cache_alloc(struct swap_info_struct *si,
 		*shadow = swp_tb_to_shadow(__swap_table_get(ci, off));
 	if (zero)
 		*zero = __swap_cluster_zero_test(ci, off);
-	__swap_cache_add_folio(ci, folio, entry);
+	__swap_cache_add_folio(ci, folio, entry, false);
 	swap_usage_add(si, 0, 1u << order);
 	swap_cluster_unlock(ci);
 	return folio;
@@ -225,27 +231,27 @@ void __swap_cache_del_folio(struct swap_info_struct *si,
 {
 	unsigned off = swap_cluster_offset(swp_offset(folio->swap));
 	unsigned nr = folio_nr(folio), owned = 0;
+	uint64_t *words = __swap_table_words(ci, off, nr);
+	uint64_t bare = folio_to_swp_tb(folio, 0);
+	uint64_t bare_shadow = shadow_to_swp_tb(shadow, 0);
 
-	sw_assert_spin_held(&ci->lock);
 	SW_ASSERT(folio_is_locked(folio));
 	SW_BUG_ON(!folio_test(folio, SW_FOLIO_SWAPCACHE));
 	SW_BUG_ON(folio_test(folio, SW_FOLIO_WRITEBACK));
 
-	for (unsigned i = off; i < off + nr; i++) {
-		uint64_t swp_tb = __swap_table_get(ci, i);
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t swp_tb = word_get(&words[i]);
+		uint64_t flags = swp_tb & SWP_TB_FLAGS_MASK;
 
-		SW_BUG_ON(!swp_tb_is_folio(swp_tb) ||
-			  swp_tb_to_folio(swp_tb) != folio);
-		owned += __swp_tb_get_count(swp_tb) > 0;
-		__swap_table_set(
-			ci, i,
-			shadow_to_swp_tb(shadow, swp_tb_get_flags(swp_tb)));
+		SW_BUG_ON(swp_tb != (flags | bare));
+		owned += (flags & SWP_TB_COUNT_MASK) != 0;
+		word_set(&words[i], flags | bare_shadow);
 	}
-	folio_clear(folio, SW_FOLIO_SWAPCACHE);
 	folio->swap.val = 0;
+	folio_leave_cache(folio, nr, false);
 
 	if (!owned) {
-		__swap_cluster_free_entries(si, ci, off, nr, nr);
+		__swap_cluster_free_range(si, ci, off, nr, nr);
 		return;
 	}
 	swap_usage_sub(si, 0, nr);
@@ -254,7 +260,7 @@ void __swap_cache_del_folio(struct swap_info_struct *si,
 	/* Some slots have owners, so the cluster does not fall empty here. */
 	for (unsigned i = off; i < off + nr; i++)
 		if (!__swp_tb_get_count(__swap_table_get(ci, i)))
-			__swap_cluster_free_entries(si, ci, i, 1, 0);
+			__swap_cluster_free_entries(si, ci, i, 1);
 }
 
 void swap_cache_del_folio(struct folio *folio, uint64_t shadow)
@@ -265,7 +271,6 @@ void swap_cache_del_folio(struct folio *folio, uint64_t shadow)
 	ci = swap_cluster_lock(si, swp_offset(folio->swap));
 	__swap_cache_del_folio(si, ci, folio, shadow);
 	swap_cluster_unlock(ci);
-	folio_put_refs(folio, folio_nr(folio));
 }
 
 bool folio_maybe_swapped(struct folio *folio)
@@ -273,7 +278,9 @@ bool folio_maybe_swapped(struct folio *folio)
 	struct swap_info_struct *si = &swap_info[swp_type(folio->swap)];
 	uint64_t offset = swp_offset(folio->swap);
 	struct swap_cluster_info *ci = __swap_offset_to_cluster(si, offset);
-	unsigned off = swap_cluster_offset(offset);
+	const uint64_t *words = &ci->table->words[swap_cluster_offset(offset)];
+	unsigned nr = folio_nr(folio);
+	uint64_t counts = 0;
 
 	SW_ASSERT(folio_is_locked(folio));
 	SW_ASSERT(folio_test(folio, SW_FOLIO_SWAPCACHE));
@@ -282,10 +289,10 @@ bool folio_maybe_swapped(struct folio *folio)
 	 * only under the folio lock, ours; one that drops while we look makes
 	 * the answer late, not wrong.
 	 */
-	for (unsigned i = off; i < off + folio_nr(folio); i++)
-		if (__swp_tb_get_count(__swap_table_get(ci, i)))
-			return true;
-	return false;
+	SW_UNROLL
+	for (unsigned i = 0; i < nr; i++)
+		counts |= word_get(&words[i]);
+	return counts & SWP_TB_COUNT_MASK;
 }
 
 void swap_suspend_storage(void)
@@ -308,14 +315,34 @@ bool folio_swapcache_freeable(const struct folio *folio)
 	return !__atomic_load_n(&storage_suspended, __ATOMIC_RELAXED);
 }
 
+/*
+ * Once no slot has an owner none gets one, since that takes the folio lock;
+ * so what was seen without the cluster lock still holds under it.
+ */
 bool folio_free_swap(struct folio *folio)
 {
+	struct swap_info_struct *si;
+	struct swap_cluster_info *ci;
+	unsigned nr = folio_nr(folio);
+	uint64_t offset;
+
 	SW_ASSERT(folio_is_locked(folio));
 	if (!folio_swapcache_freeable(folio) || folio_maybe_swapped(folio))
 		return false;
+	si = &swap_info[swp_type(folio->swap)];
+	offset = swp_offset(folio->swap);
+	ci = swap_cluster_lock(si, offset);
+#ifdef SW_CHECKS
+	for (unsigned i = 0; i < nr; i++)
+		SW_ASSERT(
+			(__swap_table_get(ci, swap_cluster_offset(offset) + i) &
+			 ~SWP_TB_ZERO) == folio_to_swp_tb(folio, 0));
+#endif
+	folio->swap.val = 0;
+	__swap_cluster_free_range(si, ci, swap_cluster_offset(offset), nr, nr);
+	swap_cluster_unlock(ci);
 	/* From here on the data exists nowhere but in the folio. */
-	folio_set(folio, SW_FOLIO_DIRTY);
-	swap_cache_del_folio(folio, 0);
+	folio_leave_cache(folio, nr, true);
 	return true;
 }
 
@@ -326,23 +353,59 @@ bool folio_free_swap(struct folio *folio)
  * hold `old`; they hold `new` afterwards and keep their flags. References and
  * folio flags are moved by the caller.
  */
-void __swap_cache_replace_folio(struct swap_cluster_info *ci, struct folio *old,
-				struct folio *new)
+static void __swap_cache_replace_folio(struct swap_cluster_info *ci,
+				       struct folio *old, struct folio *new)
 {
 	unsigned off = swap_cluster_offset(swp_offset(new->swap));
+	unsigned nr = folio_nr(new);
+	uint64_t *words = __swap_table_words(ci, off, nr);
+	uint64_t bare_old = folio_to_swp_tb(old, 0);
+	uint64_t bare_new = folio_to_swp_tb(new, 0);
 
-	sw_assert_spin_held(&ci->lock);
 	SW_ASSERT(folio_is_locked(old) && folio_is_locked(new));
-	SW_BUG_ON(!folio_test(old, SW_FOLIO_SWAPCACHE) ||
-		  !folio_test(new, SW_FOLIO_SWAPCACHE));
-	for (unsigned i = off; i < off + folio_nr(new); i++) {
-		uint64_t swp_tb = __swap_table_get(ci, i);
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t flags = word_get(&words[i]) & SWP_TB_FLAGS_MASK;
 
-		SW_BUG_ON(!swp_tb_is_folio(swp_tb) ||
-			  swp_tb_to_folio(swp_tb) != old);
-		__swap_table_set(
-			ci, i, folio_to_swp_tb(new, swp_tb_get_flags(swp_tb)));
+		SW_BUG_ON(word_get(&words[i]) != (flags | bare_old));
+		word_set(&words[i], flags | bare_new);
 	}
+}
+
+/*
+ * All parts in one critical section, and the old folio stays locked: a reader
+ * that found it before waits for the lock and then sees that it no longer
+ * matches; one that looks later finds a part.
+ */
+void swap_cache_split_folio(struct folio *old, struct folio *const *parts,
+			    unsigned nr_parts)
+{
+	swp_entry_t entry = old->swap;
+	struct swap_info_struct *si = &swap_info[swp_type(entry)];
+	unsigned nr = folio_nr(old);
+	struct swap_cluster_info *ci;
+
+	SW_BUG_ON(!folio_test(old, SW_FOLIO_SWAPCACHE));
+	SW_BUG_ON(folio_test(old, SW_FOLIO_WRITEBACK));
+	ci = swap_cluster_lock(si, swp_offset(entry));
+	for (unsigned i = 0; i < nr_parts; i++) {
+		struct folio *part = parts[i];
+
+		SW_BUG_ON(folio_test(part, SW_FOLIO_SWAPCACHE));
+		SW_BUG_ON(entry.val & (folio_nr(part) - 1));
+		part->swap = entry;
+		folio_enter_cache(part, folio_nr(part));
+		__swap_cache_replace_folio(ci, old, part);
+		entry.val += folio_nr(part);
+	}
+	SW_BUG_ON(entry.val != old->swap.val + nr);
+	old->swap.val = 0;
+	folio_leave_cache(old, nr, false);
+	swap_cluster_unlock(ci);
+}
+
+void swap_cache_replace_folio(struct folio *old, struct folio *new_folio)
+{
+	swap_cache_split_folio(old, &new_folio, 1);
 }
 
 /* ---- the zero mark ---- */

@@ -258,9 +258,9 @@ static void check_device(struct check *c) SW_NO_TSA
 		broken(c,
 		       "%" PRIu64 " pages, %" PRIu64 " slots, %" PRIu64 " bad",
 		       si->pages, si->max, c->bad);
-	if (swap_usage_offlist(si) == on_avail_list(si))
+	if (!!(swap_flags(si) & SWP_OFFLIST) == on_avail_list(si))
 		broken(c, "off-list bit and available list disagree");
-	if ((swap_flags(si) & SWP_WRITEOK) && swap_usage_offlist(si) &&
+	if ((swap_flags(si) & SWP_WRITEOK) && (swap_flags(si) & SWP_OFFLIST) &&
 	    c->used != si->pages)
 		broken(c, "off the available list, but not full");
 	if (swap_device_users(si))
@@ -270,23 +270,22 @@ static void check_device(struct check *c) SW_NO_TSA
 }
 
 /* 19: cached clusters belong to live devices. */
-static void check_percpu(struct check *c) SW_NO_TSA
+static void check_percpu(struct check *c)
 {
 	c->si = NULL;
 	for (unsigned cpu = 0; cpu < swap_nr_cpus; cpu++) {
-		struct percpu_swap_cluster *pcp = &percpu_swap_cluster[cpu];
-
-		sw_spin_lock(&pcp->lock, "percpu_swap_cluster", SW_RANK_PERCPU);
 		for (unsigned o = 0; o < SWAP_NR_ORDERS; o++) {
-			if (!pcp->si[o])
-				continue;
-			if (!(swap_flags(pcp->si[o]) & SWP_USED) ||
-			    pcp->offset[o] >=
-				    pcp->si[o]->nr_clusters * SWAPFILE_CLUSTER)
+			swp_entry_t hint = { __atomic_load_n(
+				&percpu_swap_cluster[cpu].hint[o],
+				__ATOMIC_RELAXED) };
+
+			/* The end of the tail cluster is beyond the device. */
+			if (hint.val &&
+			    swp_offset(hint) / SWAPFILE_CLUSTER >=
+				    swap_info[swp_type(hint)].nr_clusters)
 				broken(c, "cpu %u remembers a dead cluster",
 				       cpu);
 		}
-		sw_spin_unlock(&pcp->lock);
 	}
 }
 
@@ -296,6 +295,7 @@ unsigned swap_check(unsigned (*owners)(void *arg, swp_entry_t entry), void *arg)
 	struct sw_swap_totals t;
 	uint64_t total = 0, free_pages = 0;
 
+	swap_work_drain();
 	for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
 		struct swap_info_struct *si = &swap_info[type];
 

@@ -40,11 +40,26 @@ void swap_set_alloc_hook(bool (*may)(void *arg, const char *what), void *arg)
 	alloc_hook_arg = arg;
 }
 
+bool swap_may_alloc(const char *what)
+{
+	return sw_likely(!alloc_hook) || alloc_hook(alloc_hook_arg, what);
+}
+
 void *swap_zalloc(size_t bytes, const char *what)
 {
-	if (sw_unlikely(alloc_hook) && !alloc_hook(alloc_hook_arg, what))
+	sw_sched_point(what);
+	if (!swap_may_alloc(what))
 		return NULL;
 	return calloc(1, bytes);
+}
+
+void *swap_zalloc_aligned(size_t bytes, const char *what)
+{
+	void *p = NULL;
+
+	if (swap_may_alloc(what))
+		p = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
+	return p ? memset(p, 0, bytes) : NULL;
 }
 
 void swap_free_mem(void *p)
@@ -100,7 +115,7 @@ void swap_table_free(struct swap_table *table)
 	}
 	sw_spin_unlock(&pool->lock);
 	if (!kept)
-		urcu_bp_call_rcu(&table->rcu, table_free_rcu);
+		swap_rcu_call(&table->rcu, table_free_rcu);
 }
 
 uint64_t swap_table_nr(void)
@@ -110,11 +125,8 @@ uint64_t swap_table_nr(void)
 
 int swap_mem_init(void)
 {
-	pools = aligned_alloc(64, swap_nr_cpus * sizeof(*pools));
-	if (!pools)
-		return -ENOMEM;
-	memset(pools, 0, swap_nr_cpus * sizeof(*pools));
-	return 0;
+	pools = swap_zalloc_aligned(swap_nr_cpus * sizeof(*pools), "pools");
+	return pools ? 0 : -ENOMEM;
 }
 
 void swap_mem_exit(void)
@@ -124,11 +136,11 @@ void swap_mem_exit(void)
 			struct swap_table *table = pools[cpu].top;
 
 			pools[cpu].top = table->next;
-			urcu_bp_call_rcu(&table->rcu, table_free_rcu);
+			swap_rcu_call(&table->rcu, table_free_rcu);
 		}
 	}
 	urcu_bp_barrier();
 	SW_BUG_ON(swap_table_nr());
-	free(pools);
+	swap_free_mem(pools);
 	pools = NULL;
 }

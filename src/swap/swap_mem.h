@@ -11,7 +11,11 @@
 /* Zeroed memory, or NULL. `what` names it to the hook below. May sleep: call
  * it under no lock. */
 void *swap_zalloc(size_t bytes, const char *what);
+void *swap_zalloc_aligned(size_t bytes, const char *what); /* 64 bytes */
 void swap_free_mem(void *p);
+
+/* What the hook below says; for memory that does not come from here. */
+bool swap_may_alloc(const char *what);
 
 /* Tests: asked before each allocation; false makes it fail. NULL: none. */
 void swap_set_alloc_hook(bool (*may)(void *arg, const char *what), void *arg);

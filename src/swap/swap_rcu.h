@@ -41,6 +41,24 @@ static inline void swap_rcu_read_unlock(void)
 	urcu_bp_read_unlock();
 }
 
+static inline void swap_rcu_synchronize(void)
+{
+	urcu_bp_synchronize_rcu();
+#ifdef SW_TSAN
+	__tsan_acquire(&swap_rcu_grace_period);
+#endif
+}
+
+/* What `head` lies in is unpublished; `fn` runs after a grace period. */
+static inline void swap_rcu_call(struct rcu_head *head,
+				 void (*fn)(struct rcu_head *head))
+{
+#ifdef SW_TSAN
+	__tsan_release(&swap_rcu_grace_period);
+#endif
+	urcu_bp_call_rcu(head, fn);
+}
+
 /* First statement of an RCU callback. */
 static inline void swap_rcu_grace_period_over(void)
 {

@@ -79,8 +79,8 @@ uint64_t swap_reclaim_full_clusters(struct swap_info_struct *si,
 	uint64_t freed = 0;
 	bool was_free;
 
-	while (budget-- &&
-	       (ci = isolate_lock_cluster(si, &si->full_clusters, &was_free))) {
+	while (budget-- && (ci = isolate_lock_cluster(si, &si->full_clusters,
+						      -1, &was_free))) {
 		/* The table goes when the last slot does. */
 		for (unsigned off = 0; ci->table && off < SWAPFILE_CLUSTER;) {
 			uint64_t swp_tb = __swap_table_get(ci, off);
@@ -100,8 +100,21 @@ uint64_t swap_reclaim_full_clusters(struct swap_info_struct *si,
 		}
 		/* Without a table it is free, or being populated. */
 		if (ci->flags == CLUSTER_FLAG_NONE && ci->table)
-			relocate_cluster(si, ci);
+			relocate_cluster(si, ci, false);
 		swap_cluster_unlock(ci);
 	}
 	return freed;
+}
+
+/* Queued when a device has no slot left: its full clusters once over. */
+void swap_reclaim_work(struct swap_work *work)
+{
+	struct swap_info_struct *si =
+		sw_container_of(work, struct swap_info_struct, reclaim_work);
+
+	if (!get_swap_device_info(si))
+		return;
+	swap_reclaim_full_clusters(si,
+				   swap_usage_in_pages(si) / SWAPFILE_CLUSTER);
+	put_swap_device(si);
 }

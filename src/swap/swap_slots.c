@@ -17,6 +17,8 @@
  * meanwhile: the attach looks again, and a put that goes to MAX-1 or MAX-2
  * looks whether the table is still good for anybody.
  */
+#include <string.h>
+
 #include "base/counters.h"
 #include "base/log.h"
 #include "swap/cluster.h"
@@ -138,6 +140,50 @@ static int swap_extend_table_alloc(struct swap_info_struct *si,
 	return 0;
 }
 
+#define ONE_OWNER (1ULL << SWP_TB_COUNT_SHIFT)
+
+/* Raises slots as long as it is a plain addition; returns how many. */
+static unsigned dup_plain(struct swap_cluster_info *ci, unsigned off,
+			  unsigned nr)
+{
+	uint64_t *words;
+
+	if (!ci->table)
+		return 0;
+	words = __swap_table_words(ci, off, nr);
+	SW_UNROLL
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t swp_tb = word_get(&words[i]);
+		unsigned count = swp_tb >> SWP_TB_COUNT_SHIFT;
+
+		if (count >= SWP_TB_COUNT_MAX - 1 ||
+		    !(swp_tb_is_folio(swp_tb) ||
+		      (swp_tb_is_shadow(swp_tb) && count)))
+			return i;
+		word_set(&words[i], swp_tb + ONE_OWNER);
+	}
+	return nr;
+}
+
+/* Lowers slots of a folio as long as no extend table can be concerned. */
+static unsigned put_plain(struct swap_cluster_info *ci, unsigned off,
+			  unsigned nr)
+{
+	uint64_t *words = __swap_table_words(ci, off, nr);
+
+	SW_UNROLL
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t swp_tb = word_get(&words[i]);
+		unsigned count = swp_tb >> SWP_TB_COUNT_SHIFT;
+
+		if (count - 1 >= SWP_TB_COUNT_MAX - 2 ||
+		    !swp_tb_is_folio(swp_tb))
+			return i;
+		word_set(&words[i], swp_tb - ONE_OWNER);
+	}
+	return nr;
+}
+
 /*
  * +1 on each of `nr` slots of one cluster, or on none. The slots cannot be
  * freed while the lock is dropped: the caller's folio or count holds them.
@@ -146,7 +192,8 @@ static int swap_dup_entries_cluster(struct swap_info_struct *si,
 				    uint64_t offset, unsigned nr)
 {
 	struct swap_cluster_info *ci = swap_cluster_lock(si, offset);
-	unsigned start = swap_cluster_offset(offset), i = 0;
+	unsigned start = swap_cluster_offset(offset);
+	unsigned i = dup_plain(ci, start, nr);
 	int err = 0;
 
 	SW_ASSERT(start + nr <= SWAPFILE_CLUSTER);
@@ -173,13 +220,15 @@ static int swap_dup_entries_cluster(struct swap_info_struct *si,
 	return err;
 }
 
+bool swap_bad_entry_aborts = true;
+
 /* An entry no owner can have: its word was corrupted, or it was put twice. */
-static void bad_entry(const char *call, swp_entry_t entry)
+void swap_bad_entry(const char *call, swp_entry_t entry)
 {
 	sw_count(swap_bad_entry, 1);
 	sw_warn_once("%s: entry %u:%llu is not in use; ignored", call,
 		     swp_type(entry), (unsigned long long)swp_offset(entry));
-	SW_ASSERT(!"swap entry is not in use");
+	SW_ASSERT(!swap_bad_entry_aborts);
 }
 
 /* Frees [from, to) of a run of slots with one owner and no folio. */
@@ -187,7 +236,7 @@ static void flush_run(struct swap_info_struct *si, struct swap_cluster_info *ci,
 		      unsigned from, unsigned to)
 {
 	if (from < to)
-		__swap_cluster_free_entries(si, ci, from, to - from, 0);
+		__swap_cluster_free_range(si, ci, from, to - from, 0);
 }
 
 /*
@@ -207,17 +256,22 @@ static void swap_put_entries_cluster(struct swap_info_struct *si,
 	SW_ASSERT(end <= SWAPFILE_CLUSTER);
 	for (unsigned off = start; off < end; off++) {
 		uint64_t swp_tb = ci->table ? __swap_table_get(ci, off) : 0;
-		int count = swp_tb_get_count(swp_tb);
+		int count;
 
+		/* One owner, no folio: nearly always. */
+		if (sw_likely((swp_tb &
+			       (SWP_TB_COUNT_MASK | SWP_TB_SHADOW_MARK)) ==
+			      (__count_to_flags(1) | SWP_TB_SHADOW_MARK)))
+			continue;
+		count = swp_tb_get_count(swp_tb);
 		if (sw_unlikely(count <= 0)) {
 			flush_run(si, ci, run, off);
 			run = off + 1;
-			bad_entry("swap_put_entries_direct",
-				  swp_entry(si->type, offset + off - start));
+			swap_bad_entry(
+				"swap_put_entries_direct",
+				swp_entry(si->type, offset + off - start));
 			continue;
 		}
-		if (count == 1 && !swp_tb_is_folio(swp_tb))
-			continue;
 		if (count == 1)
 			need_reclaim = true;
 		__swap_cluster_put_entry(ci, off);
@@ -238,34 +292,46 @@ static void swap_put_entries_cluster(struct swap_info_struct *si,
 	}
 }
 
-void __swap_cluster_free_entries(struct swap_info_struct *si,
-				 struct swap_cluster_info *ci, unsigned off,
-				 unsigned nr, unsigned cached)
+/* Group ids of slots that fall free: each group gets back its own. */
+static void uncharge_ids(struct swap_cluster_info *ci, unsigned off,
+			 unsigned nr)
 {
-	uint16_t group = 0;
-	unsigned run = 0;
+	uint16_t *ids = &ci->table->ids[off];
 
-	sw_assert_spin_held(&ci->lock);
-	SW_BUG_ON(ci->count < nr);
-	for (unsigned i = off; i < off + nr; i++) {
-		uint64_t swp_tb = __swap_table_get(ci, i);
+	for (unsigned i = 0; i < nr;) {
+		unsigned run = i + 1;
 
-		SW_BUG_ON(!swp_tb_is_shadow(swp_tb) ||
-			  __swp_tb_get_count(swp_tb) > 1);
-		__swap_table_set(ci, i, null_to_swp_tb());
-		__swap_cluster_zero_set(ci, i, false);
-		/* Slots of several groups may lie in one range: each group
-		 * gets back its own. */
-		if (ci->table->ids[i] != group) {
-			swap_group_uncharge(group, run);
-			group = ci->table->ids[i];
-			run = 0;
-		}
-		ci->table->ids[i] = 0;
-		run++;
+		/* One comparison when all are alike, as nearly always. */
+		if (!memcmp(&ids[i], &ids[i + 1], (nr - i - 1) * sizeof(*ids)))
+			run = nr;
+		while (run < nr && ids[run] == ids[i])
+			run++;
+		swap_group_uncharge(ids[i], run - i);
+		i = run;
 	}
-	swap_group_uncharge(group, run);
+	memset(ids, 0, nr * sizeof(*ids));
+}
 
+void __swap_cluster_free_range(struct swap_info_struct *si,
+			       struct swap_cluster_info *ci, unsigned off,
+			       unsigned nr, unsigned cached)
+{
+	uint64_t *words = __swap_table_words(ci, off, nr);
+
+	SW_BUG_ON(ci->count < nr);
+	SW_UNROLL
+	for (unsigned i = 0; i < nr; i++)
+		word_set(&words[i], null_to_swp_tb());
+#ifdef SW_SWAP_WORD_NARROW
+	for (unsigned i = off; i < off + nr; i++)
+		__swap_cluster_zero_set(ci, i, false);
+#endif
+	if (nr > 1)
+		uncharge_ids(ci, off, nr);
+	else if (ci->table->ids[off]) {
+		swap_group_uncharge(ci->table->ids[off], 1);
+		ci->table->ids[off] = 0;
+	}
 	if (si->ops->slot_free)
 		si->ops->slot_free(si->store, cluster_offset(si, ci) + off, nr);
 	swap_usage_sub(si, nr, cached);
@@ -274,6 +340,21 @@ void __swap_cluster_free_entries(struct swap_info_struct *si,
 		partial_free_cluster(si, ci);
 	else
 		free_cluster(si, ci);
+}
+
+void __swap_cluster_free_entries(struct swap_info_struct *si,
+				 struct swap_cluster_info *ci, unsigned off,
+				 unsigned nr)
+{
+	uint64_t *words = __swap_table_words(ci, off, nr);
+
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t swp_tb = word_get(&words[i]);
+
+		SW_BUG_ON(!swp_tb_is_shadow(swp_tb) ||
+			  __swp_tb_get_count(swp_tb) > 1);
+	}
+	__swap_cluster_free_range(si, ci, off, nr, 0);
 }
 
 /* ---- the folio workflow ---- */
@@ -310,7 +391,8 @@ void folio_put_swap(struct folio *folio, int page)
 
 	ci = swap_cluster_lock(si, offset);
 	start = swap_cluster_offset(offset);
-	for (unsigned off = start; off < start + nr; off++) {
+	for (unsigned off = start + put_plain(ci, start, nr); off < start + nr;
+	     off++) {
 		SW_BUG_ON(!swp_tb_is_folio(__swap_table_get(ci, off)));
 		__swap_cluster_put_entry(ci, off);
 	}
@@ -325,12 +407,12 @@ int swap_dup_entry_direct(swp_entry_t entry)
 	int err;
 
 	if (!si) {
-		bad_entry("swap_dup_entry_direct", entry);
+		swap_bad_entry("swap_dup_entry_direct", entry);
 		return -EINVAL;
 	}
 	err = swap_dup_entries_cluster(si, swp_offset(entry), 1);
 	if (sw_unlikely(err && err != -ENOMEM)) {
-		bad_entry("swap_dup_entry_direct", entry);
+		swap_bad_entry("swap_dup_entry_direct", entry);
 		return -EINVAL;
 	}
 	return err;
@@ -342,11 +424,11 @@ void swap_put_entries_direct(swp_entry_t entry, unsigned nr)
 	uint64_t offset = swp_offset(entry), end = offset + nr;
 
 	if (sw_unlikely(!si)) {
-		bad_entry("swap_put_entries_direct", entry);
+		swap_bad_entry("swap_put_entries_direct", entry);
 		return;
 	}
 	if (sw_unlikely(end > si->max)) {
-		bad_entry("swap_put_entries_direct", entry);
+		swap_bad_entry("swap_put_entries_direct", entry);
 		goto out;
 	}
 	while (offset < end) {

@@ -54,6 +54,9 @@ _Static_assert(SWP_TB_COUNT_BITS >= 2, "two count bits are the least");
 /* A folio is named by 32 bits at most. */
 _Static_assert(SWP_TB_FLAGS_SHIFT - SWP_TB_PFN_SHIFT >= 32, "pfn fits");
 
+/* The array behind folio_to_pfn(), for loops that cannot afford the call. */
+extern struct folio *folio_pool_base; /* [const] while there are folios */
+
 /* ---- is ---- */
 
 static inline bool swp_tb_is_null(uint64_t swp_tb)
@@ -99,7 +102,7 @@ static inline uint64_t folio_to_swp_tb(const struct folio *folio,
 				       uint64_t flags)
 {
 	SW_ASSERT(!(flags & ~SWP_TB_FLAGS_MASK));
-	return flags | folio_to_pfn(folio) << SWP_TB_PFN_SHIFT |
+	return flags | (uint64_t)(folio - folio_pool_base) << SWP_TB_PFN_SHIFT |
 	       SWP_TB_PFN_MARK;
 }
 
@@ -122,7 +125,8 @@ static inline uint64_t __count_to_flags(unsigned count)
 static inline struct folio *swp_tb_to_folio(uint64_t swp_tb)
 {
 	SW_ASSERT(swp_tb_is_folio(swp_tb));
-	return pfn_to_folio((swp_tb & ~SWP_TB_FLAGS_MASK) >> SWP_TB_PFN_SHIFT);
+	return folio_pool_base +
+	       ((swp_tb & ~SWP_TB_FLAGS_MASK) >> SWP_TB_PFN_SHIFT);
 }
 
 static inline uint64_t swp_tb_to_shadow(uint64_t swp_tb)

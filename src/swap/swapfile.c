@@ -9,11 +9,10 @@
  *      through every cluster lock            those under way are over
  *      unuse until no slot is in use         (or everything back as it was)
  *      no new references, wait for the old   nobody looks at clusters
- *      one grace period                      nor at tables without a lock
- *      every CPU's cached cluster forgotten  nor through the fast path
+ *      every CPU's hint forgotten            nor finds them by it
+ *      one grace period                      nor is still on the way
  *      tear down
  */
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -24,30 +23,13 @@
 #include "swap/swap_mem.h"
 
 #define PRIO_MAX_USER 32767
-
-struct swap_info_struct swap_info[MAX_SWAPFILES];
-unsigned swap_nr_cpus;
+#define CLUSTER_COLS  4
 
 static struct sw_mutex swapon_mutex =
 	SW_MUTEX_INIT("swapon_mutex", SW_RANK_SWAPON);
-static struct sw_mutex swap_lock = SW_MUTEX_INIT("swap_lock", SW_RANK_SWAP);
+struct sw_mutex swap_lock = SW_MUTEX_INIT("swap_lock", SW_RANK_SWAP);
 static struct sw_list swap_active_head = SW_LIST_INIT(swap_active_head);
-static unsigned nr_swapfiles;     /* [atomic] types ever used */
-static uint64_t total_swap_pages; /* [atomic] */
 static bool ready;
-static __thread int pretended_cpu = -1;
-
-unsigned swap_this_cpu(void)
-{
-	int cpu = pretended_cpu >= 0 ? pretended_cpu : sched_getcpu();
-
-	return sw_likely((unsigned)cpu < swap_nr_cpus) ? (unsigned)cpu : 0;
-}
-
-void swap_pretend_cpu(int cpu)
-{
-	pretended_cpu = cpu;
-}
 
 int swap_init(void)
 {
@@ -55,14 +37,12 @@ int swap_init(void)
 
 	SW_BUG_ON(ready);
 	swap_nr_cpus = cpus > 0 ? cpus : 1;
-	percpu_swap_cluster =
-		aligned_alloc(64, swap_nr_cpus * sizeof(*percpu_swap_cluster));
+	percpu_swap_cluster = swap_zalloc_aligned(
+		swap_nr_cpus * sizeof(*percpu_swap_cluster), "percpu");
 	if (!percpu_swap_cluster)
 		return -ENOMEM;
-	memset(percpu_swap_cluster, 0,
-	       swap_nr_cpus * sizeof(*percpu_swap_cluster));
 	if (swap_mem_init()) {
-		free(percpu_swap_cluster);
+		swap_free_mem(percpu_swap_cluster);
 		percpu_swap_cluster = NULL;
 		return -ENOMEM;
 	}
@@ -72,6 +52,8 @@ int swap_init(void)
 		si->type = type;
 		sw_list_init(&si->avail_list);
 		sw_list_init(&si->active_list);
+		swap_work_init(&si->discard_work, swap_discard_work);
+		swap_work_init(&si->reclaim_work, swap_reclaim_work);
 		sw_mutex_init(&si->global_cluster_lock, "global_cluster_lock",
 			      SW_RANK_GLOBAL_CLUSTER);
 	}
@@ -82,184 +64,23 @@ int swap_init(void)
 void swap_exit(void)
 {
 	SW_BUG_ON(!ready || !sw_list_empty(&swap_active_head));
+	swap_work_stop();
+	for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
+		swap_free_mem(swap_info[type].shards);
+		swap_info[type].shards = NULL;
+	}
 	swap_mem_exit();
-	free(percpu_swap_cluster);
+	swap_free_mem(percpu_swap_cluster);
 	percpu_swap_cluster = NULL;
 	nr_swapfiles = 0;
 	ready = false;
-}
-
-/* ---- finding a device and keeping it ---- */
-
-struct swap_info_struct *__swap_entry_to_info(swp_entry_t entry)
-{
-	struct swap_info_struct *si;
-
-	if (sw_unlikely(!entry.val || swp_type(entry) >= MAX_SWAPFILES))
-		return NULL;
-	si = &swap_info[swp_type(entry)];
-	/* Pairs with the release in swapon(). */
-	if (sw_unlikely(swp_offset(entry) >=
-			__atomic_load_n(&si->max, __ATOMIC_ACQUIRE)))
-		return NULL;
-	return si;
-}
-
-bool get_swap_device_info(struct swap_info_struct *si)
-{
-	struct swap_users *users =
-		__atomic_load_n(&si->users, __ATOMIC_ACQUIRE);
-	unsigned cpu = swap_this_cpu();
-
-	if (!users)
-		return false;
-	/*
-	 * Against kill_users():
-	 *      n++                             live = 0
-	 *      live?                           sum of n?
-	 * both sides in one total order, so one of us sees the other.
-	 */
-	__atomic_fetch_add(&users[cpu].n, 1, __ATOMIC_SEQ_CST);
-	if (sw_likely(__atomic_load_n(&si->users_live, __ATOMIC_SEQ_CST)))
-		return true;
-	__atomic_fetch_sub(&users[cpu].n, 1, __ATOMIC_SEQ_CST);
-	return false;
-}
-
-struct swap_info_struct *get_swap_device(swp_entry_t entry)
-{
-	struct swap_info_struct *si;
-
-	if (!entry.val || swp_type(entry) >= MAX_SWAPFILES)
-		return NULL;
-	si = &swap_info[swp_type(entry)];
-	if (!get_swap_device_info(si))
-		return NULL;
-	if (swp_offset(entry) >= si->max) {
-		put_swap_device(si);
-		return NULL;
-	}
-	return si;
-}
-
-void put_swap_device(struct swap_info_struct *si)
-{
-	/* Another CPU's shard than get's is as good: only the sum counts. */
-	__atomic_fetch_sub(&si->users[swap_this_cpu()].n, 1, __ATOMIC_RELEASE);
-}
-
-static int64_t users_sum(const struct swap_info_struct *si)
-{
-	int64_t sum = 0;
-
-	for (unsigned cpu = 0; si->users && cpu < swap_nr_cpus; cpu++)
-		sum += __atomic_load_n(&si->users[cpu].n, __ATOMIC_SEQ_CST);
-	return sum;
-}
-
-int64_t swap_device_users(const struct swap_info_struct *si)
-{
-	return users_sum(si);
-}
-
-static void nap_ns(long ns)
-{
-	const struct timespec t = { .tv_nsec = ns };
-
-	nanosleep(&t, NULL);
-}
-
-static void kill_users(struct swap_info_struct *si)
-{
-	__atomic_store_n(&si->users_live, 0, __ATOMIC_SEQ_CST);
-	while (users_sum(si))
-		nap_ns(100000);
-}
-
-const struct swap_ops *swap_device_ops(const struct swap_info_struct *si,
-				       void **store)
-{
-	*store = si->store;
-	return si->ops;
-}
-
-unsigned swap_device_flags(const struct swap_info_struct *si)
-{
-	return swap_flags(si);
-}
-
-/* ---- sums ---- */
-
-/* What nr_swap_pages is in the kernel, added up instead of kept: one shared
- * word less on every path, and it cannot drift. */
-uint64_t swap_nr_free_pages(void)
-{
-	unsigned n = __atomic_load_n(&nr_swapfiles, __ATOMIC_RELAXED);
-	uint64_t sum = 0;
-
-	for (unsigned type = 0; type < n; type++) {
-		struct swap_info_struct *si = &swap_info[type];
-		uint64_t pages = __atomic_load_n(&si->pages, __ATOMIC_RELAXED);
-		uint64_t used = swap_usage_in_pages(si);
-
-		if ((swap_flags(si) & SWP_WRITEOK) && used < pages)
-			sum += pages - used;
-	}
-	return sum;
-}
-
-bool vm_swap_full(void)
-{
-	return swap_nr_free_pages() * 2 <
-	       __atomic_load_n(&total_swap_pages, __ATOMIC_RELAXED);
-}
-
-void si_swapinfo(struct sw_swap_totals *t)
-{
-	memset(t, 0, sizeof(*t));
-	t->total_pages = __atomic_load_n(&total_swap_pages, __ATOMIC_RELAXED);
-	t->free_pages = swap_nr_free_pages();
-	for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
-		struct swap_info_struct *si = &swap_info[type];
-		uint32_t flags = swap_flags(si);
-
-		if (!(flags & SWP_USED))
-			continue;
-		t->cached += swap_usage_cached(si);
-		/* What a device on its way out still holds counts in both. */
-		if (!(flags & SWP_WRITEOK)) {
-			t->total_pages += swap_usage_in_pages(si);
-			t->free_pages += swap_usage_in_pages(si);
-		}
-	}
-}
-
-bool swap_device_info(unsigned type, struct sw_swap_device_info *info)
-{
-	struct swap_info_struct *si;
-
-	if (type >= MAX_SWAPFILES)
-		return false;
-	si = &swap_info[type];
-	if (!get_swap_device_info(si))
-		return false;
-	*info = (struct sw_swap_device_info){
-		.type = type,
-		.name = si->name,
-		.prio = si->prio,
-		.flags = swap_flags(si),
-		.pages = si->pages,
-		.used = swap_usage_in_pages(si),
-	};
-	put_swap_device(si);
-	return true;
 }
 
 /* ---- swapon ---- */
 
 static int check_spec(const struct swapon_spec *spec)
 {
-	if (!spec->ops || spec->max < 2 || spec->max >= SWAP_USAGE_OFFLIST ||
+	if (!spec->ops || spec->max < 2 || spec->max >= SWAP_MAX_SLOTS ||
 	    spec->prio < -1 || spec->prio > PRIO_MAX_USER)
 		return -EINVAL;
 	for (unsigned i = 0; i < spec->nr_bad; i++)
@@ -329,6 +150,18 @@ static void free_clusters(struct swap_info_struct *si)
 	si->nr_clusters = 0;
 }
 
+static void list_new_cluster(struct swap_info_struct *si,
+			     struct swap_cluster_info *ci) SW_NO_TSA
+{
+	__swap_cluster_lock(ci);
+	if (ci->count)
+		move_cluster(si, ci, &si->nonfull_clusters[0],
+			     CLUSTER_FLAG_NONFULL);
+	else
+		move_cluster(si, ci, &si->free_clusters, CLUSTER_FLAG_FREE);
+	swap_cluster_unlock(ci);
+}
+
 static int setup_clusters(struct swap_info_struct *si,
 			  const struct swapon_spec *spec) SW_NO_TSA
 {
@@ -349,18 +182,11 @@ static int setup_clusters(struct swap_info_struct *si,
 		free_clusters(si);
 		return err;
 	}
-	for (uint64_t i = 0; i < si->nr_clusters; i++) {
-		struct swap_cluster_info *ci = &si->cluster_info[i];
-
-		__swap_cluster_lock(ci);
-		if (ci->count)
-			move_cluster(si, ci, &si->nonfull_clusters[0],
-				     CLUSTER_FLAG_NONFULL);
-		else
-			move_cluster(si, ci, &si->free_clusters,
-				     CLUSTER_FLAG_FREE);
-		swap_cluster_unlock(ci);
-	}
+	/* Neighbours in the array share cache lines: give them to different
+	 * CPUs as late as possible. */
+	for (uint64_t col = 0; col < CLUSTER_COLS; col++)
+		for (uint64_t i = col; i < si->nr_clusters; i += CLUSTER_COLS)
+			list_new_cluster(si, &si->cluster_info[i]);
 	return 0;
 }
 
@@ -433,19 +259,26 @@ static void release_swap_info(struct swap_info_struct *si)
 	sw_mutex_lock(&swap_lock);
 	si->store = NULL;
 	si->ops = NULL;
-	free(si->name);
+	swap_free_mem(si->name);
 	si->name = NULL;
-	__atomic_store_n(&si->usage, 0, __ATOMIC_RELAXED);
 	__atomic_store_n(&si->pages, 0, __ATOMIC_RELAXED);
 	/* Last: the type may be taken from here on. */
 	__atomic_store_n(&si->flags, 0, __ATOMIC_RELEASE);
 	sw_mutex_unlock(&swap_lock);
 }
 
+static char *copy_name(const char *name)
+{
+	size_t len = strlen(name);
+	char *copy = swap_zalloc(len + 1, "name");
+
+	return copy ? memcpy(copy, name, len) : NULL;
+}
+
 int swapon(const struct swapon_spec *spec)
 {
 	const uint32_t ours = SWP_USED | SWP_WRITEOK | SWP_ACTIVATED |
-			      SWP_DISCARDING | SWP_HIBERNATION;
+			      SWP_DISCARDING | SWP_HIBERNATION | SWP_OFFLIST;
 	struct swap_info_struct *si;
 	int err = check_spec(spec);
 
@@ -459,29 +292,36 @@ int swapon(const struct swapon_spec *spec)
 	err = -ENOMEM;
 	si->prio = spec->prio;
 	si->ops = spec->ops;
-	si->name = strdup(spec->name ? spec->name : "swap");
-	/* Never freed: a stale entry may still ask for a reference. */
-	if (!si->users) {
-		struct swap_users *users =
-			aligned_alloc(64, swap_nr_cpus * sizeof(*users));
+	si->name = copy_name(spec->name ? spec->name : "swap");
+	/* Stays till the end: a stale entry may still ask for a reference. */
+	if (!si->shards) {
+		struct swap_shard *shards = swap_zalloc_aligned(
+			swap_nr_cpus * sizeof(*shards), "shards");
 
-		if (users) {
-			memset(users, 0, swap_nr_cpus * sizeof(*users));
-			__atomic_store_n(&si->users, users, __ATOMIC_RELEASE);
-		}
+		__atomic_store_n(&si->shards, shards, __ATOMIC_RELEASE);
 	}
-	if (!si->name || !si->users)
+	if (!si->name || !si->shards)
 		goto err_release;
 	init_lists(si);
+	err = swap_work_start();
+	if (err)
+		goto err_release;
 	err = setup_clusters(si, spec);
 	if (err)
 		goto err_release;
-	__atomic_store_n(&si->usage, SWAP_USAGE_OFFLIST, __ATOMIC_RELAXED);
 	__atomic_store_n(&si->pages, spec->max - 1 - spec->nr_bad,
 			 __ATOMIC_RELAXED);
-	__atomic_fetch_or(&si->flags, spec->flags & ~ours, __ATOMIC_RELAXED);
+	__atomic_fetch_or(&si->flags, (spec->flags & ~ours) | SWP_OFFLIST,
+			  __ATOMIC_RELAXED);
+	if (!si->ops->discard)
+		__atomic_fetch_and(&si->flags,
+				   ~(SWP_DISCARDABLE | SWP_AREA_DISCARD |
+				     SWP_PAGE_DISCARD),
+				   __ATOMIC_RELAXED);
 	/* Pairs with the acquire in __swap_entry_to_info(). */
 	__atomic_store_n(&si->max, spec->max, __ATOMIC_RELEASE);
+	if (swap_flags(si) & SWP_AREA_DISCARD)
+		discard_swap(si);
 	__atomic_store_n(&si->users_live, 1, __ATOMIC_SEQ_CST);
 	enable_swap_info(si);
 	err = si->type;
@@ -495,6 +335,20 @@ out:
 }
 
 /* ---- swapoff ---- */
+
+static void nap_ns(long ns)
+{
+	const struct timespec t = { .tv_nsec = ns };
+
+	nanosleep(&t, NULL);
+}
+
+static void kill_users(struct swap_info_struct *si)
+{
+	__atomic_store_n(&si->users_live, 0, __ATOMIC_SEQ_CST);
+	while (swap_device_users(si))
+		nap_ns(100000);
+}
 
 /* Every allocation that saw WRITEOK is over after this: it looked under its
  * cluster's lock. */
@@ -532,9 +386,9 @@ static int try_to_unuse(struct swap_info_struct *si,
 		int err;
 
 		sweep_cached(si);
-		/* Acquire: pairs with the release in swap_usage_sub(). */
-		if (!((uint32_t)__atomic_load_n(&si->usage, __ATOMIC_ACQUIRE) &
-		      ~SWAP_USAGE_OFFLIST))
+		/* Pairs with swap_usage_sub(): what freed the slots is over.
+		 * Nothing is allocated any more, so the sum only falls. */
+		if (!swap_usage_in_pages(si))
 			return 0;
 		if (!unuse)
 			return -EBUSY;
@@ -548,19 +402,22 @@ static int try_to_unuse(struct swap_info_struct *si,
 	}
 }
 
-static void flush_percpu_swap_cluster(struct swap_info_struct *si) SW_NO_TSA
+/* No CPU stores a hint to this device any more. */
+static void flush_percpu_swap_cluster(struct swap_info_struct *si)
 {
 	for (unsigned cpu = 0; cpu < swap_nr_cpus; cpu++) {
-		struct percpu_swap_cluster *pcp = &percpu_swap_cluster[cpu];
-
-		sw_spin_lock(&pcp->lock, "percpu_swap_cluster", SW_RANK_PERCPU);
 		for (unsigned o = 0; o < SWAP_NR_ORDERS; o++) {
-			if (pcp->si[o] != si)
-				continue;
-			pcp->si[o] = NULL;
-			pcp->offset[o] = SWAP_NO_SLOT;
+			uint64_t *hint = &percpu_swap_cluster[cpu].hint[o];
+			swp_entry_t e = { __atomic_load_n(hint,
+							  __ATOMIC_RELAXED) };
+
+			/* Whoever overwrites it meanwhile has another device
+			 * in mind. */
+			if (e.val && swp_type(e) == si->type)
+				__atomic_compare_exchange_n(
+					hint, &e.val, 0, false,
+					__ATOMIC_RELAXED, __ATOMIC_RELAXED);
 		}
-		sw_spin_unlock(&pcp->lock);
 	}
 }
 
@@ -594,8 +451,11 @@ int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
 	}
 
 	kill_users(si);
-	urcu_bp_synchronize_rcu();
 	flush_percpu_swap_cluster(si);
+	swap_work_flush(&si->discard_work);
+	swap_work_flush(&si->reclaim_work);
+	/* Who found the device by a hint, or looks at its tables, is done. */
+	swap_rcu_synchronize();
 
 	sw_mutex_lock(&swapon_mutex);
 	SW_BUG_ON(swap_usage_in_pages(si) || swap_usage_cached(si));

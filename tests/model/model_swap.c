@@ -608,6 +608,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	EXPECT(folio_pool_init(4096, NULL) == 0);
 	EXPECT(swap_init() == 0);
+	swap_work_set_manual(true);
 	swap_set_alloc_hook(may_alloc, NULL);
 	swap_set_reclaim_hook(on_reclaim);
 	for (unsigned d = 0; d < DEVICES; d++)

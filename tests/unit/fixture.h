@@ -20,6 +20,14 @@
 
 #define CL SWAPFILE_CLUSTER
 
+/* liburcu is not instrumented and frees its own queue nodes. */
+const char *__tsan_default_suppressions(void);
+
+const char *__tsan_default_suppressions(void)
+{
+	return "called_from_lib:liburcu-bp.so";
+}
+
 static uint64_t fx_slots_freed; /* by slot_free of any device */
 
 static inline void fx_slot_free(void *store, uint64_t offset, unsigned nr)
@@ -53,6 +61,7 @@ static inline int fx_open(void **state)
 	swap_pretend_cpu(0);
 	assert_int_equal(folio_pool_init(1 << 16, NULL), 0);
 	assert_int_equal(swap_init(), 0);
+	swap_work_set_manual(true);
 	return 0;
 }
 

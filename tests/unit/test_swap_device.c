@@ -84,7 +84,7 @@ static void header_bad_and_tail_slots_are_never_given(void **state)
 	assert_int_equal(folio_alloc_swap(folios[pages], 0), -ENOMEM);
 	fx_drop(folios[pages]);
 	assert_int_equal(fx_used(type), pages);
-	assert_true(swap_usage_offlist(&swap_info[type]));
+	assert_true(swap_flags(&swap_info[type]) & SWP_OFFLIST);
 	assert_int_equal(swp_swapcount(swp_entry(type, 3)), 0);
 	assert_true(swp_tb_is_bad(fx_word(swp_entry(type, 3))));
 	fx_check();

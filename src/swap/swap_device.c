@@ -1,0 +1,193 @@
+/*
+ * swap_device.c - finding a device, keeping it while it is used without a
+ * slot of it, and what all devices are together. Switching them on and off is
+ * swapfile.c's.
+ */
+#include <sched.h>
+#include <string.h>
+
+#include "swap/cluster.h"
+
+struct swap_info_struct swap_info[MAX_SWAPFILES];
+unsigned swap_nr_cpus;
+unsigned nr_swapfiles;     /* [atomic] types ever used */
+uint64_t total_swap_pages; /* [atomic] */
+
+static __thread int pretended_cpu = -1;
+
+unsigned swap_this_cpu_slow(void)
+{
+	int cpu = pretended_cpu >= 0 ? pretended_cpu : sched_getcpu();
+
+	return sw_likely((unsigned)cpu < swap_nr_cpus) ? (unsigned)cpu : 0;
+}
+
+void swap_pretend_cpu(int cpu)
+{
+	pretended_cpu = cpu;
+}
+
+/* ---- finding a device and keeping it ---- */
+
+bool get_swap_device_info(struct swap_info_struct *si)
+{
+	struct swap_shard *shards =
+		__atomic_load_n(&si->shards, __ATOMIC_ACQUIRE);
+	unsigned cpu = swap_this_cpu();
+
+	if (!shards)
+		return false;
+	/*
+	 * Against kill_users():
+	 *      users++                         live = 0
+	 *      live?                           sum of users?
+	 * both sides in one total order, so one of us sees the other.
+	 */
+	__atomic_fetch_add(&shards[cpu].users, 1, __ATOMIC_SEQ_CST);
+	if (sw_likely(__atomic_load_n(&si->users_live, __ATOMIC_SEQ_CST)))
+		return true;
+	__atomic_fetch_sub(&shards[cpu].users, 1, __ATOMIC_SEQ_CST);
+	return false;
+}
+
+struct swap_info_struct *get_swap_device(swp_entry_t entry)
+{
+	struct swap_info_struct *si;
+
+	if (!entry.val || swp_type(entry) >= MAX_SWAPFILES)
+		return NULL;
+	si = &swap_info[swp_type(entry)];
+	if (!get_swap_device_info(si))
+		return NULL;
+	if (swp_offset(entry) >= si->max) {
+		put_swap_device(si);
+		return NULL;
+	}
+	return si;
+}
+
+void put_swap_device(struct swap_info_struct *si)
+{
+	/* Another CPU's shard than get's is as good: only the sum counts. */
+	__atomic_fetch_sub(&si->shards[swap_this_cpu()].users, 1,
+			   __ATOMIC_RELEASE);
+}
+
+int64_t swap_device_users(const struct swap_info_struct *si)
+{
+	int64_t sum = 0;
+
+	for (unsigned cpu = 0; si->shards && cpu < swap_nr_cpus; cpu++)
+		sum += __atomic_load_n(&si->shards[cpu].users,
+				       __ATOMIC_SEQ_CST);
+	return sum;
+}
+
+const struct swap_ops *swap_device_ops(const struct swap_info_struct *si,
+				       void **store)
+{
+	*store = si->store;
+	return si->ops;
+}
+
+unsigned swap_device_flags(const struct swap_info_struct *si)
+{
+	return swap_flags(si);
+}
+
+/* ---- sums ---- */
+
+/* What nr_swap_pages is in the kernel, added up instead of kept: one shared
+ * word less on every path, and it cannot drift. */
+uint64_t swap_nr_free_pages(void)
+{
+	unsigned n = __atomic_load_n(&nr_swapfiles, __ATOMIC_RELAXED);
+	uint64_t sum = 0;
+
+	for (unsigned type = 0; type < n; type++) {
+		struct swap_info_struct *si = &swap_info[type];
+		uint64_t pages = __atomic_load_n(&si->pages, __ATOMIC_RELAXED);
+		uint64_t used = swap_usage_in_pages(si);
+
+		if ((swap_flags(si) & SWP_WRITEOK) && used < pages)
+			sum += pages - used;
+	}
+	return sum;
+}
+
+bool vm_swap_full(void)
+{
+	return swap_nr_free_pages() * 2 <
+	       __atomic_load_n(&total_swap_pages, __ATOMIC_RELAXED);
+}
+
+void si_swapinfo(struct sw_swap_totals *t)
+{
+	memset(t, 0, sizeof(*t));
+	t->total_pages = __atomic_load_n(&total_swap_pages, __ATOMIC_RELAXED);
+	t->free_pages = swap_nr_free_pages();
+	for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
+		struct swap_info_struct *si = &swap_info[type];
+		uint32_t flags = swap_flags(si);
+
+		if (!(flags & SWP_USED))
+			continue;
+		t->cached += swap_usage_cached(si);
+		/* What a device on its way out still holds counts in both. */
+		if (!(flags & SWP_WRITEOK)) {
+			t->total_pages += swap_usage_in_pages(si);
+			t->free_pages += swap_usage_in_pages(si);
+		}
+	}
+}
+
+bool swap_device_info(unsigned type, struct sw_swap_device_info *info)
+{
+	struct swap_info_struct *si;
+
+	if (type >= MAX_SWAPFILES)
+		return false;
+	si = &swap_info[type];
+	if (!get_swap_device_info(si))
+		return false;
+	*info = (struct sw_swap_device_info){
+		.type = type,
+		.name = si->name,
+		.prio = si->prio,
+		.flags = swap_flags(si),
+		.pages = si->pages,
+		.used = swap_usage_in_pages(si),
+	};
+	put_swap_device(si);
+	return true;
+}
+
+/* ---- an image's hold on its device ---- */
+
+int swap_pin_hibernation(unsigned type)
+{
+	uint32_t flags;
+	int err = 0;
+
+	if (type >= MAX_SWAPFILES)
+		return -EINVAL;
+	sw_mutex_lock(&swap_lock);
+	flags = swap_flags(&swap_info[type]);
+	if (!(flags & SWP_WRITEOK))
+		err = -EINVAL;
+	else if (flags & SWP_HIBERNATION)
+		err = -EBUSY;
+	else
+		__atomic_fetch_or(&swap_info[type].flags, SWP_HIBERNATION,
+				  __ATOMIC_RELAXED);
+	sw_mutex_unlock(&swap_lock);
+	return err;
+}
+
+void swap_unpin_hibernation(unsigned type)
+{
+	SW_BUG_ON(type >= MAX_SWAPFILES ||
+		  !(swap_flags(&swap_info[type]) & SWP_HIBERNATION));
+	__atomic_fetch_and(&swap_info[type].flags, ~(uint32_t)SWP_HIBERNATION,
+			   __ATOMIC_RELAXED);
+}

@@ -25,7 +25,8 @@
 #define WRITE_BATCH 32
 #define SCAN_LEAVES 64 /* leaves looked at under one lock */
 #define IDLE_NS     100000000
-#define NOTHING_NS  5000000 /* nothing to take right now */
+#define NOTHING_NS  1000000 /* nothing to take right now */
+#define STUCK_AFTER 5       /* such pauses until faults stop waiting */
 
 void sw_reclaim_wake(struct sw_mm *mm)
 {
@@ -247,13 +248,15 @@ static bool make_progress(struct sw_mm *mm, unsigned *rounds)
  */
 static void balance(struct sw_mm *mm)
 {
-	unsigned rounds = 0;
+	unsigned rounds = 0, failed = 0;
 
 	while (sw_budget_free(&mm->budget) < mm->budget.high &&
 	       !__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
 		bool progress = make_progress(mm, &rounds);
 
-		__atomic_store_n(&mm->stuck, !progress, __ATOMIC_RELAXED);
+		failed = progress ? 0 : failed + 1;
+		__atomic_store_n(&mm->stuck, failed >= STUCK_AFTER,
+				 __ATOMIC_RELAXED);
 		pthread_cond_broadcast(&mm->room);
 		if (!progress) {
 			pause_reclaim(mm, NOTHING_NS);

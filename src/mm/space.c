@@ -286,6 +286,7 @@ int sw_space_note_present(struct sw_space *space, uint64_t epoch,
 				    SW_WORD_PRESENT | SW_WORD_ZEROED);
 	}
 	sw_space_unlock(space);
+	sw_reclaim_wake(space->mm);
 	return err;
 }
 

@@ -32,8 +32,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "mmu/protocol.h"
 #include "agent/sys.h"
+#include "mmu/protocol.h"
 
 #define PAGE           4096ul
 #define STAGE_BYTES    (SW_STAGE_PAGES * PAGE)
@@ -66,7 +66,9 @@ static struct {
 		struct sw_agent_unshare unshare;
 	} msg;
 	struct sw_agent_taken taken;
-	unsigned char core[SW_STAGE_PAGES];
+	uint64_t entry[SW_STAGE_PAGES]; /* of /proc/self/pagemap */
+	int pagemap;
+	int broken; /* staging could not be emptied: take nothing more */
 	int recv_fd[2];
 } own __attribute__((aligned(4096)));
 
@@ -201,14 +203,21 @@ static int take_run(const struct sw_agent_run *run, uint64_t epoch)
 	return 0;
 }
 
-/* The kernel's own word on what is in staging outranks what we believe. */
-static void note_staged(void)
+#define PAGEMAP_OCCUPIED (3ull << 62) /* present, or swapped out by the host */
+
+/* The kernel's own word on what is in staging outranks what we believe. 0, or
+ * -errno: it cannot be told. */
+static int note_staged(void)
 {
-	if (sys3(SYS_mincore, own.stage, STAGE_BYTES, own.core))
-		return;
+	long n = sys4(SYS_pread64, own.pagemap, own.entry, sizeof(own.entry),
+		      (uint64_t)own.stage / PAGE * 8);
+
+	if (n != sizeof(own.entry))
+		return -EIO;
 	for (unsigned i = 0; i < SW_STAGE_PAGES; i++)
-		if (own.core[i] & 1)
+		if (own.entry[i] & PAGEMAP_OCCUPIED)
 			own.taken.page[i] = SW_PAGE_TAKEN;
+	return 0;
 }
 
 static void do_take(void)
@@ -221,28 +230,42 @@ static void do_take(void)
 	for (unsigned i = 0; i < t->nr_runs; i++) {
 		struct sw_agent_run *r = &t->run[i];
 
-		if (!take_run(r, t->epoch))
+		if (!own.broken && !take_run(r, t->epoch))
 			continue;
 		for (unsigned k = 0; k < r->nr; k++)
 			own.taken.page[r->at + k] = SW_PAGE_STALE;
 	}
-	note_staged();
+	/* Not to know what was taken is to lose it: the supervisor looks for
+	 * itself when we are gone. */
+	if (!own.broken && note_staged())
+		sys1(SYS_exit_group, 1);
 	send_msg(&own.taken, sizeof(own.taken), -1);
 }
 
 /*
  * Dropping what is staged with madvise would raise an event on the program's
- * userfaultfd and wait for its reader. So it goes through a second area,
- * registered with a userfaultfd that has no events.
+ * userfaultfd and wait for its reader, who may be waiting for us. So it goes
+ * through a second area, registered with a userfaultfd that has no events.
  */
 static void do_drop(void)
 {
-	long n = move_pages(own.dropfd, own.drop, (uint64_t)own.stage,
-			    STAGE_BYTES);
+	uint64_t done = 0;
+	int tries = 1000;
 
+	while (done < STAGE_BYTES && tries--) {
+		long n = move_pages(own.dropfd, own.drop + done,
+				    (uint64_t)own.stage + done,
+				    STAGE_BYTES - done);
+
+		if (n > 0)
+			done += n;
+		else if (n != -EAGAIN && n != -EBUSY)
+			break;
+		else
+			sys0(SYS_sched_yield);
+	}
+	own.broken = done < STAGE_BYTES;
 	sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
-	if (n != (long)STAGE_BYTES)
-		sys3(SYS_madvise, own.stage, STAGE_BYTES, MADV_DONTNEED);
 }
 
 static void do_unshare(void)
@@ -315,6 +338,11 @@ static int setup(int ctl, int dev, int make_uffd)
 	if (!own.stage)
 		return -ENOMEM;
 	own.drop = own.stage + STAGE_BYTES;
+	own.broken = 0;
+	own.pagemap =
+		sys3(SYS_open, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
+	if (own.pagemap < 0)
+		return own.pagemap;
 	if (make_uffd) {
 		own.uffd = new_uffd(dev);
 		if (own.uffd < 0)

@@ -42,6 +42,7 @@ static void wait_for_room(struct sw_mm *mm)
 	uint64_t now = sw_now_ns(), end = now + FAULT_WAIT_NS;
 
 	sw_count(allocstall, 1);
+	__atomic_fetch_add(&mm->nr_waiting, 1, __ATOMIC_ACQ_REL);
 	sw_mutex_lock(&mm->lock);
 	while (sw_budget_free(&mm->budget) < 1 && now < end &&
 	       !__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED)) {
@@ -50,6 +51,7 @@ static void wait_for_room(struct sw_mm *mm)
 		now = sw_now_ns();
 	}
 	sw_mutex_unlock(&mm->lock);
+	__atomic_fetch_sub(&mm->nr_waiting, 1, __ATOMIC_ACQ_REL);
 }
 
 unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr)

@@ -321,6 +321,9 @@ static void unshare_busy(struct sw_space *space, struct sw_evictor *ev)
 		unsigned i = sw_leaf_index(run->addr);
 
 		for (unsigned k = 0; leaf && k < run->nr; k++) {
+			if (sw_window_of(leaf, i + k)->busy ||
+			    sw_word_kind(leaf->word[i + k]) != SW_WORD_PRESENT)
+				continue; /* it has changed meanwhile */
 			if (leaf->word[i + k] & SW_WORD_CLEAN)
 				sw_clean_forget(space, leaf, i + k);
 			sw_word_set(space, leaf, i + k,

@@ -58,8 +58,20 @@ void sw_space_attach(struct sw_space *space);
 void sw_space_free(struct sw_space *space);
 
 /* A range under management, registered with its mmu; ranges may touch and
- * repeat. -ENOMEM. */
-int sw_space_add_region(struct sw_space *space, uint64_t start, uint64_t end);
+ * repeat. -EAGAIN: the layout changed since `epoch`; -ENOMEM. */
+int sw_space_add_region(struct sw_space *space, uint64_t epoch, uint64_t start,
+			uint64_t end);
+/* Does anything of the range belong to a region? */
+bool sw_space_overlaps(struct sw_space *space, uint64_t start, uint64_t end);
+/* Calls fn for each region, which may call back. */
+void sw_space_for_each_region(struct sw_space *space,
+			      void (*fn)(void *arg, uint64_t start,
+					 uint64_t end),
+			      void *arg);
+/* The range is known to be no longer managed: as an unmap event. -EAGAIN:
+ * the layout changed since `epoch`. */
+int sw_space_forget(struct sw_space *space, uint64_t epoch, uint64_t start,
+		    uint64_t end);
 bool sw_space_has_region(struct sw_space *space, uint64_t start, uint64_t end);
 
 /*

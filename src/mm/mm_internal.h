@@ -72,6 +72,7 @@ struct sw_space {
 	bool dirty_fork;   /* pages may be shared with another space */
 	struct sw_region owed[SW_OWED_MAX]; /* unmaps that came out of order */
 	unsigned nr_owed;
+	uint64_t owed_ns; /* when the last of them was noted */
 	bool event_waits; /* an event waits for busy windows */
 
 	struct sw_streams streams; /* [thread: events of the space] */
@@ -235,6 +236,7 @@ struct sw_mm {
 	pthread_cond_t wake;  /* reclaim: there is work */
 	pthread_cond_t room;  /* faults: pages came free */
 	bool stop;            /* lock */
+	unsigned nr_waiting;  /* [atomic] faults that wait for room */
 	bool stuck;           /* [atomic] reclaim can free nothing right now */
 	bool full;            /* [atomic] no slot left */
 	bool started;
@@ -249,6 +251,13 @@ struct sw_mm {
 };
 
 void sw_reclaim_wake(struct sw_mm *mm);
+
+/* Pages came free (or never will): faults that wait have a look. */
+static inline void sw_room_wake(struct sw_mm *mm)
+{
+	if (__atomic_load_n(&mm->nr_waiting, __ATOMIC_ACQUIRE))
+		pthread_cond_broadcast(&mm->room);
+}
 
 /* ---- budget.c ---- */
 void sw_budget_init(struct sw_budget *b, uint64_t limit);

@@ -72,8 +72,9 @@ static inline uint64_t sw_word_swap(swp_entry_t e)
 }
 
 struct sw_window {
-	uint8_t present; /* PRESENT words, 0..64 */
-	uint8_t refused; /* sweeps to skip: the kernel would not move it */
+	uint8_t present;     /* PRESENT words, 0..64 */
+	uint32_t removed_ms; /* when the program last gave pages of it away */
+	uint8_t refused;     /* sweeps to skip: the kernel would not move it */
 	bool busy;
 	bool waiters; /* a fault met `busy`: wake the range afterwards */
 	bool all_wp;  /* every present page of it is write-protected */

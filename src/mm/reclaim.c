@@ -257,7 +257,7 @@ static void balance(struct sw_mm *mm)
 		failed = progress ? 0 : failed + 1;
 		__atomic_store_n(&mm->stuck, failed >= STUCK_AFTER,
 				 __ATOMIC_RELAXED);
-		pthread_cond_broadcast(&mm->room);
+		sw_room_wake(mm);
 		if (!progress) {
 			pause_reclaim(mm, NOTHING_NS);
 			rounds = 0;

@@ -16,7 +16,11 @@
 #include <sys/mman.h>
 
 #include "base/log.h"
+#include "base/time.h"
 #include "mm/mm_internal.h"
+
+#define REMOVED_MS 1000      /* a zap follows its event sooner than this */
+#define OWED_NS    100000000 /* and a late unmap its remap */
 
 /* ---- words ---- */
 
@@ -234,12 +238,14 @@ uint64_t sw_space_region_end(const struct sw_space *space, uint64_t addr)
 	return addr + SW_PAGE_SIZE;
 }
 
-int sw_space_add_region(struct sw_space *space, uint64_t start, uint64_t end)
+int sw_space_add_region(struct sw_space *space, uint64_t epoch, uint64_t start,
+			uint64_t end)
 {
-	int err;
+	int err = -EAGAIN;
 
 	sw_space_lock(space);
-	err = insert_region(space, start, end);
+	if (space->mmu->epoch == epoch)
+		err = insert_region(space, start, end);
 	sw_space_unlock(space);
 	return err;
 }
@@ -255,6 +261,52 @@ bool sw_space_has_region(struct sw_space *space, uint64_t start, uint64_t end)
 	      space->region[at].end >= end;
 	sw_space_unlock(space);
 	return has;
+}
+
+bool sw_space_overlaps(struct sw_space *space, uint64_t start, uint64_t end)
+{
+	unsigned at;
+	bool overlaps;
+
+	sw_space_lock(space);
+	at = region_at(space, start);
+	overlaps = at < space->nr_regions && space->region[at].start < end;
+	sw_space_unlock(space);
+	return overlaps;
+}
+
+void sw_space_for_each_region(struct sw_space *space,
+			      void (*fn)(void *arg, uint64_t start,
+					 uint64_t end),
+			      void *arg)
+{
+	uint64_t at = 0;
+
+	for (;;) {
+		struct sw_region r = { 0 };
+		unsigned i;
+
+		sw_space_lock(space);
+		i = region_at(space, at);
+		if (i < space->nr_regions)
+			r = space->region[i];
+		sw_space_unlock(space);
+		if (!r.end)
+			return;
+		fn(arg, sw_max(r.start, at), r.end);
+		at = r.end;
+	}
+}
+
+/*
+ * A program whose MADV_DONTNEED was acknowledged zaps the pages a moment
+ * later. A scan in between still sees them; noted as present they could be
+ * taken out before the zap and come back with their old bytes after it.
+ */
+static bool was_removed_lately(const struct sw_window *win)
+{
+	return win->removed_ms &&
+	       (uint32_t)(sw_now_ns() / 1000000) - win->removed_ms < REMOVED_MS;
 }
 
 uint64_t sw_space_epoch(struct sw_space *space)
@@ -281,7 +333,8 @@ int sw_space_note_present(struct sw_space *space, uint64_t epoch,
 
 		/* A busy window's owner will find out by itself. */
 		if (leaf && leaf->word[i] == SW_WORD_NONE &&
-		    !sw_window_of(leaf, i)->busy)
+		    !sw_window_of(leaf, i)->busy &&
+		    !was_removed_lately(sw_window_of(leaf, i)))
 			sw_word_set(space, leaf, i,
 				    SW_WORD_PRESENT | SW_WORD_ZEROED);
 	}
@@ -293,7 +346,8 @@ int sw_space_note_present(struct sw_space *space, uint64_t epoch,
 /* ---- layout events ---- */
 
 /* Zaps every word of the range; whole leaves are freed. */
-static void zap_range(struct sw_space *space, uint64_t start, uint64_t end)
+static void zap_range(struct sw_space *space, uint64_t start, uint64_t end,
+		      bool drop_leaves)
 {
 	struct sw_leaf *leaf = sw_pt_next(&space->pt, start);
 
@@ -305,7 +359,7 @@ static void zap_range(struct sw_space *space, uint64_t start, uint64_t end)
 		for (; i < SW_LEAF_PAGES && sw_leaf_addr(leaf, i) < end; i++)
 			if (leaf->word[i])
 				sw_word_zap(space, leaf, i);
-		if (whole)
+		if (whole && drop_leaves)
 			sw_pt_drop(&space->pt, base);
 		leaf = sw_pt_next(&space->pt, base + SW_LEAF_BYTES);
 	}
@@ -314,9 +368,17 @@ static void zap_range(struct sw_space *space, uint64_t start, uint64_t end)
 void sw_space_remove(void *arg, uint64_t start, uint64_t end)
 {
 	struct sw_space *space = arg;
+	uint32_t now_ms = sw_now_ns() / 1000000;
+	struct sw_leaf *leaf;
 
 	wait_until_idle(space, start, end);
-	zap_range(space, start, end);
+	zap_range(space, start, end, false);
+	for (leaf = sw_pt_next(&space->pt, start); leaf && leaf->base < end;
+	     leaf = sw_pt_next(&space->pt, leaf->base + SW_LEAF_BYTES))
+		for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
+			if (leaf->base + (w + 1) * SW_WINDOW_BYTES > start &&
+			    leaf->base + w * SW_WINDOW_BYTES < end)
+				leaf->win[w].removed_ms = now_ms;
 }
 
 /*
@@ -332,9 +394,10 @@ static void note_owed(struct sw_space *space, uint64_t start, uint64_t end)
 	for (; at < space->nr_regions && space->region[at].start < end; at++) {
 		struct sw_region *r = &space->region[at];
 
-		if (space->nr_owed == SW_OWED_MAX)
-			space->nr_owed =
-				0; /* never seen: forget the old ones */
+		if (space->nr_owed == SW_OWED_MAX ||
+		    sw_now_ns() - space->owed_ns > OWED_NS)
+			space->nr_owed = 0; /* they would have come by now */
+		space->owed_ns = sw_now_ns();
 		space->owed[space->nr_owed++] =
 			(struct sw_region){ sw_max(r->start, start),
 					    sw_min(r->end, end) };
@@ -343,6 +406,8 @@ static void note_owed(struct sw_space *space, uint64_t start, uint64_t end)
 
 static void do_unmap(struct sw_space *space, uint64_t start, uint64_t end)
 {
+	if (sw_now_ns() - space->owed_ns > OWED_NS)
+		space->nr_owed = 0;
 	for (unsigned k = 0; k < space->nr_owed; k++) {
 		struct sw_region o = space->owed[k];
 
@@ -355,8 +420,23 @@ static void do_unmap(struct sw_space *space, uint64_t start, uint64_t end)
 			do_unmap(space, o.end, end);
 		return;
 	}
-	zap_range(space, start, end);
+	zap_range(space, start, end, true);
 	remove_region(space, start, end);
+}
+
+int sw_space_forget(struct sw_space *space, uint64_t epoch, uint64_t start,
+		    uint64_t end)
+{
+	int err = -EAGAIN;
+
+	sw_space_lock(space);
+	if (space->mmu->epoch == epoch && !range_is_busy(space, start, end)) {
+		zap_range(space, start, end, false);
+		remove_region(space, start, end);
+		err = 0;
+	}
+	sw_space_unlock(space);
+	return err;
 }
 
 void sw_space_unmap(void *arg, uint64_t start, uint64_t end)
@@ -396,7 +476,7 @@ void sw_space_remap(void *arg, uint64_t from, uint64_t to, uint64_t len)
 	wait_until_idle(space, from, from + len);
 	wait_until_idle(space, to, to + len);
 	note_owed(space, to, to + len);
-	zap_range(space, to, to + len);
+	zap_range(space, to, to + len, true);
 	remove_region(space, to, to + len);
 	for (leaf = sw_pt_next(&space->pt, from);
 	     leaf && leaf->base < from + len;
@@ -483,14 +563,14 @@ static void protect_window(struct sw_space *child, struct sw_space *parent,
 	uint64_t at = leaf->base + w * SW_WINDOW_BYTES;
 	struct sw_leaf *to = sw_pt_lookup(&child->pt, leaf->base);
 
-	if (!leaf->win[w].all_wp) {
-		parent->mmu->ops->protect(parent->mmu, at, SW_WINDOW_PAGES,
-					  true);
-		child->mmu->ops->protect(child->mmu, at, SW_WINDOW_PAGES, true);
-	}
-	leaf->win[w].all_wp = true;
+	if (!leaf->win[w].all_wp)
+		leaf->win[w].all_wp =
+			!parent->mmu->ops->protect(parent->mmu, at,
+						   SW_WINDOW_PAGES, true) &&
+			!child->mmu->ops->protect(child->mmu, at,
+						  SW_WINDOW_PAGES, true);
 	if (to)
-		to->win[w].all_wp = true;
+		to->win[w].all_wp = leaf->win[w].all_wp;
 }
 
 static void protect_shared(struct sw_space *child, struct sw_space *parent)
@@ -599,7 +679,7 @@ void sw_space_free(struct sw_space *space)
 		sw_mutex_wait(&mm->spaces_lock, &mm->unused, 1000000);
 	sw_mutex_unlock(&mm->spaces_lock);
 	sw_space_lock(space);
-	zap_range(space, 0, ~0ull);
+	zap_range(space, 0, ~0ull, true);
 	sw_space_unlock(space);
 	SW_BUG_ON(space->resident);
 	sw_pt_release(&space->pt);
@@ -608,7 +688,7 @@ void sw_space_free(struct sw_space *space)
 	pthread_cond_destroy(&space->idle);
 	sw_mutex_destroy(&space->lock);
 	free(space);
-	pthread_cond_broadcast(&mm->room);
+	sw_room_wake(mm);
 }
 
 static void client_lock(void *space) SW_NO_TSA

@@ -145,7 +145,7 @@ static int staged_after_death(struct sw_remote *r, uint8_t *page)
 	if (n != SW_MMU_BATCH)
 		return -ESRCH;
 	for (unsigned i = 0; i < SW_MMU_BATCH; i++)
-		page[i] = entry[i] >> 63 ? SW_PAGE_TAKEN : SW_PAGE_STALE;
+		page[i] = entry[i] >> 62 ? SW_PAGE_TAKEN : SW_PAGE_STALE;
 	return 0;
 }
 

@@ -172,6 +172,13 @@ static int pump(struct sw_remote *r)
 	r->client->lock(r->mmu.space);
 	gate_lock(r);
 	n = read(r->uffd, msg, sizeof(msg));
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		/* A fork whose descriptor finds no place is read again. */
+		sw_warn_once(
+			"events of process %d cannot be read (%s); it waits",
+			r->pid, strerror(errno));
+		usleep(1000);
+	}
 	n = n > 0 ? n / (ssize_t)sizeof(msg[0]) : 0;
 	for (ssize_t i = 0; i < n; i++)
 		layout |= msg[i].event != UFFD_EVENT_PAGEFAULT;

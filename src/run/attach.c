@@ -246,6 +246,11 @@ bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 	uint32_t drop = SW_AGENT_DROP;
 	struct sw_agent_attach msg = { .op = SW_AGENT_UFFD };
 
+	/* Where a candidate has memory of its own the question would do harm,
+	 * and the answer is known. */
+	if (sw_space_overlaps(child->space, p->stage,
+			      p->stage + 2 * SW_STAGE_PAGES * SW_PAGE_SIZE))
+		return false;
 	if (register_stage(uffd, p->stage))
 		return false;
 	/* In the wrong address space this maps a page of zeros where the
@@ -262,7 +267,11 @@ bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 	p->remote = child->remote;
 	p->space = child->space;
 	free(child);
-	give_agent(p);
+	/* In doubt the child keeps its memory where it is. */
+	if (sw_proc_prune(p))
+		p->failed = true;
+	else
+		give_agent(p);
 	return true;
 }
 
@@ -280,13 +289,23 @@ static void free_space(struct sw_remote *remote, struct sw_space *space)
 		sw_remote_free(remote);
 }
 
-void sw_proc_free(struct sw_proc *p)
+struct sw_child *sw_proc_free(struct sw_proc *p)
 {
+	struct sw_child *left = NULL;
+
 	if (p->helper_pidfd >= 0) {
 		pidfd_send_signal(p->helper_pidfd, SIGKILL, NULL, 0);
 		close(p->helper_pidfd);
 	}
-	free_space(p->remote, p->space);
+	if (p->remote) {
+		sw_remote_agent_dead(p->remote);
+		left = calloc(1, sizeof(*left));
+		SW_BUG_ON(!left); /* closing it would read as zeros */
+		sw_list_init(&left->node);
+		left->remote = p->remote;
+		left->space = p->space;
+		left->ready = true;
+	}
 	if (p->pidfd >= 0)
 		close(p->pidfd);
 	if (p->sock >= 0)
@@ -295,6 +314,7 @@ void sw_proc_free(struct sw_proc *p)
 		munmap(p->ctl, SW_PAGE_SIZE);
 	sw_list_del(&p->node);
 	free(p);
+	return left;
 }
 
 void sw_child_free(struct sw_child *c)

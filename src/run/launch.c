@@ -83,7 +83,7 @@ static void set_environment(const char *agent, const char *name)
 }
 
 pid_t sw_launch(char *const *argv, const char *agent, const char *name,
-		const sigset_t *mask)
+		const sigset_t *mask, const struct rlimit *nofile)
 {
 	pid_t pid = fork();
 
@@ -93,6 +93,7 @@ pid_t sw_launch(char *const *argv, const char *agent, const char *name,
 		return pid;
 	set_environment(agent, name);
 	sigprocmask(SIG_SETMASK, mask, NULL);
+	setrlimit(RLIMIT_NOFILE, nofile);
 	execvp(argv[0], argv);
 	sw_error("%s: %s", argv[0], strerror(errno));
 	_exit(errno == ENOENT ? SW_EXIT_NOT_FOUND : SW_EXIT_CANNOT_RUN);

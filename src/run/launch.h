@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "base/base.h"
@@ -19,10 +20,12 @@ SW_MUST_CHECK int sw_agent_path(char path[PATH_MAX]);
 SW_MUST_CHECK int sw_agent_listen(char name[64]);
 
 /*
- * Forks and executes argv with the signal mask `mask`. Returns the pid, or
+ * Forks and executes argv with the signal mask and limit of descriptors
+ * given. Returns the pid, or
  * -errno; a failed exec ends the child with 126 or 127 after a line.
  */
 SW_MUST_CHECK pid_t sw_launch(char *const *argv, const char *agent,
-			      const char *name, const sigset_t *mask);
+			      const char *name, const sigset_t *mask,
+			      const struct rlimit *nofile);
 
 #endif

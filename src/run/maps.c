@@ -77,9 +77,18 @@ static int note_present(struct sw_proc *p, int pagemap, uint64_t start,
 
 		if (n < 0)
 			return -errno;
+		/*
+		 * The pages may be those of a new, unregistered mapping where
+		 * an old one was: moving such pages out would lose them, since
+		 * touching them raises no fault. Registering (again) after the
+		 * look and before the epoch is compared makes sure.
+		 */
 		for (int i = 0; i < n && !err; i++)
-			err = sw_space_note_present(
-				p->space, epoch, found[i].start, found[i].end);
+			if (!sw_remote_register(p->remote, found[i].start,
+						found[i].end))
+				err = sw_space_note_present(p->space, epoch,
+							    found[i].start,
+							    found[i].end);
 		start = a.walk_end;
 	}
 	return err;
@@ -91,9 +100,11 @@ static int add_range(struct sw_proc *p, int pagemap, uint64_t start,
 	int err = 0;
 
 	if (!sw_space_has_region(p->space, start, end)) {
+		uint64_t epoch = sw_space_epoch(p->space);
+
 		err = sw_remote_register(p->remote, start, end);
 		if (!err)
-			err = sw_space_add_region(p->space, start, end);
+			err = sw_space_add_region(p->space, epoch, start, end);
 	}
 	/* Known ranges too: memory freed lazily and used again came back
          * without a word. */
@@ -173,4 +184,63 @@ int sw_proc_scan(struct sw_proc *p)
 	if (pagemap >= 0)
 		close(pagemap);
 	return maps ? 0 : -ESRCH;
+}
+
+/* ---- what a forked child did not inherit ---- */
+
+struct prune {
+	struct sw_proc *p;
+	FILE *maps;
+	uint64_t epoch;
+	int err;
+};
+
+static void forget(struct prune *pr, uint64_t start, uint64_t end)
+{
+	if (start < end && !pr->err)
+		pr->err = sw_space_forget(pr->p->space, pr->epoch, start, end);
+}
+
+/* One region of ours against the child's mappings. */
+static void prune_region(void *arg, uint64_t start, uint64_t end)
+{
+	struct prune *pr = arg;
+	struct sw_mmu *mmu = sw_space_mmu(pr->p->space);
+	char line[512];
+
+	rewind(pr->maps);
+	while (start < end && fgets(line, sizeof(line), pr->maps)) {
+		unsigned long s, e;
+
+		if (sscanf(line, "%lx-%lx", &s, &e) != 2 || e <= start)
+			continue;
+		if (s >= end)
+			break;
+		forget(pr, start, s);
+		start = sw_max(start, s);
+		/* A mapping of its own, at the place of one it did not get? */
+		if (mmu->ops->protect(mmu, start, 1, true) == -ENOENT)
+			forget(pr, start, sw_min(end, e));
+		start = sw_min(end, e);
+	}
+	forget(pr, start, end);
+}
+
+int sw_proc_prune(struct sw_proc *p)
+{
+	struct prune pr = { .p = p };
+	int fd = open_proc(p->pid, "maps");
+
+	pr.maps = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!pr.maps)
+		return -ESRCH;
+	for (int tries = 0; tries < 10; tries++) {
+		pr.err = 0;
+		pr.epoch = sw_space_epoch(p->space);
+		sw_space_for_each_region(p->space, prune_region, &pr);
+		if (!pr.err)
+			break;
+	}
+	fclose(pr.maps);
+	return pr.err;
 }

@@ -54,7 +54,7 @@ uint64_t sw_measure_pss(pid_t pid)
 	return at ? strtoull(at + 9, NULL, 10) * 1024 / SW_PAGE_SIZE : 0;
 }
 
-static pid_t parent_of(pid_t pid)
+pid_t sw_parent_of(pid_t pid)
 {
 	char buf[512], *p;
 
@@ -67,7 +67,7 @@ static pid_t parent_of(pid_t pid)
 bool sw_is_descendant(pid_t pid, pid_t root)
 {
 	for (int depth = 0; pid > 1 && depth < 512; depth++) {
-		pid = parent_of(pid);
+		pid = sw_parent_of(pid);
 		if (pid == root)
 			return true;
 	}

@@ -45,6 +45,12 @@ struct sw_child {
 /* Registers every range of the process that can be managed and is not yet,
  * and notes which of its pages are present. 0 or -errno. */
 int sw_proc_scan(struct sw_proc *p);
+/*
+ * A forked child does not inherit what its parent marked MADV_DONTFORK: words
+ * and regions copied for it are dropped, before anything can be taken out.
+ * 0 or -errno: the child must not get its agent now.
+ */
+int sw_proc_prune(struct sw_proc *p);
 /* Are pages present at `addr` of process `pid`? */
 bool sw_page_is_present(pid_t pid, uint64_t addr);
 
@@ -60,6 +66,7 @@ uint64_t sw_measure_pss(pid_t pid);
 /* Calls fn for each process below `root`, in no order. */
 void sw_for_each_descendant(pid_t root, void (*fn)(void *arg, pid_t pid),
 			    void *arg);
+pid_t sw_parent_of(pid_t pid); /* 0: gone */
 /* Is `root` an ancestor of `pid`? */
 bool sw_is_descendant(pid_t pid, pid_t root);
 /* Does a thread of the process share the helper's address space? 1, 0, or -1
@@ -81,9 +88,12 @@ int sw_proc_attach_new(struct sw_proc *p, struct sw_mm *mm);
 /* Is `child` the space of this (ready) process? Then it is its own now. */
 bool sw_proc_claim(struct sw_proc *p, struct sw_child *child);
 
-/* Ends the management of a process that is gone or has another memory now:
- * kills the agent, gives back every slot, frees. */
-void sw_proc_free(struct sw_proc *p);
+/*
+ * Ends the record of a process that is gone or has another memory now: kills
+ * the agent. Its space, if it had one, is returned: some thread may still live
+ * in it, and it is buried only when the kernel says that it is gone.
+ */
+struct sw_child *sw_proc_free(struct sw_proc *p);
 void sw_child_free(struct sw_child *c);
 
 #endif

@@ -50,6 +50,8 @@
 #define ATTACH_MIN     256       /* pages; smaller processes are left alone */
 #define RESCAN_PAGES   256       /* unmanaged growth that is worth a look */
 
+#define MAX_STRANGERS 1024 /* more of them are counted, not remembered */
+
 enum source {
 	SRC_SIGNAL = 1,
 	SRC_LISTEN,
@@ -65,6 +67,7 @@ struct session {
 	struct sw_devices devices;
 	int epoll, signals, listen, timer, born_event;
 	sigset_t old_mask;
+	struct rlimit old_nofile;
 	char socket_name[64];
 
 	pid_t command;
@@ -73,8 +76,9 @@ struct session {
 	uint64_t start_ns;
 	uint64_t command_cpu_ns, agent_cpu_ns;
 
-	struct sw_list procs;      /* said hello */
-	struct sw_list children;   /* spaces born by fork, unclaimed */
+	struct sw_list procs;    /* said hello */
+	struct sw_list children; /* spaces born by fork, unclaimed */
+	struct sw_list orphans; /* spaces whose process is gone, to be buried */
 	struct sw_mutex born_lock; /* SW_RANK_LEAF */
 	struct sw_list born;       /* born_lock: the same, not seen by us yet */
 
@@ -82,7 +86,9 @@ struct session {
 	bool attached;            /* somebody is */
 	uint64_t strangers;       /* pages of processes without an agent */
 	uint64_t strangers_now;   /* while counting */
-	unsigned nr_strangers;
+	pid_t seen[MAX_STRANGERS],
+		known[MAX_STRANGERS]; /* this look, the last */
+	unsigned nr_seen, nr_known;
 };
 
 static uint64_t timeval_ns(struct timeval t)
@@ -154,11 +160,17 @@ static void watch(struct session *s, int fd, enum source source)
 	epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e);
 }
 
+/* The process is gone or became another program. Its old memory may live on
+ * in a thread, or until its helper has been killed: that is waited for. */
 static void drop_proc(struct session *s, struct sw_proc *p)
 {
+	struct sw_child *left;
+
 	sw_keeper_del(&s->keeper, p->pid);
 	sw_keeper_del(&s->keeper, p->helper);
-	sw_proc_free(p);
+	left = sw_proc_free(p);
+	if (left)
+		sw_list_add_tail(&s->orphans, &left->node);
 }
 
 static struct sw_proc *find_proc(struct session *s, pid_t pid)
@@ -203,23 +215,28 @@ static void claim_children(struct session *s)
 
 		if (sw_list_empty(&s->children))
 			return;
-		if (p->remote || !p->forked ||
-		    (!p->ready && sw_proc_ready(p, false, &none)))
+		if (p->remote || !p->forked || p->failed)
 			continue;
+		if (!p->ready && sw_proc_ready(p, false, &none)) {
+			p->failed = true; /* a late answer would confuse */
+			continue;
+		}
 		sw_list_for_each_safe(c, tmp, &s->children, node)
 			if (sw_proc_claim(p, c))
 				break;
 	}
 }
 
-/* Spaces of forked processes that ended before anybody claimed them. */
-static void bury_children(struct session *s)
+/* A userfaultfd is closed only when its address space is gone: as long as one
+ * thread lives in it, closing would turn what is out into zeros. */
+static void bury(struct sw_list *spaces)
 {
 	struct sw_child *c, *tmp;
 
-	sw_list_for_each_safe(c, tmp, &s->children, node)
+	sw_list_for_each_safe(c, tmp, spaces, node) {
 		if (sw_remote_is_gone(c->remote))
 			sw_child_free(c);
+	}
 }
 
 static void attach(struct session *s, struct sw_proc *p)
@@ -245,26 +262,50 @@ static void count_stranger(void *arg, pid_t pid)
 {
 	struct session *s = arg;
 	struct sw_proc *p;
+	pid_t parent;
 
 	if (pid == s->keeper.pid)
 		return;
-	sw_list_for_each(p, &s->procs, node)
+	sw_list_for_each(p, &s->procs, node) {
 		if (p->pid == pid || p->helper == pid)
 			return;
-	s->nr_strangers++;
-	/* Forked processes among them share much with who is counted. */
-	s->strangers_now += sw_measure_pss(pid);
+	}
 	sw_keeper_add(&s->keeper, pid);
+	if (s->nr_seen < MAX_STRANGERS)
+		s->seen[s->nr_seen++] = pid;
+	/* A vfork child lives in its parent's memory, which is counted. Forked
+	 * processes share much with who is counted. */
+	parent = sw_parent_of(pid);
+	if (sw_shares_memory(parent, pid) != 1)
+		s->strangers_now += sw_measure_pss(pid);
+}
+
+/* Strangers of the last look that are no more must not be killed one day
+ * under a pid that is somebody else's by then. */
+static void forget_strangers(struct session *s)
+{
+	for (unsigned i = 0; i < s->nr_known; i++) {
+		pid_t pid = s->known[i];
+		unsigned k = 0;
+
+		while (k < s->nr_seen && s->seen[k] != pid)
+			k++;
+		if (k == s->nr_seen && !find_proc(s, pid) && pid != s->command)
+			sw_keeper_del(&s->keeper, pid);
+	}
+	memcpy(s->known, s->seen, s->nr_seen * sizeof(s->seen[0]));
+	s->nr_known = s->nr_seen;
 }
 
 /* Everything of the tree that no agent told us of. */
 static void look_for_strangers(struct session *s)
 {
 	accept_agents(s); /* whoever waits at the door is no stranger */
-	s->nr_strangers = 0;
+	s->nr_seen = 0;
 	s->strangers_now = 0;
 	sw_for_each_descendant(getpid(), count_stranger, s);
 	s->strangers = s->strangers_now;
+	forget_strangers(s);
 }
 
 /* Processes that exec'd a program without the agent: their old memory is only
@@ -369,7 +410,8 @@ static void tick(struct session *s)
 		sw_devices_sample(&s->devices);
 		s->slow_ns = now + SLOW_TICK_NS;
 	}
-	bury_children(s);
+	bury(&s->children);
+	bury(&s->orphans);
 	used = measure(s);
 	manage(s, used);
 	set_timer(s, used);
@@ -425,10 +467,11 @@ static int exit_status(const struct session *s)
 /* Has everything ended? Processes that no agent announced count too. */
 static bool all_ended(struct session *s)
 {
-	if (!s->command_ended || !sw_list_empty(&s->procs))
+	if (!s->command_ended || !sw_list_empty(&s->procs) ||
+	    !sw_list_empty(&s->orphans))
 		return false;
 	look_for_strangers(s);
-	return !s->nr_strangers;
+	return !s->nr_seen;
 }
 
 static bool has_ended(int pidfd)
@@ -569,8 +612,15 @@ static int start_command(struct session *s)
 	char agent[PATH_MAX];
 	pid_t pid;
 
+	struct rlimit nofile;
+
 	if (sw_agent_path(agent))
 		return -ENOENT;
+	/* Five descriptors a process of the tree. */
+	getrlimit(RLIMIT_NOFILE, &s->old_nofile);
+	nofile = s->old_nofile;
+	nofile.rlim_cur = nofile.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &nofile);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (sw_keeper_start(&s->keeper)) {
 		sw_error("cannot start the keeper process: %s",
@@ -578,7 +628,8 @@ static int start_command(struct session *s)
 		return -errno;
 	}
 	s->start_ns = sw_now_ns();
-	pid = sw_launch(s->opt->argv, agent, s->socket_name, &s->old_mask);
+	pid = sw_launch(s->opt->argv, agent, s->socket_name, &s->old_mask,
+			&s->old_nofile);
 	if (pid < 0) {
 		sw_error("cannot start a process: %s", strerror(-pid));
 		return pid;
@@ -622,6 +673,7 @@ int sw_session_run(const struct sw_run_options *opt)
 					  : SW_LOG_WARN);
 	sw_list_init(&s.procs);
 	sw_list_init(&s.children);
+	sw_list_init(&s.orphans);
 	sw_list_init(&s.born);
 	sw_mutex_init(&s.born_lock, "born", SW_RANK_LEAF);
 	if (open_events(&s) || sw_keeper_init(&s.keeper))

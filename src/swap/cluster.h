@@ -324,6 +324,7 @@ static inline uint32_t swap_flags(const struct swap_info_struct *si)
 static inline void swap_usage_add(struct swap_info_struct *si, unsigned used,
 				  unsigned cached)
 {
+	sw_sched_point("usage");
 	__atomic_fetch_add(&si->shards[swap_this_cpu()].usage,
 			   used + cached * SWAP_USAGE_CACHED, __ATOMIC_SEQ_CST);
 }
@@ -338,8 +339,10 @@ static inline void swap_usage_add(struct swap_info_struct *si, unsigned used,
 static inline void swap_usage_sub(struct swap_info_struct *si, unsigned used,
 				  unsigned cached)
 {
+	sw_sched_point("usage");
 	__atomic_fetch_sub(&si->shards[swap_this_cpu()].usage,
 			   used + cached * SWAP_USAGE_CACHED, __ATOMIC_SEQ_CST);
+	sw_sched_point("usage");
 	if (sw_unlikely(used && (__atomic_load_n(&si->flags, __ATOMIC_SEQ_CST) &
 				 SWP_OFFLIST)))
 		add_to_avail_list(si, false);

@@ -188,6 +188,7 @@ static bool __swap_cluster_alloc_entries(struct alloc_ctx *ctx,
 	sw_assert_spin_held(&ci->lock);
 	if (!(swap_flags(si) & SWP_WRITEOK))
 		return false;
+	sw_sched_point("commit");
 	if (ci->count == 0)
 		ci->order = ctx->order;
 	ctx->entry = swp_entry(si->type, cluster_offset(si, ci) + off);

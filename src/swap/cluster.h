@@ -183,19 +183,10 @@ static inline uint64_t cluster_offset(const struct swap_info_struct *si,
 	return cluster_index(si, ci) * SWAPFILE_CLUSTER;
 }
 
-static inline void __swap_cluster_lock(struct swap_cluster_info *ci)
+static inline void swap_cluster_lock(struct swap_cluster_info *ci)
 	SW_ACQUIRES(&ci->lock)
 {
 	sw_spin_lock(&ci->lock, "cluster", SW_RANK_CLUSTER);
-}
-
-static inline struct swap_cluster_info *swap_cluster_lock(
-	struct swap_info_struct *si, uint64_t offset) SW_NO_TSA
-{
-	struct swap_cluster_info *ci = __swap_offset_to_cluster(si, offset);
-
-	__swap_cluster_lock(ci);
-	return ci;
 }
 
 static inline void swap_cluster_unlock(struct swap_cluster_info *ci)

@@ -20,22 +20,22 @@
 #define sw_likely(x)   __builtin_expect(!!(x), 1)
 #define sw_unlikely(x) __builtin_expect(!!(x), 0)
 
-#define sw_container_of(ptr, type, member)                                     \
-        ((type *)((char *)(ptr)-offsetof(type, member)))
+#define sw_container_of(ptr, type, member) \
+	((type *)((char *)(ptr)-offsetof(type, member)))
 
 #define sw_min(a, b) ((a) < (b) ? (a) : (b))
 #define sw_max(a, b) ((a) > (b) ? (a) : (b))
 
 /* Prints `what` with its place and aborts. Never returns. */
 void sw_bug(const char *file, int line, const char *what)
-        __attribute__((noreturn, cold));
+	__attribute__((noreturn, cold));
 
 /* Always checked: going on would lose a page. */
-#define SW_BUG_ON(cond)                                                        \
-        do {                                                                   \
-                if (sw_unlikely(cond))                                         \
-                        sw_bug(__FILE__, __LINE__, #cond);                     \
-        } while (0)
+#define SW_BUG_ON(cond)                                    \
+	do {                                               \
+		if (sw_unlikely(cond))                     \
+			sw_bug(__FILE__, __LINE__, #cond); \
+	} while (0)
 
 /* Checked builds, O(1). */
 #ifdef SW_CHECKS

@@ -5,6 +5,6 @@ uint64_t sw_counters[SW_NR_COUNTERS];
 
 const char *const sw_counter_names[SW_NR_COUNTERS] = {
 #define X(name) #name,
-        SW_COUNTERS(X)
+	SW_COUNTERS(X)
 #undef X
 };

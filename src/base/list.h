@@ -9,65 +9,65 @@
 #include "base/base.h"
 
 struct sw_list {
-        struct sw_list *next, *prev;
+	struct sw_list *next, *prev;
 };
 
-#define SW_LIST_INIT(name)                                                     \
-        {                                                                      \
-                &(name), &(name)                                               \
-        }
+#define SW_LIST_INIT(name)       \
+	{                        \
+		&(name), &(name) \
+	}
 
 static inline void sw_list_init(struct sw_list *l)
 {
-        l->next = l->prev = l;
+	l->next = l->prev = l;
 }
 
 static inline bool sw_list_empty(const struct sw_list *l)
 {
-        return l->next == l;
+	return l->next == l;
 }
 
 static inline void sw_list_insert_between(struct sw_list *n,
-                                          struct sw_list *prev,
-                                          struct sw_list *next)
+					  struct sw_list *prev,
+					  struct sw_list *next)
 {
-        n->prev = prev;
-        n->next = next;
-        prev->next = n;
-        next->prev = n;
+	n->prev = prev;
+	n->next = next;
+	prev->next = n;
+	next->prev = n;
 }
 
 static inline void sw_list_add(struct sw_list *head, struct sw_list *n)
 {
-        sw_list_insert_between(n, head, head->next);
+	sw_list_insert_between(n, head, head->next);
 }
 
 static inline void sw_list_add_tail(struct sw_list *head, struct sw_list *n)
 {
-        sw_list_insert_between(n, head->prev, head);
+	sw_list_insert_between(n, head->prev, head);
 }
 
 static inline void sw_list_del(struct sw_list *n)
 {
-        n->prev->next = n->next;
-        n->next->prev = n->prev;
-        sw_list_init(n);
+	n->prev->next = n->next;
+	n->next->prev = n->prev;
+	sw_list_init(n);
 }
 
 #define sw_list_entry(node, type, member) sw_container_of(node, type, member)
-#define sw_list_first(head, type, member)                                      \
-        sw_list_entry((head)->next, type, member)
+#define sw_list_first(head, type, member) \
+	sw_list_entry((head)->next, type, member)
 
-#define sw_list_for_each(pos, head, member)                                    \
-        for (pos = sw_list_entry((head)->next, __typeof__(*pos), member);      \
-             &pos->member != (head);                                           \
-             pos = sw_list_entry(pos->member.next, __typeof__(*pos), member))
+#define sw_list_for_each(pos, head, member)                               \
+	for (pos = sw_list_entry((head)->next, __typeof__(*pos), member); \
+	     &pos->member != (head);                                      \
+	     pos = sw_list_entry(pos->member.next, __typeof__(*pos), member))
 
 /* `tmp` is a second cursor: the body may unlink `pos`. */
-#define sw_list_for_each_safe(pos, tmp, head, member)                          \
-        for (pos = sw_list_entry((head)->next, __typeof__(*pos), member),      \
-            tmp = sw_list_entry(pos->member.next, __typeof__(*pos), member);   \
-             &pos->member != (head); pos = tmp,                                \
-            tmp = sw_list_entry(tmp->member.next, __typeof__(*pos), member))
+#define sw_list_for_each_safe(pos, tmp, head, member)                        \
+	for (pos = sw_list_entry((head)->next, __typeof__(*pos), member),    \
+	    tmp = sw_list_entry(pos->member.next, __typeof__(*pos), member); \
+	     &pos->member != (head); pos = tmp,                              \
+	    tmp = sw_list_entry(tmp->member.next, __typeof__(*pos), member))
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * lock.h - mutexes that know their place. The rank enum below IS the lock
  * order of the project: a thread may take a lock only if every lock it holds
- * has a smaller rank (equal ranks are allowed for the ranks marked NESTED).
+ * has a smaller rank (equal ranks never).
  * Checked builds verify this at run time and abort with both names; clang
  * verifies the contracts on functions at compile time (`make tsa`).
  * A trylock that fails is no order violation and one that succeeds is not
@@ -17,22 +17,22 @@
 /* Outermost first. A folio lock sleeps and is not a mutex; it has a rank so
  * that the checker sees it. */
 enum sw_rank {
-        SW_RANK_NONE = 0,
-        SW_RANK_SESSION,
-        SW_RANK_SWAPON,        /* swapon_mutex */
-        SW_RANK_SPACE,         /* address space; NESTED by address in fork */
-        SW_RANK_FOLIO,         /* folio lock */
-        SW_RANK_PTL,           /* page-table window */
-        SW_RANK_PERCPU,        /* percpu_swap_cluster */
-        SW_RANK_GLOBAL_CLUSTER, /* si->global_cluster_lock */
-        SW_RANK_CLUSTER,       /* ci->lock */
-        SW_RANK_SWAP,          /* swap_lock */
-        SW_RANK_DEVICE,        /* si->lock */
-        SW_RANK_AVAIL,         /* swap_avail_lock */
-        SW_RANK_GROUP,         /* budget-group counters */
-        SW_RANK_STORE,         /* a store's own locks */
-        SW_RANK_POOL,          /* folio pool, object pools */
-        SW_RANK_LEAF,          /* logging, statistics: takes nothing */
+	SW_RANK_NONE = 0,
+	SW_RANK_SESSION,
+	SW_RANK_SWAPON,         /* swapon_mutex */
+	SW_RANK_FOLIO,          /* folio lock; further ones by trylock */
+	SW_RANK_SPACE,          /* address space: its regions and page table */
+	SW_RANK_SPACES,         /* the list of address spaces */
+	SW_RANK_PERCPU,         /* percpu_swap_cluster */
+	SW_RANK_GLOBAL_CLUSTER, /* si->global_cluster_lock */
+	SW_RANK_CLUSTER,        /* ci->lock */
+	SW_RANK_SWAP,           /* swap_lock */
+	SW_RANK_DEVICE,         /* si->lock */
+	SW_RANK_AVAIL,          /* swap_avail_lock */
+	SW_RANK_GROUP,          /* budget-group counters */
+	SW_RANK_STORE,          /* a store's own locks */
+	SW_RANK_POOL,           /* folio pool, object pools */
+	SW_RANK_LEAF,           /* logging, statistics: takes nothing */
 };
 
 #if defined(__clang__)
@@ -40,8 +40,8 @@ enum sw_rank {
 #define SW_ACQUIRES(...) __attribute__((acquire_capability(__VA_ARGS__)))
 #define SW_RELEASES(...) __attribute__((release_capability(__VA_ARGS__)))
 #define SW_REQUIRES(...) __attribute__((requires_capability(__VA_ARGS__)))
-#define SW_TRY_ACQUIRES(...)                                                   \
-        __attribute__((try_acquire_capability(__VA_ARGS__)))
+#define SW_TRY_ACQUIRES(...) \
+	__attribute__((try_acquire_capability(__VA_ARGS__)))
 #define SW_NO_TSA __attribute__((no_thread_safety_analysis))
 #else
 #define SW_CAPABILITY(x)
@@ -59,16 +59,16 @@ enum sw_rank {
 #endif
 
 struct SW_CAPABILITY("mutex") sw_mutex {
-        pthread_mutex_t m;
-        const char *name;  /* [const] for messages */
-        enum sw_rank rank; /* [const] */
+	pthread_mutex_t m;
+	const char *name;  /* [const] for messages */
+	enum sw_rank rank; /* [const] */
 };
 
-#define SW_MUTEX_INIT(name_, rank_)                                            \
-        {                                                                      \
-                .m = PTHREAD_MUTEX_INITIALIZER, .name = (name_),               \
-                .rank = (rank_)                                                \
-        }
+#define SW_MUTEX_INIT(name_, rank_)                              \
+	{                                                        \
+		.m = PTHREAD_MUTEX_INITIALIZER, .name = (name_), \
+		.rank = (rank_)                                  \
+	}
 
 void sw_mutex_init(struct sw_mutex *l, const char *name, enum sw_rank rank);
 void sw_mutex_destroy(struct sw_mutex *l);
@@ -78,20 +78,20 @@ void sw_mutex_unlock(struct sw_mutex *l) SW_RELEASES(l);
 
 /* Waits on `c`, giving up `l` meanwhile; false when `timeout_ns` passed. */
 bool sw_mutex_wait(struct sw_mutex *l, pthread_cond_t *c, uint64_t timeout_ns)
-        SW_REQUIRES(l);
+	SW_REQUIRES(l);
 
 /*
  * The run-time checker's view, for locks that are no sw_mutex (the folio
  * lock). `key` names the lock. No-ops in unchecked builds.
  */
 void sw_rank_acquire(const void *key, const char *name, enum sw_rank rank,
-                     bool tried);
+		     bool tried);
 void sw_rank_release(const void *key);
 bool sw_rank_held(const void *key); /* unchecked builds: always true */
 
 static inline void sw_assert_held(const struct sw_mutex *l) SW_REQUIRES(l)
 {
-        SW_ASSERT(sw_rank_held(l));
+	SW_ASSERT(sw_rank_held(l));
 }
 
 #endif

@@ -12,29 +12,29 @@ static enum sw_log_level log_level = SW_LOG_WARN; /* [const] after start */
 
 void sw_log_set_level(enum sw_log_level level)
 {
-        log_level = level;
+	log_level = level;
 }
 
 bool sw_log_enabled(enum sw_log_level level)
 {
-        return level <= log_level;
+	return level <= log_level;
 }
 
 void sw_log(enum sw_log_level level, const char *fmt, ...)
 {
-        char line[1024];
-        va_list ap;
-        int n, m;
+	char line[1024];
+	va_list ap;
+	int n, m;
 
-        if (!sw_log_enabled(level))
-                return;
-        n = snprintf(line, sizeof(line), "spillway: %s",
-                     level == SW_LOG_WARN ? "warning: " : "");
-        va_start(ap, fmt);
-        m = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
-        va_end(ap);
-        n = sw_min(n + m, (int)sizeof(line) - 2);
-        line[n++] = '\n';
-        if (write(STDERR_FILENO, line, n) < 0)
-                return; /* nobody is left to tell */
+	if (!sw_log_enabled(level))
+		return;
+	n = snprintf(line, sizeof(line), "spillway: %s",
+		     level == SW_LOG_WARN ? "warning: " : "");
+	va_start(ap, fmt);
+	m = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
+	va_end(ap);
+	n = sw_min(n + m, (int)sizeof(line) - 2);
+	line[n++] = '\n';
+	if (write(STDERR_FILENO, line, n) < 0)
+		return; /* nobody is left to tell */
 }

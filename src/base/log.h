@@ -9,10 +9,10 @@
 #include "base/base.h"
 
 enum sw_log_level {
-        SW_LOG_ERROR,
-        SW_LOG_WARN,
-        SW_LOG_INFO,  /* -v */
-        SW_LOG_DEBUG, /* -vv */
+	SW_LOG_ERROR,
+	SW_LOG_WARN,
+	SW_LOG_INFO,  /* -v */
+	SW_LOG_DEBUG, /* -vv */
 };
 
 void sw_log_set_level(enum sw_log_level level);
@@ -22,17 +22,17 @@ void sw_log(enum sw_log_level level, const char *fmt, ...) SW_PRINTF(2, 3);
 #define sw_error(...) sw_log(SW_LOG_ERROR, __VA_ARGS__)
 #define sw_warn(...)  sw_log(SW_LOG_WARN, __VA_ARGS__)
 #define sw_info(...)  sw_log(SW_LOG_INFO, __VA_ARGS__)
-#define sw_debug(...)                                                          \
-        do {                                                                   \
-                if (sw_log_enabled(SW_LOG_DEBUG))                              \
-                        sw_log(SW_LOG_DEBUG, __VA_ARGS__);                     \
-        } while (0)
+#define sw_debug(...)                                      \
+	do {                                               \
+		if (sw_log_enabled(SW_LOG_DEBUG))          \
+			sw_log(SW_LOG_DEBUG, __VA_ARGS__); \
+	} while (0)
 
-#define sw_warn_once(...)                                                      \
-        do {                                                                   \
-                static bool said;                                              \
-                if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED))                             \
-                        sw_warn(__VA_ARGS__);                                  \
-        } while (0)
+#define sw_warn_once(...)                                                \
+	do {                                                             \
+		static bool said;                                        \
+		if (!__atomic_exchange_n(&said, true, __ATOMIC_RELAXED)) \
+			sw_warn(__VA_ARGS__);                            \
+	} while (0)
 
 #endif

@@ -7,10 +7,10 @@
 
 static inline uint64_t sw_now_ns(void)
 {
-        struct timespec t;
+	struct timespec t;
 
-        clock_gettime(CLOCK_MONOTONIC, &t);
-        return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 #endif

@@ -9,21 +9,46 @@
 #include "swap/swap.h"
 
 struct sw_store_stats {
-        uint64_t pages;          /* pages held, zero and same-filled included */
-        uint64_t same_pages;     /* of these: one word each */
-        uint64_t raw_pages;      /* of these: incompressible */
-        uint64_t compr_bytes;    /* sum of compressed sizes */
-        uint64_t mem_bytes;      /* memory taken from the system for them */
-        uint64_t mem_bytes_peak;
+	uint64_t pages;       /* pages held, zero and same-filled included */
+	uint64_t same_pages;  /* of these: one word each, no memory */
+	uint64_t raw_pages;   /* of these: incompressible */
+	uint64_t compr_bytes; /* sum of compressed sizes */
+	uint64_t mem_bytes;   /* memory taken from the system for them */
+	uint64_t mem_bytes_peak;
+	uint64_t meta_bytes;    /* beside mem_bytes: handles, sums, spans */
+	uint64_t read_errors;   /* pages that could not be given back */
+	uint64_t write_nomem;   /* writes refused with -ENOMEM */
+	uint64_t moved_objects; /* by compaction */
 };
 
-/* Compressed memory (zram): room for `nr_slots` pages, slot 0 included.
- * NULL on -ENOMEM. The ops are thread-safe; two calls on one slot are not
- * concurrent except read with read. */
+/*
+ * Compressed memory (zram): room for `nr_slots` pages, slot 0 included. NULL
+ * with errno ENOMEM, or EINVAL for a codec nobody knows. The ops are
+ * thread-safe; two calls on one slot are not concurrent except read with read.
+ *
+ * write: pages are stored in groups of SWAPFILE_CLUSTER; -ENOMEM leaves the
+ * slots of the group that did not fit, and all after it, as they were. Up to
+ * that many pages are so stored all or none. read: -EIO when a slot is empty
+ * or damaged; pages before it are good. -ENOMEM: nothing is lost, try again (a
+ * thread's first read with a codec that wants scratch memory; lz4 does not).
+ * Both: -EINVAL outside the device. discard also gives back the handles of
+ * whole clusters, which slot_free keeps.
+ */
 struct sw_zram;
 struct sw_zram *sw_zram_open(uint64_t nr_slots, const char *codec);
 void sw_zram_close(struct sw_zram *zram);
 void sw_zram_stats(struct sw_zram *zram, struct sw_store_stats *stats);
+/* Writes that would take more than this from the system are refused;
+ * 0: no limit. As the kernel's mem_limit. */
+void sw_zram_set_limit(struct sw_zram *zram, uint64_t mem_bytes);
+
+/* Gathers what is left after much was freed, so that mem_bytes comes near
+ * compr_bytes again; returns how many objects it moved. Writers do it bit by
+ * bit; this is for moments when nothing is written. Safe at any time, beside
+ * all other calls; 0 at once when there is little to gain or another thread
+ * is at it. */
+uint64_t sw_zram_compact(struct sw_zram *zram);
+
 extern const struct swap_ops sw_zram_ops;
 
 #endif

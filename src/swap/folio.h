@@ -23,30 +23,30 @@
 /* (type, offset) of a slot in one word; a struct, so that the compiler tells
  * it from an offset. val == 0 means "no entry". */
 typedef struct {
-        uint64_t val;
+	uint64_t val;
 } swp_entry_t;
 
 enum sw_folio_flags {
-        SW_FOLIO_LOCKED = 1u << 0,
-        SW_FOLIO_WAITERS = 1u << 1,   /* somebody sleeps on the lock */
-        SW_FOLIO_SWAPCACHE = 1u << 2, /* its slots are PFN words naming it */
-        SW_FOLIO_UPTODATE = 1u << 3,  /* data (or the mapped page) is valid */
-        SW_FOLIO_DIRTY = 1u << 4,     /* the store has no good copy */
-        SW_FOLIO_WRITEBACK = 1u << 5, /* a store is reading data */
-        SW_FOLIO_MAPPED = 1u << 6,    /* a program has the page, clean */
-        SW_FOLIO_WORKINGSET = 1u << 7, /* was active when evicted */
-        SW_FOLIO_READAHEAD = 1u << 8,  /* came in ahead of its fault */
+	SW_FOLIO_LOCKED = 1u << 0,
+	SW_FOLIO_WAITERS = 1u << 1,    /* somebody sleeps on the lock */
+	SW_FOLIO_SWAPCACHE = 1u << 2,  /* its slots are PFN words naming it */
+	SW_FOLIO_UPTODATE = 1u << 3,   /* data (or the mapped page) is valid */
+	SW_FOLIO_DIRTY = 1u << 4,      /* the store has no good copy */
+	SW_FOLIO_WRITEBACK = 1u << 5,  /* a store is reading data */
+	SW_FOLIO_MAPPED = 1u << 6,     /* a program has the page, clean */
+	SW_FOLIO_WORKINGSET = 1u << 7, /* was active when evicted */
+	SW_FOLIO_READAHEAD = 1u << 8,  /* came in ahead of its fault */
 };
 
 struct folio {
-        uint32_t flags;    /* [atomic] enum sw_folio_flags */
-        uint32_t refcount; /* [atomic] 0: free or frozen */
-        swp_entry_t swap;  /* first entry; valid while in the swap cache */
-        void *data;        /* folio_nr() pages of ours, or NULL */
-        void *mapping;     /* owner of the mapped page (an address space) */
-        uint64_t index;    /* address in that owner, bytes */
-        struct sw_list lru; /* [owner of the list] staging lists */
-        uint8_t order;
+	uint32_t flags;     /* [atomic] enum sw_folio_flags */
+	uint32_t refcount;  /* [atomic] 0: free or frozen */
+	swp_entry_t swap;   /* first entry; valid while in the swap cache */
+	void *data;         /* folio_nr() pages of ours, or NULL */
+	void *mapping;      /* owner of the mapped page (an address space) */
+	uint64_t index;     /* address in that owner, bytes */
+	struct sw_list lru; /* [owner of the list] staging lists */
+	uint8_t order;
 };
 
 /*
@@ -59,8 +59,8 @@ uint32_t folio_pool_in_use(void);
 
 /* A new folio, unlocked, one reference, data NULL; NULL when none is left. */
 struct folio *folio_alloc(unsigned order);
-void folio_get(struct folio *folio);      /* caller holds a reference */
-bool folio_try_get(struct folio *folio);  /* false: free or frozen */
+void folio_get(struct folio *folio);     /* caller holds a reference */
+bool folio_try_get(struct folio *folio); /* false: free or frozen */
 void folio_put(struct folio *folio);
 void folio_put_refs(struct folio *folio, unsigned nr);
 bool folio_ref_freeze(struct folio *folio, unsigned expected);
@@ -76,22 +76,22 @@ struct folio *pfn_to_folio(uint64_t pfn);
 
 static inline unsigned folio_nr(const struct folio *folio)
 {
-        return 1u << folio->order;
+	return 1u << folio->order;
 }
 
 static inline bool folio_test(const struct folio *folio, uint32_t flag)
 {
-        return __atomic_load_n(&folio->flags, __ATOMIC_ACQUIRE) & flag;
+	return __atomic_load_n(&folio->flags, __ATOMIC_ACQUIRE) & flag;
 }
 
 static inline void folio_set(struct folio *folio, uint32_t flag)
 {
-        __atomic_fetch_or(&folio->flags, flag, __ATOMIC_RELEASE);
+	__atomic_fetch_or(&folio->flags, flag, __ATOMIC_RELEASE);
 }
 
 static inline void folio_clear(struct folio *folio, uint32_t flag)
 {
-        __atomic_fetch_and(&folio->flags, ~flag, __ATOMIC_RELEASE);
+	__atomic_fetch_and(&folio->flags, ~flag, __ATOMIC_RELEASE);
 }
 
 #endif

@@ -23,17 +23,17 @@
 
 static inline swp_entry_t swp_entry(unsigned type, uint64_t offset)
 {
-        return (swp_entry_t){ ((uint64_t)type << SWAP_TYPE_SHIFT) | offset };
+	return (swp_entry_t){ ((uint64_t)type << SWAP_TYPE_SHIFT) | offset };
 }
 
 static inline unsigned swp_type(swp_entry_t e)
 {
-        return e.val >> SWAP_TYPE_SHIFT;
+	return e.val >> SWAP_TYPE_SHIFT;
 }
 
 static inline uint64_t swp_offset(swp_entry_t e)
 {
-        return e.val & ((1ULL << SWAP_TYPE_SHIFT) - 1);
+	return e.val & ((1ULL << SWAP_TYPE_SHIFT) - 1);
 }
 
 /*
@@ -44,44 +44,44 @@ static inline uint64_t swp_offset(swp_entry_t e)
  * must not call back.
  */
 struct swap_ops {
-        int (*write)(void *store, uint64_t offset, unsigned nr,
-                     const void *pages);
-        int (*read)(void *store, uint64_t offset, unsigned nr, void *pages);
-        void (*slot_free)(void *store, uint64_t offset, unsigned nr);
-        int (*discard)(void *store, uint64_t offset, uint64_t nr); /* or NULL */
+	int (*write)(void *store, uint64_t offset, unsigned nr,
+		     const void *pages);
+	int (*read)(void *store, uint64_t offset, unsigned nr, void *pages);
+	void (*slot_free)(void *store, uint64_t offset, unsigned nr);
+	int (*discard)(void *store, uint64_t offset, uint64_t nr); /* or NULL */
 };
 
 enum swap_device_flags {
-        SWP_USED = 1u << 0,
-        SWP_WRITEOK = 1u << 1,
-        SWP_DISCARDABLE = 1u << 2,
-        SWP_DISCARDING = 1u << 3,
-        SWP_SOLIDSTATE = 1u << 4,
-        SWP_BLKDEV = 1u << 6,
-        SWP_ACTIVATED = 1u << 7,
-        SWP_AREA_DISCARD = 1u << 9,
-        SWP_PAGE_DISCARD = 1u << 10,
-        SWP_STABLE_WRITES = 1u << 11,
-        SWP_SYNCHRONOUS_IO = 1u << 12,
-        SWP_HIBERNATION = 1u << 13,
+	SWP_USED = 1u << 0,
+	SWP_WRITEOK = 1u << 1,
+	SWP_DISCARDABLE = 1u << 2,
+	SWP_DISCARDING = 1u << 3,
+	SWP_SOLIDSTATE = 1u << 4,
+	SWP_BLKDEV = 1u << 6,
+	SWP_ACTIVATED = 1u << 7,
+	SWP_AREA_DISCARD = 1u << 9,
+	SWP_PAGE_DISCARD = 1u << 10,
+	SWP_STABLE_WRITES = 1u << 11,
+	SWP_SYNCHRONOUS_IO = 1u << 12,
+	SWP_HIBERNATION = 1u << 13,
 };
 
 /* What swapon() is told. Copied; `store` stays the caller's. */
 struct swapon_spec {
-        const char *name;  /* for messages and `spillway show` */
-        const struct swap_ops *ops;
-        void *store;       /* first argument of every op */
-        uint64_t max;      /* slots, header slot 0 included; < 2^30 */
-        int prio;          /* -1: default, or 0..32767 */
-        unsigned flags;    /* of enum swap_device_flags, caller's choice */
-        const uint64_t *bad; /* bad slots, ascending, or NULL */
-        unsigned nr_bad;
+	const char *name; /* for messages and `spillway show` */
+	const struct swap_ops *ops;
+	void *store;         /* first argument of every op */
+	uint64_t max;        /* slots, header slot 0 included; < 2^30 */
+	int prio;            /* -1: default, or 0..32767 */
+	unsigned flags;      /* of enum swap_device_flags, caller's choice */
+	const uint64_t *bad; /* bad slots, ascending, or NULL */
+	unsigned nr_bad;
 };
 
 struct swap_info_struct; /* [private to src/swap/] one device */
 
-int swap_init(void);    /* once a process, before anything else */
-void swap_exit(void);   /* all devices are off */
+int swap_init(void);  /* once a process, before anything else */
+void swap_exit(void); /* all devices are off */
 
 /* The type (>= 0) of the new device, or -EINVAL, -EPERM (too many), -ENOMEM. */
 int swapon(const struct swapon_spec *spec);
@@ -97,25 +97,27 @@ int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg);
 struct swap_info_struct *get_swap_device(swp_entry_t entry);
 void put_swap_device(struct swap_info_struct *si);
 const struct swap_ops *swap_device_ops(const struct swap_info_struct *si,
-                                       void **store);
+				       void **store);
 unsigned swap_device_flags(const struct swap_info_struct *si);
 
 struct sw_swap_device_info {
-        unsigned type;
-        const char *name;
-        int prio;
-        unsigned flags;
-        uint64_t pages; /* usable slots */
-        uint64_t used;
+	unsigned type;
+	const char *name;
+	int prio;
+	unsigned flags;
+	uint64_t pages; /* usable slots */
+	uint64_t used;
 };
+
 /* Fills `info` for device `type`; false when there is none. */
 bool swap_device_info(unsigned type, struct sw_swap_device_info *info);
 
 struct sw_swap_totals {
-        uint64_t total_pages; /* total_swap_pages */
-        uint64_t free_pages;  /* nr_swap_pages */
-        uint64_t cached;      /* nr_swapcached */
+	uint64_t total_pages; /* total_swap_pages */
+	uint64_t free_pages;  /* nr_swap_pages */
+	uint64_t cached;      /* nr_swapcached */
 };
+
 void si_swapinfo(struct sw_swap_totals *t);
 bool vm_swap_full(void);
 
@@ -159,7 +161,7 @@ bool folio_matches_swap_entry(const struct folio *folio, swp_entry_t entry);
  * true when the slot is marked zero.
  */
 struct folio *swap_cache_alloc_folio(swp_entry_t target, uint32_t orders,
-                                     uint64_t *shadow, bool *zero, int *err);
+				     uint64_t *shadow, bool *zero, int *err);
 
 /* Removes a locked folio that is clean or unowned, leaving `shadow` (payload,
  * 0: none) in the slots that have owners and freeing the others. */
@@ -236,7 +238,7 @@ void swap_set_reclaim_hook(void (*hook)(struct folio *folio));
 /* Walks every invariant at a quiescent moment; returns how many are broken
  * and prints each. `owners` (or NULL) tells how many owner cells name a slot. */
 unsigned swap_check(unsigned (*owners)(void *arg, swp_entry_t entry),
-                    void *arg);
+		    void *arg);
 void swap_dump(unsigned type);
 
 #endif

@@ -43,7 +43,7 @@ enum state {
 };
 
 static struct window {
-	struct sw_mutex lock; /* SW_RANK_PTL */
+	struct sw_mutex lock; /* SW_RANK_SPACE */
 
 	struct {
 		enum state state;
@@ -473,7 +473,7 @@ int main(int argc, char **argv)
 	SW_BUG_ON(folio_pool_init(8192, release) || swap_init());
 	swap_set_reclaim_hook(on_reclaim);
 	for (unsigned i = 0; i < WINDOWS; i++)
-		sw_mutex_init(&windows[i].lock, "window", SW_RANK_PTL);
+		sw_mutex_init(&windows[i].lock, "window", SW_RANK_SPACE);
 	for (unsigned d = 0; d < DEVICES; d++)
 		device_on();
 	pthread_barrier_init(&barrier, NULL, nr_threads);

@@ -623,7 +623,7 @@ static void drop_all(struct folio **folios, unsigned nr)
 
 static struct folio *filled[8 * CL];
 static unsigned nr_filled, nr_hooked;
-static struct sw_mutex window = SW_MUTEX_INIT("window", SW_RANK_PTL);
+static struct sw_mutex window = SW_MUTEX_INIT("window", SW_RANK_SPACE);
 
 /* Takes a lock that stands above all of ours: aborts if one is held. */
 static void hook_takes_a_window(struct folio *folio)

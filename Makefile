@@ -1,0 +1,59 @@
+# Verbs only; Meson knows how to build. On a bare machine start with
+# ./bootstrap, which installs what is needed and then calls one of these.
+#
+#   make            builds into build/
+#   make demo       Redis in half the memory it needs, with every byte compared
+#   make test       all tests; ends with "N passed, N failed, N skipped"
+#   make asan tsan  the tests that make sense there, under a sanitizer
+#   make bench      the benchmarks, on an optimised build without checks
+#   make format     clang-format over our C files
+#   make install    installs that optimised build (PREFIX=/usr/local, DESTDIR=)
+#   make clean      removes the build folders
+
+PREFIX ?= /usr/local
+SANITIZED = unit model inject stress
+
+all: build/build.ninja
+	ninja -C build
+
+demo: all
+	demo/redis.sh build
+
+test: all
+	tests/run build
+
+asan: build-asan/build.ninja
+	tests/run build-asan $(SANITIZED)
+
+tsan: build-tsan/build.ninja
+	tests/run build-tsan $(SANITIZED)
+
+bench: build-release/build.ninja
+	ninja -C build-release
+	meson test -C build-release --no-rebuild --benchmark --verbose
+
+format:
+	git ls-files '*.[ch]' | xargs clang-format -i
+
+install: build-release/build.ninja
+	meson configure build-release --prefix '$(abspath $(PREFIX))'
+	ninja -C build-release
+	meson install -C build-release --no-rebuild
+
+clean:
+	rm -rf build build-asan build-tsan build-release
+
+build/build.ninja:
+	meson setup build $(if $(CI),--werror)
+
+build-asan/build.ninja:
+	meson setup build-asan -Db_sanitize=address,undefined -Db_lundef=false \
+		-Dchecks=full
+
+build-tsan/build.ninja:
+	meson setup build-tsan -Db_sanitize=thread -Db_lundef=false -Dchecks=full
+
+build-release/build.ninja:
+	meson setup build-release --buildtype=release -Dchecks=off
+
+.PHONY: all demo test asan tsan bench format install clean

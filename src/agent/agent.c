@@ -1,0 +1,462 @@
+/*
+ * agent.c - what runs inside the target. A shared object, preloaded; its
+ * constructor (and its fork handler, in the child) starts a helper that
+ * shares the address space and nothing else, then gets out of the way.
+ *
+ * The helper is made by two clones. The target makes an intermediate task
+ * (CLONE_VFORK, no exit signal) and reaps it at once; the intermediate makes
+ * the helper and exits, so the kernel hands the helper to the nearest
+ * subreaper: the supervisor. Neither the target's wait() nor its parent's can
+ * ever see it (a helper made with CLONE_PARENT would be a child of the
+ * target's parent, which for a forked process is the program itself).
+ *
+ * The helper is dumb: it moves pages into staging, drops them, write-touches
+ * pages, on command (mmu/protocol.h). It must never wait for a page fault of
+ * its own making, so it runs on memory that is never paged out: this object's
+ * text and its `own` block, whose range the supervisor is told. Raw system
+ * calls only, no libc, no relocation that needs the dynamic linker: nothing
+ * it touches belongs to the program.
+ *
+ * Above: mmu/remote.c, which gives the commands.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/userfaultfd.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "mmu/protocol.h"
+#include "agent/sys.h"
+
+#define PAGE           4096ul
+#define STAGE_BYTES    (SW_STAGE_PAGES * PAGE)
+#define POPULATE_WRITE 23 /* MADV_POPULATE_WRITE, Linux 5.14 */
+#define UNSHARE_FDS    2  /* CLOSE_RANGE_UNSHARE */
+#define MINOR_STACK    4096
+#define HELPER_STACK   (32 * 1024)
+
+/* Everything the helper writes to. Page-aligned and page-sized, so that no
+ * variable of the program shares a page with it. */
+static struct {
+	char helper_stack[HELPER_STACK];
+	char minor_stack[MINOR_STACK];
+	char socket_name[108];
+	unsigned socket_name_len;
+	int pid;
+	int forked;
+	int sock;
+	int pidfd;  /* the target, to be killed when the supervisor dies */
+	int uffd;   /* the program's memory; moves go into `stage` */
+	int dropfd; /* event-free; moves go into `drop` */
+	char *stage;
+	char *drop;
+	struct sw_agent_ctl *ctl;
+
+	union {
+		uint32_t op;
+		struct sw_agent_attach attach;
+		struct sw_agent_take take;
+		struct sw_agent_unshare unshare;
+	} msg;
+	struct sw_agent_taken taken;
+	unsigned char core[SW_STAGE_PAGES];
+	int recv_fd[2];
+} own __attribute__((aligned(4096)));
+
+#define OWN_BYTES ((sizeof(own) + PAGE - 1) & ~(PAGE - 1))
+
+/* ---- messages ---- */
+
+static long send_msg(const void *msg, unsigned len, int fd)
+{
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(sizeof(int))];
+	} c;
+	struct iovec v = { (void *)msg, len };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		c.h.cmsg_level = SOL_SOCKET;
+		c.h.cmsg_type = SCM_RIGHTS;
+		c.h.cmsg_len = CMSG_LEN(sizeof(int));
+		*(int *)CMSG_DATA(&c.h) = fd;
+		m.msg_control = &c;
+		m.msg_controllen = sizeof(c);
+	}
+	return sys3(SYS_sendmsg, own.sock, &m, MSG_NOSIGNAL);
+}
+
+/* One message into own.msg, up to two descriptors into own.recv_fd. */
+static long recv_msg(void)
+{
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} c;
+	struct iovec v = { &own.msg, sizeof(own.msg) };
+	struct msghdr m = { .msg_iov = &v,
+			    .msg_iovlen = 1,
+			    .msg_control = &c,
+			    .msg_controllen = sizeof(c) };
+	long n;
+
+	own.recv_fd[0] = own.recv_fd[1] = -1;
+	do {
+		n = sys3(SYS_recvmsg, own.sock, &m, MSG_CMSG_CLOEXEC);
+	} while (n == -EINTR);
+	if (n > 0 && m.msg_controllen >= CMSG_LEN(sizeof(int)) &&
+	    c.h.cmsg_type == SCM_RIGHTS) {
+		int *fds = (int *)CMSG_DATA(&c.h);
+
+		own.recv_fd[0] = fds[0];
+		if (c.h.cmsg_len >= CMSG_LEN(2 * sizeof(int)))
+			own.recv_fd[1] = fds[1];
+	}
+	return n;
+}
+
+/* ---- the gate (protocol.h) ---- */
+
+static void gate_lock(void)
+{
+	uint32_t *g = &own.ctl->gate;
+	uint32_t v = 0;
+
+	if (__atomic_compare_exchange_n(g, &v, 1, 0, __ATOMIC_ACQUIRE,
+					__ATOMIC_RELAXED))
+		return;
+	while (__atomic_exchange_n(g, 2, __ATOMIC_ACQUIRE))
+		sys4(SYS_futex, g, FUTEX_WAIT, 2, 0);
+}
+
+static void gate_unlock(void)
+{
+	uint32_t *g = &own.ctl->gate;
+
+	if (__atomic_exchange_n(g, 0, __ATOMIC_RELEASE) == 2)
+		sys3(SYS_futex, g, FUTEX_WAKE, 1);
+}
+
+/* ---- commands ---- */
+
+/* Moves pages dst <- src; returns bytes moved (maybe less than len), or
+ * -errno when not even the first page could be moved. */
+static long move_pages(int uffd, char *dst, uint64_t src, uint64_t len)
+{
+	struct sw_uffdio_move m = { (uint64_t)dst, src, len,
+				    SW_UFFDIO_MOVE_ALLOW_SRC_HOLES, 0 };
+	long err = sys3(SYS_ioctl, uffd, SW_UFFDIO_MOVE, &m);
+
+	if (!err)
+		return len;
+	return m.move > 0 ? m.move : err;
+}
+
+/*
+ * Moves one run into staging. A page the kernel refuses is marked and passed
+ * over; a range it refuses as a whole (a border between two mappings lies in
+ * it) is tried page by page. EAGAIN without progress: the layout is changing
+ * right now, and the rest of the batch is stale.
+ */
+static int take_run(const struct sw_agent_run *run, uint64_t epoch)
+{
+	uint64_t done = 0, len = run->nr * PAGE;
+	int single = 0;
+
+	gate_lock();
+	if (own.ctl->epoch != epoch) {
+		gate_unlock();
+		return -EAGAIN;
+	}
+	while (done < len) {
+		uint64_t part = single ? PAGE : len - done;
+		long n = move_pages(own.uffd, own.stage + run->at * PAGE + done,
+				    run->addr + done, part);
+
+		if (n > 0) {
+			done += n;
+			continue;
+		}
+		if (n == -EAGAIN)
+			break;
+		if (n != -EBUSY && part > PAGE) {
+			single = 1;
+			continue;
+		}
+		own.taken.page[run->at + done / PAGE] =
+			n == -EBUSY ? SW_PAGE_BUSY : SW_PAGE_REFUSED;
+		done += PAGE;
+	}
+	gate_unlock();
+	for (; done < len; done += PAGE)
+		own.taken.page[run->at + done / PAGE] = SW_PAGE_STALE;
+	return 0;
+}
+
+/* The kernel's own word on what is in staging outranks what we believe. */
+static void note_staged(void)
+{
+	if (sys3(SYS_mincore, own.stage, STAGE_BYTES, own.core))
+		return;
+	for (unsigned i = 0; i < SW_STAGE_PAGES; i++)
+		if (own.core[i] & 1)
+			own.taken.page[i] = SW_PAGE_TAKEN;
+}
+
+static void do_take(void)
+{
+	struct sw_agent_take *t = &own.msg.take;
+
+	own.taken.op = SW_AGENT_TAKEN;
+	for (unsigned i = 0; i < SW_STAGE_PAGES; i++)
+		own.taken.page[i] = SW_PAGE_HOLE;
+	for (unsigned i = 0; i < t->nr_runs; i++) {
+		struct sw_agent_run *r = &t->run[i];
+
+		if (!take_run(r, t->epoch))
+			continue;
+		for (unsigned k = 0; k < r->nr; k++)
+			own.taken.page[r->at + k] = SW_PAGE_STALE;
+	}
+	note_staged();
+	send_msg(&own.taken, sizeof(own.taken), -1);
+}
+
+/*
+ * Dropping what is staged with madvise would raise an event on the program's
+ * userfaultfd and wait for its reader. So it goes through a second area,
+ * registered with a userfaultfd that has no events.
+ */
+static void do_drop(void)
+{
+	long n = move_pages(own.dropfd, own.drop, (uint64_t)own.stage,
+			    STAGE_BYTES);
+
+	sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
+	if (n != (long)STAGE_BYTES)
+		sys3(SYS_madvise, own.stage, STAGE_BYTES, MADV_DONTNEED);
+}
+
+static void do_unshare(void)
+{
+	struct sw_agent_unshare *u = &own.msg.unshare;
+	struct sw_agent_ready done = { .op = SW_AGENT_UNSHARED };
+
+	for (unsigned i = 0; i < u->nr_runs; i++)
+		sys3(SYS_madvise, u->run[i].addr, u->run[i].nr * PAGE,
+		     POPULATE_WRITE);
+	send_msg(&done, sizeof(done), -1);
+}
+
+/* ---- attaching ---- */
+
+static int new_uffd(int dev)
+{
+	if (dev >= 0)
+		return sys3(SYS_ioctl, dev, SW_USERFAULTFD_IOC_NEW,
+			    O_CLOEXEC | O_NONBLOCK);
+	return sys1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+}
+
+static char *map_staging(void)
+{
+	char *p = (char *)sys6(
+		SYS_mmap, 0, 2 * STAGE_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if ((unsigned long)p > -4096ul)
+		return NULL;
+	sys3(SYS_madvise, p, 2 * STAGE_BYTES, MADV_DONTFORK);
+	sys3(SYS_madvise, p, 2 * STAGE_BYTES, MADV_NOHUGEPAGE);
+	return p;
+}
+
+static int setup_drop_area(int dev)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (uint64_t)own.drop, STAGE_BYTES },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	long err;
+
+	own.dropfd = new_uffd(dev);
+	if (own.dropfd < 0)
+		return own.dropfd;
+	err = sys3(SYS_ioctl, own.dropfd, UFFDIO_API, &api);
+	if (!err)
+		err = sys3(SYS_ioctl, own.dropfd, UFFDIO_REGISTER, &reg);
+	return err;
+}
+
+static int setup(int ctl, int dev, int make_uffd)
+{
+	long p;
+
+	if (own.stage) { /* ready before; now it wants a userfaultfd too */
+		own.uffd = make_uffd ? new_uffd(dev) : -EALREADY;
+		return own.uffd < 0 ? own.uffd : 0;
+	}
+	p = sys6(SYS_mmap, 0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ctl, 0);
+
+	if ((unsigned long)p > -4096ul)
+		return p;
+	sys3(SYS_madvise, p, PAGE, MADV_DONTFORK);
+	own.ctl = (struct sw_agent_ctl *)p;
+	own.stage = map_staging();
+	if (!own.stage)
+		return -ENOMEM;
+	own.drop = own.stage + STAGE_BYTES;
+	if (make_uffd) {
+		own.uffd = new_uffd(dev);
+		if (own.uffd < 0)
+			return own.uffd;
+	}
+	return setup_drop_area(dev);
+}
+
+static void do_attach(void)
+{
+	struct sw_agent_ready ready = { .op = SW_AGENT_READY };
+	int dev = own.msg.attach.has_dev ? own.recv_fd[1] : -1;
+
+	own.uffd = -1;
+	ready.err = setup(own.recv_fd[0], dev, own.msg.attach.make_uffd);
+	ready.stage = (uint64_t)own.stage;
+	if (dev >= 0)
+		sys1(SYS_close, dev);
+	sys1(SYS_close, own.recv_fd[0]);
+	send_msg(&ready, sizeof(ready), own.uffd);
+}
+
+static long say_hello(void)
+{
+	struct sockaddr_un u = { .sun_family = AF_UNIX };
+	struct sw_agent_hello hello = {
+		.op = SW_AGENT_HELLO,
+		.version = SW_AGENT_VERSION,
+		.pid = own.pid,
+		.forked = own.forked,
+		.own_start = (uint64_t)&own,
+		.own_end = (uint64_t)&own + OWN_BYTES,
+	};
+	unsigned len = own.socket_name_len;
+	long err;
+
+	for (unsigned i = 0; i < len; i++)
+		u.sun_path[1 + i] = own.socket_name[i];
+	own.sock = sys3(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	err = sys3(SYS_connect, own.sock, &u,
+		   offsetof(struct sockaddr_un, sun_path) + 1 + len);
+	return err ? err : send_msg(&hello, sizeof(hello), -1);
+}
+
+/* ---- the helper and how it comes to be ---- */
+
+static void helper(void)
+{
+	sys0(SYS_setsid);
+	sys2(SYS_prctl, PR_SET_NAME, SW_AGENT_COMM);
+	sys3(SYS_close_range, 0, ~0u, UNSHARE_FDS);
+	sys1(SYS_chdir, "/");
+	own.pidfd = sys2(SYS_pidfd_open, own.pid, 0);
+	if (own.pidfd < 0 || say_hello() < 0)
+		return;
+	while (recv_msg() > 0) {
+		switch (own.msg.op) {
+		case SW_AGENT_ATTACH:
+			do_attach();
+			break;
+		case SW_AGENT_UFFD:
+			own.uffd = own.recv_fd[0];
+			break;
+		case SW_AGENT_TAKE:
+			do_take();
+			break;
+		case SW_AGENT_DROP:
+			do_drop();
+			break;
+		case SW_AGENT_UNSHARE:
+			do_unshare();
+			break;
+		}
+	}
+	sys4(SYS_pidfd_send_signal, own.pidfd, SIGKILL, 0, 0);
+}
+
+static void intermediate(void)
+{
+	sys_spawn(CLONE_VM | CLONE_FILES | CLONE_UNTRACED,
+		  own.helper_stack + HELPER_STACK, helper);
+}
+
+static void start(int forked)
+{
+	uint64_t all = ~0ull, old;
+	long pid;
+
+	own.pid = sys0(SYS_getpid);
+	own.forked = forked;
+	own.stage = NULL; /* the parent's, which fork did not copy */
+	/* The helper inherits this mask: no signal sent to the group may run
+         * the program's handlers in it. */
+	sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, 8);
+	pid = sys_spawn(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_UNTRACED,
+			own.minor_stack + MINOR_STACK, intermediate);
+	if (pid > 0)
+		sys4(SYS_wait4, pid, 0, __WCLONE, 0);
+	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
+}
+
+static void started_by_fork(void)
+{
+	start(1);
+}
+
+/* Finds NAME=value in the environment without libc. */
+static const char *find_env(char **envp, const char *name)
+{
+	for (; envp && *envp; envp++) {
+		const char *e = *envp, *n = name;
+
+		while (*n && *e == *n)
+			e++, n++;
+		if (!*n && *e == '=')
+			return e + 1;
+	}
+	return NULL;
+}
+
+/* glibc's and musl's ways to run code in a forked child. */
+extern int __register_atfork(void (*)(void), void (*)(void), void (*)(void),
+			     void *) __attribute__((weak));
+extern int pthread_atfork(void (*)(void), void (*)(void), void (*)(void))
+	__attribute__((weak));
+
+__attribute__((constructor)) static void agent_init(int argc, char **argv,
+						    char **envp)
+{
+	const char *name = find_env(envp, SW_AGENT_ENV);
+
+	(void)argc, (void)argv;
+	if (!name)
+		return;
+	while (name[own.socket_name_len] && own.socket_name_len < 100) {
+		own.socket_name[own.socket_name_len] =
+			name[own.socket_name_len];
+		own.socket_name_len++;
+	}
+	if (__register_atfork)
+		__register_atfork(NULL, NULL, started_by_fork, NULL);
+	else if (pthread_atfork)
+		pthread_atfork(NULL, NULL, started_by_fork);
+	start(0);
+}

@@ -1,0 +1,130 @@
+/*
+ * cmd_run.c - `spillway run`: which letter means which option. Above:
+ * main.c. Below: run/options.c reads the values, run/preflight.c looks for
+ * what cannot work, run/session.c does it.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "run/preflight.h"
+#include "run/session.h"
+
+static const char help[] =
+	"Usage: spillway run -m SIZE [OPTION]... [--] COMMAND [ARG]...\n"
+	"\n"
+	"Runs COMMAND unmodified and keeps the anonymous memory of its process "
+	"tree\n"
+	"within SIZE. What does not fit goes to the swap devices given, and "
+	"comes back\n"
+	"when it is touched.\n"
+	"\n"
+	"  -m, --memory SIZE   the budget, at least 8M\n"
+	"      --swap SPEC     a swap device; may be given again. Default: "
+	"zram:\n"
+	"      --report FILE   write what happened to FILE, as JSON\n"
+	"  -v, --verbose       say what happened; twice: while it happens\n"
+	"  -h, --help          show this\n"
+	"\n"
+	"SIZE is a number of bytes or one with K, M, G, T (1.5G) or % of RAM "
+	"(50%).\n"
+	"SPEC is zram:[SIZE][,prio=N]: memory compressed with LZ4, beside the "
+	"budget.\n"
+	"SIZE counts uncompressed pages; without it, three times the budget. "
+	"Devices\n"
+	"of higher prio (0 to 32767) are filled first, equals take turns.\n"
+	"\n"
+	"Exit status: that of COMMAND, or 128+N when signal N ended it; 125 "
+	"when\n"
+	"Spillway fails, 126 when COMMAND cannot be run, 127 when it is not "
+	"found.\n"
+	"\n"
+	"Example: spillway run -m 512M -v -- redis-server --port 7000\n";
+
+enum {
+	OPT_SWAP = 256,
+	OPT_REPORT,
+};
+
+static const struct option long_options[] = {
+	{ "memory", required_argument, NULL, 'm' },
+	{ "swap", required_argument, NULL, OPT_SWAP },
+	{ "report", required_argument, NULL, OPT_REPORT },
+	{ "verbose", no_argument, NULL, 'v' },
+	{ "help", no_argument, NULL, 'h' },
+	{ 0 },
+};
+
+/* What getopt did not like, in our own words. */
+static int say_bad_option(int c, char **argv)
+{
+	const char *word = argv[optind - 1];
+
+	if (c == ':')
+		fprintf(stderr, "spillway: run: option '%s' needs a value; ",
+			word);
+	else if (optopt && optopt < OPT_SWAP && !strchr("vh", optopt))
+		fprintf(stderr, "spillway: run: no option '-%c'; ", optopt);
+	else /* a long one, perhaps a value too many: --verbose=3 */
+		fprintf(stderr, "spillway: run: no option '%s'; ", word);
+	fputs("see 'spillway run --help'\n", stderr);
+	return SW_EXIT_FAILURE;
+}
+
+/* 0 to go on, an exit status, or -1 when all was said with success. */
+static int parse(struct sw_run_options *opt, int argc, char **argv)
+{
+	int c, err = 0;
+
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, "+:m:vh", long_options, NULL)) !=
+	       -1) {
+		switch (c) {
+		case 'm':
+			err = sw_run_options_set_budget(opt, optarg);
+			break;
+		case OPT_SWAP:
+			err = sw_run_options_add_device(opt, optarg);
+			break;
+		case OPT_REPORT:
+			opt->report_path = optarg;
+			break;
+		case 'v':
+			opt->verbose++;
+			break;
+		case 'h':
+			fputs(help, stdout);
+			return fflush(stdout) ? SW_EXIT_FAILURE : -1;
+		default:
+			return say_bad_option(c, argv);
+		}
+		if (err)
+			return SW_EXIT_FAILURE;
+	}
+	if (sw_run_options_finish(opt))
+		return SW_EXIT_FAILURE;
+	opt->argv = argv + optind;
+	if (optind == argc) {
+		fputs("spillway: run: no command given to run; "
+		      "see 'spillway run --help'\n",
+		      stderr);
+		return SW_EXIT_FAILURE;
+	}
+	return 0;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct sw_run_options opt;
+	int status;
+
+	sw_run_options_init(&opt);
+	status = parse(&opt, argc, argv);
+	if (!status)
+		status = sw_preflight(&opt);
+	if (!status)
+		status = sw_session_run(&opt);
+	sw_run_options_release(&opt);
+	return status < 0 ? 0 : status;
+}

@@ -1,0 +1,57 @@
+/*
+ * main.c - the way in: a table of commands and nothing else. Each command is
+ * a file cmd_NAME.c beside this one; the first to read is cmd_run.c.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cmd.h"
+#include "run/session.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *about;
+} commands[] = {
+	{ "run", cmd_run, "run a command in less memory than it needs" },
+};
+
+static int usage(FILE *out)
+{
+	unsigned i;
+
+	fputs("Usage: spillway COMMAND [OPTION]...\n\nCommands:\n", out);
+	for (i = 0; i < SW_ARRAY_SIZE(commands); i++)
+		fprintf(out, "  %-8s %s\n", commands[i].name,
+			commands[i].about);
+	fputs("\n'spillway COMMAND --help' tells more about a command;\n"
+	      "'spillway --version' tells which Spillway this is.\n",
+	      out);
+	return fflush(out) ? SW_EXIT_FAILURE : 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "";
+	unsigned i;
+
+	if (!strcmp(name, "--help") || !strcmp(name, "-h"))
+		return usage(stdout);
+	if (!strcmp(name, "--version")) {
+		puts("spillway " SPILLWAY_VERSION);
+		return fflush(stdout) ? SW_EXIT_FAILURE : 0;
+	}
+	for (i = 0; i < SW_ARRAY_SIZE(commands); i++) {
+		if (!strcmp(commands[i].name, name))
+			return commands[i].run(argc - 1, argv + 1);
+	}
+	if (*name)
+		fprintf(stderr,
+			"spillway: no command '%s'; see "
+			"'spillway --help'\n",
+			name);
+	else
+		fputs("spillway: no command given; see 'spillway --help'\n",
+		      stderr);
+	return SW_EXIT_FAILURE;
+}

@@ -1,0 +1,98 @@
+/*
+ * budget.c - how much memory the tree and we use, and what a fault may add.
+ *
+ * used = resident - shared + staged + unmanaged. The first three are our own
+ * books and move with every page. `unmanaged` is everything we have no word
+ * for (stacks, data segments, processes without an agent, memory touched
+ * before it was registered, copies made by writes after a fork that we did
+ * not see): what the session measured from outside, less our books at that
+ * moment. So every error of the books is mended by the next measurement.
+ *
+ * Free pages have two marks, as the kernel's zones have: below `low` reclaim
+ * is woken, above `high` it stops. A fault waits only when nothing is free,
+ * and not for long: whoever serves faults may be needed by reclaim itself
+ * (an agent that unshares a page faults too), so after FAULT_WAIT_NS one page
+ * is granted above the budget.
+ */
+#include "base/time.h"
+#include "mm/mm_internal.h"
+
+#define FAULT_WAIT_NS 2000000
+
+void sw_budget_init(struct sw_budget *b, uint64_t limit)
+{
+	b->limit = limit;
+	b->low = limit / 48;
+	b->high = limit / 24;
+}
+
+int64_t sw_budget_used(struct sw_budget *b)
+{
+	int64_t used = __atomic_load_n(&b->resident, __ATOMIC_RELAXED) -
+		       __atomic_load_n(&b->shared, __ATOMIC_RELAXED) +
+		       __atomic_load_n(&b->staged, __ATOMIC_RELAXED) +
+		       __atomic_load_n(&b->unmanaged, __ATOMIC_RELAXED);
+
+	return used > 0 ? used : 0;
+}
+
+/* Waits until something is free, at most FAULT_WAIT_NS. */
+static void wait_for_room(struct sw_mm *mm)
+{
+	uint64_t now = sw_now_ns(), end = now + FAULT_WAIT_NS;
+
+	sw_count(allocstall, 1);
+	sw_mutex_lock(&mm->lock);
+	while (sw_budget_free(&mm->budget) < 1 && now < end &&
+	       !__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED)) {
+		pthread_cond_signal(&mm->wake);
+		sw_mutex_wait(&mm->lock, &mm->room, end - now);
+		now = sw_now_ns();
+	}
+	sw_mutex_unlock(&mm->lock);
+}
+
+unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr)
+{
+	struct sw_budget *b = &mm->budget;
+	int64_t free = sw_budget_free(b);
+
+	if (free < b->low + (int64_t)nr)
+		sw_reclaim_wake(mm);
+	if (free >= (int64_t)nr)
+		return nr;
+	if (free >= 1)
+		return free;
+	if (!__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED))
+		wait_for_room(mm);
+	if (sw_budget_free(b) < 1)
+		sw_count(oom_unmanaged, 1);
+	return 1;
+}
+
+void sw_mm_measured(struct sw_mm *mm, uint64_t tree_pages)
+{
+	struct sw_budget *b = &mm->budget;
+	int64_t books = __atomic_load_n(&b->resident, __ATOMIC_RELAXED) -
+			__atomic_load_n(&b->shared, __ATOMIC_RELAXED);
+	int64_t used;
+
+	__atomic_store_n(&b->unmanaged, (int64_t)tree_pages - books,
+			 __ATOMIC_RELAXED);
+	used = sw_budget_used(b);
+	if (used > __atomic_load_n(&b->peak, __ATOMIC_RELAXED))
+		__atomic_store_n(&b->peak, used, __ATOMIC_RELAXED);
+	if (b->limit - used < b->low)
+		sw_reclaim_wake(mm);
+}
+
+void sw_mm_usage(struct sw_mm *mm, struct sw_mm_usage *u)
+{
+	struct sw_budget *b = &mm->budget;
+
+	u->budget_pages = b->limit;
+	u->used_pages = sw_budget_used(b);
+	u->peak_pages = __atomic_load_n(&b->peak, __ATOMIC_RELAXED);
+	u->staged_pages = __atomic_load_n(&b->staged, __ATOMIC_RELAXED);
+	u->full = __atomic_load_n(&mm->full, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,375 @@
+/*
+ * evict.c - a batch of pages out of a program.
+ *
+ *   prepare   folios with a buffer and a slot, before anything is unmapped: a
+ *             full device is found out while every page is still in place
+ *   add       runs of pages of taken windows; clean copies are pinned
+ *   run       unmap into staging, read what is dirty, commit, drop
+ *   commit    each page that was really taken gets its entry: a clean one the
+ *             slot it came from, a dirty one the next prepared folio's
+ *
+ * What the kernel reports outranks our books: a page found where the word
+ * said NONE or SWAP is newer than the word and is taken like a dirty one, and
+ * a hole where the word said PRESENT is a page the program gave away.
+ *
+ * A prepared or pinned folio carries SW_FOLIO_WRITEBACK, which keeps the
+ * allocator from taking its unowned slot away.
+ *
+ * Above: reclaim.c. Below: the agent, through the mmu.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "mm/mm_internal.h"
+
+/* ---- prepared folios ---- */
+
+static struct folio *prepare_one(struct sw_mm *mm)
+{
+	struct folio *folio = folio_alloc(0);
+	int err;
+
+	if (!folio)
+		return NULL;
+	folio->mapping = mm;
+	folio->data = sw_buf_get(mm);
+	if (!folio->data) {
+		folio_put(folio);
+		return NULL;
+	}
+	folio_lock(folio);
+	folio_set(folio, SW_FOLIO_UPTODATE | SW_FOLIO_DIRTY);
+	err = folio_alloc_swap(folio, 0);
+	if (!err)
+		folio_set(folio, SW_FOLIO_WRITEBACK);
+	folio_unlock(folio);
+	if (err) {
+		sw_count(swap_full, 1);
+		folio_put(folio);
+		return NULL;
+	}
+	return folio;
+}
+
+bool sw_evict_prepare(struct sw_mm *mm, struct sw_evictor *ev)
+{
+	while (ev->nr_ready < SW_PREPARED) {
+		struct folio *folio = prepare_one(mm);
+
+		if (!folio)
+			break;
+		ev->ready[ev->nr_ready++] = folio;
+	}
+	ev->nr_runs = ev->nr_windows = ev->nr_pages = 0;
+	memset(ev->clean, 0, sizeof(ev->clean));
+	return ev->nr_ready >= SW_WINDOW_PAGES;
+}
+
+void sw_evict_unprepare(struct sw_mm *mm, struct sw_evictor *ev)
+{
+	(void)mm;
+	while (ev->nr_ready) {
+		struct folio *folio = ev->ready[--ev->nr_ready];
+
+		folio_lock(folio);
+		folio_clear(folio, SW_FOLIO_WRITEBACK);
+		folio_free_swap(folio);
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+}
+
+/* ---- the batch ---- */
+
+/* A clean page needs no buffer and no writing, if its slot is still its own. */
+static void pin_clean(struct sw_space *space, struct sw_evictor *ev,
+		      struct sw_leaf *leaf, unsigned i, unsigned at)
+{
+	struct folio *folio =
+		sw_clean_folio(space, sw_leaf_addr(leaf, i), leaf->word[i]);
+
+	if (!folio) {
+		leaf->word[i] &= SW_WORD_KIND | SW_WORD_WP | SW_WORD_SHARED |
+				 SW_WORD_HOT | SW_WORD_PIN;
+		return;
+	}
+	folio_set(folio, SW_FOLIO_WRITEBACK);
+	folio_unlock(folio);
+	ev->clean[at] = folio;
+}
+
+void sw_evict_add(struct sw_space *space, struct sw_evictor *ev,
+		  struct sw_leaf *leaf, unsigned i, unsigned nr)
+{
+	unsigned r = ev->nr_runs++;
+
+	sw_assert_held(&space->lock);
+	SW_ASSERT(i / SW_WINDOW_PAGES == (i + nr - 1) / SW_WINDOW_PAGES);
+	if (!sw_window_of(leaf, i)->busy) {
+		sw_window_take(leaf, i);
+		ev->window[ev->nr_windows].leaf = leaf;
+		ev->window[ev->nr_windows++].i = i;
+	}
+	ev->at[r].leaf = leaf;
+	ev->at[r].i = i;
+	ev->run[r] = (struct sw_agent_run){ .addr = sw_leaf_addr(leaf, i),
+					    .nr = nr,
+					    .at = ev->nr_pages };
+	for (unsigned k = 0; k < nr; k++)
+		if (leaf->word[i + k] & SW_WORD_CLEAN)
+			pin_clean(space, ev, leaf, i + k, ev->nr_pages + k);
+	ev->nr_pages += nr;
+}
+
+/* ---- commit, under the space lock ---- */
+
+/* Nobody who holds this folio's lock now can be waiting for our space. */
+static void lock_folio_inside(struct folio *folio)
+{
+	while (!folio_trylock(folio))
+		sched_yield();
+}
+
+static void dup_swap(struct folio *folio)
+{
+	while (folio_dup_swap(folio, 0) == -ENOMEM)
+		if (swap_retry_table_alloc(folio->swap))
+			sched_yield(); /* out of memory: nothing to undo to */
+}
+
+static void commit_clean(struct sw_space *space, struct sw_leaf *leaf,
+			 unsigned i, struct folio *folio)
+{
+	uint64_t pin = leaf->word[i] & SW_WORD_PIN;
+
+	lock_folio_inside(folio);
+	dup_swap(folio);
+	folio_clear(folio, SW_FOLIO_MAPPED | SW_FOLIO_WRITEBACK);
+	folio->mapping = NULL;
+	sw_word_set(space, leaf, i, sw_word_swap(folio->swap) | pin);
+	swap_cache_del_folio(folio, sw_make_shadow(space->mm));
+	folio_unlock(folio);
+	folio_put(folio);
+	__atomic_fetch_add(&space->mm->clean_kept, 1, __ATOMIC_RELAXED);
+	sw_count(pgsteal_clean, 1);
+}
+
+static void unpin_clean(struct folio *folio)
+{
+	lock_folio_inside(folio);
+	folio_clear(folio, SW_FOLIO_WRITEBACK);
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
+/*
+ * Does the page hold a thread's control block? The kernel writes to it while
+ * the thread exits (its tid, for pthread_join()) and resolves no missing page
+ * at that point: the write would be lost and the joiner would wait for ever.
+ * On x86-64 the block is 64-byte aligned and holds its own address at offsets
+ * 0 and 16. Returns its offset, or -1.
+ */
+static int thread_block_in(const void *page, uint64_t addr)
+{
+	const uint64_t *w = page;
+
+	for (unsigned off = 0; off < SW_PAGE_SIZE; off += 64)
+		if (w[off / 8] == addr + off && w[off / 8 + 2] == addr + off)
+			return off;
+	return -1;
+}
+
+#define THREAD_BLOCK_BYTES 0x900 /* struct pthread, tid and robust list */
+
+/* Pins the page of a thread block once it is back, and the next one when the
+ * block reaches into it. */
+static uint64_t pin_of(struct sw_leaf *leaf, unsigned i, const void *page)
+{
+	int off = thread_block_in(page, sw_leaf_addr(leaf, i));
+
+	if (off < 0)
+		return leaf->word[i] & SW_WORD_PIN;
+	if (off + THREAD_BLOCK_BYTES > (int)SW_PAGE_SIZE &&
+	    i + 1 < SW_LEAF_PAGES)
+		leaf->word[i + 1] |= leaf->word[i + 1] ? SW_WORD_PIN : 0;
+	return SW_WORD_PIN;
+}
+
+static void commit_dirty(struct sw_space *space, struct sw_leaf *leaf,
+			 unsigned i, struct folio *folio)
+{
+	uint64_t pin = pin_of(leaf, i, folio->data);
+	uint64_t old = leaf->word[i];
+
+	lock_folio_inside(folio);
+	dup_swap(folio);
+	if (sw_word_kind(old) == SW_WORD_SWAP)
+		swap_put_entries_direct(sw_word_entry(old), 1);
+	sw_word_set(space, leaf, i, sw_word_swap(folio->swap) | pin);
+	folio_clear(folio, SW_FOLIO_WRITEBACK);
+	sw_staging_add(space->mm, folio);
+	folio_unlock(folio);
+	folio_put(folio); /* the cache's reference keeps it from now on */
+}
+
+/* The bytes were moved out and could not be read: nobody has them. */
+static void commit_lost(struct sw_space *space, struct sw_leaf *leaf,
+			unsigned i)
+{
+	sw_word_zap(space, leaf, i);
+	sw_word_set(space, leaf, i, SW_WORD_POISON);
+	sw_count(poisoned, 1);
+}
+
+/* ---- running a batch ---- */
+
+struct dirty {
+	uint16_t at[SW_MMU_BATCH];
+	void *buf[SW_MMU_BATCH];
+	struct folio *folio[SW_MMU_BATCH]; /* by staging page */
+	unsigned nr;
+};
+
+/* Gives each taken page without a clean copy the next prepared folio. */
+static void assign_folios(struct sw_evictor *ev, struct dirty *d)
+{
+	d->nr = 0;
+	for (unsigned p = 0; p < ev->nr_pages; p++) {
+		d->folio[p] = NULL;
+		if (ev->page[p] != SW_PAGE_TAKEN || ev->clean[p])
+			continue;
+		SW_BUG_ON(d->nr == ev->nr_ready);
+		d->folio[p] = ev->ready[d->nr];
+		d->at[d->nr] = p;
+		d->buf[d->nr] = d->folio[p]->data;
+		d->nr++;
+	}
+}
+
+static void consume_ready(struct sw_evictor *ev, unsigned nr)
+{
+	ev->nr_ready -= nr;
+	memmove(ev->ready, ev->ready + nr, ev->nr_ready * sizeof(ev->ready[0]));
+}
+
+/* Pages that fork left shared can be taken once they were write-touched; one
+ * that is busy for another reason (pinned by I/O) is left alone. A run stays
+ * inside its leaf. */
+static void note_busy(struct sw_space *space, struct sw_evictor *ev,
+		      struct sw_leaf *leaf, unsigned i)
+{
+	struct sw_agent_run *last = &ev->busy[ev->nr_busy - 1];
+	uint64_t addr = sw_leaf_addr(leaf, i);
+
+	if (!space->dirty_fork || !(leaf->word[i] & SW_WORD_WP)) {
+		sw_count(move_busy, 1);
+		return;
+	}
+	if (ev->nr_busy && i && last->addr + last->nr * SW_PAGE_SIZE == addr) {
+		last->nr++;
+		return;
+	}
+	if (ev->nr_busy < SW_MMU_MAX_RUNS)
+		ev->busy[ev->nr_busy++] =
+			(struct sw_agent_run){ .addr = addr, .nr = 1 };
+}
+
+static void commit_page(struct sw_space *space, struct sw_evictor *ev,
+			struct dirty *d, struct sw_leaf *leaf, unsigned i,
+			unsigned p, bool lost)
+{
+	struct folio *clean = ev->clean[p];
+
+	if (ev->page[p] == SW_PAGE_TAKEN) {
+		if (clean)
+			commit_clean(space, leaf, i, clean);
+		else if (lost)
+			commit_lost(space, leaf, i);
+		else
+			commit_dirty(space, leaf, i, d->folio[p]);
+		return;
+	}
+	if (clean)
+		unpin_clean(clean);
+	switch (ev->page[p]) {
+	case SW_PAGE_HOLE:
+		if (sw_word_kind(leaf->word[i]) == SW_WORD_PRESENT)
+			sw_word_zap(space, leaf, i);
+		return;
+	case SW_PAGE_BUSY:
+		note_busy(space, ev, leaf, i);
+		return;
+	case SW_PAGE_REFUSED:
+		sw_window_of(leaf, i)->refused = 8;
+		sw_count(move_refused, 1);
+		return;
+	}
+}
+
+/* Makes the pages noted as busy ours alone, so that the next batch can take
+ * them. The agent's touch may fault: nothing is held here. */
+static void unshare_busy(struct sw_space *space, struct sw_evictor *ev)
+{
+	struct sw_mmu *mmu = space->mmu;
+	unsigned pages = 0;
+
+	sw_space_lock(space);
+	for (unsigned r = 0; r < ev->nr_busy; r++) {
+		struct sw_agent_run *run = &ev->busy[r];
+		struct sw_leaf *leaf = sw_pt_lookup(&space->pt, run->addr);
+		unsigned i = sw_leaf_index(run->addr);
+
+		for (unsigned k = 0; leaf && k < run->nr; k++) {
+			if (leaf->word[i + k] & SW_WORD_CLEAN)
+				sw_clean_forget(space, leaf, i + k);
+			sw_word_set(space, leaf, i + k,
+				    leaf->word[i + k] &
+					    ~(SW_WORD_WP | SW_WORD_SHARED));
+		}
+		mmu->ops->protect(mmu, run->addr, run->nr, false);
+		pages += run->nr;
+	}
+	sw_space_unlock(space);
+	mmu->ops->unshare(mmu, ev->busy, ev->nr_busy);
+	sw_count(unshared, pages);
+}
+
+unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
+		      uint64_t epoch)
+{
+	struct sw_mmu *mmu = space->mmu;
+	struct dirty d;
+	unsigned taken = 0;
+	bool lost;
+
+	ev->nr_busy = 0;
+	if (mmu->ops->take(mmu, ev->run, ev->nr_runs, epoch, ev->page))
+		memset(ev->page, SW_PAGE_STALE, sizeof(ev->page));
+	assign_folios(ev, &d);
+	lost = d.nr && mmu->ops->read_staged(mmu, d.at, d.buf, d.nr);
+
+	sw_space_lock(space);
+	for (unsigned r = 0; r < ev->nr_runs; r++) {
+		for (unsigned k = 0; k < ev->run[r].nr; k++) {
+			unsigned p = ev->run[r].at + k;
+
+			taken += ev->page[p] == SW_PAGE_TAKEN;
+			commit_page(space, ev, &d, ev->at[r].leaf,
+				    ev->at[r].i + k, p, lost);
+		}
+	}
+	for (unsigned w = 0; w < ev->nr_windows; w++)
+		sw_window_give(space, ev->window[w].leaf, ev->window[w].i);
+	sw_space_unlock(space);
+
+	if (!lost)
+		consume_ready(ev, d.nr);
+	if (taken)
+		mmu->ops->drop_staged(mmu);
+	if (ev->nr_busy)
+		unshare_busy(space, ev);
+	sw_count(pgsteal, taken);
+	__atomic_fetch_add(&space->mm->evictions, taken, __ATOMIC_RELAXED);
+	return taken;
+}

@@ -1,0 +1,96 @@
+/*
+ * mm.h - the memory manager as a session sees it: one sw_mm, one sw_space per
+ * managed address space, a budget over all of them.
+ */
+#ifndef SW_MM_H
+#define SW_MM_H
+
+#include "base/base.h"
+#include "mmu/mmu.h"
+
+struct sw_mm;
+struct sw_space;
+
+/* What the manager needs from whoever runs the session. */
+struct sw_mm_host {
+	/*
+         * A fork made a new address space: make the mmu behind `fd` (owned
+         * by the callee from now on) for `child`, which is complete except
+         * for it, and remember the child. Called by the parent's event
+         * thread with no lock held but the parent's. NULL: it failed; the
+         * child is dropped.
+         */
+	struct sw_mmu *(*forked)(void *arg, struct sw_space *parent,
+				 struct sw_space *child, int fd);
+	/* The child's tables are ready: its events may be read. */
+	void (*forked_ready)(void *arg, struct sw_space *child);
+	void *arg;
+};
+
+struct sw_mm_config {
+	uint64_t budget_pages;
+	const struct sw_mm_host *host;
+};
+
+/* The up-calls that every mmu of a managed space is given. */
+extern const struct sw_mmu_client sw_mm_client;
+
+struct sw_mm *sw_mm_new(const struct sw_mm_config *config);
+/* Starts and stops reclaim. Stopped, no page is taken out any more. */
+int sw_mm_start(struct sw_mm *mm);
+void sw_mm_stop(struct sw_mm *mm);
+/* Stopped, and every space is gone. */
+void sw_mm_free(struct sw_mm *mm);
+
+/*
+ * A new empty space. Its mmu is set before the first up-call; sw_space_attach
+ * makes it visible to reclaim. NULL: out of memory.
+ */
+struct sw_space *sw_space_new(struct sw_mm *mm);
+void sw_space_set_mmu(struct sw_space *space, struct sw_mmu *mmu);
+struct sw_mmu *sw_space_mmu(struct sw_space *space);
+void sw_space_attach(struct sw_space *space);
+
+/*
+ * The end of a space whose events are no longer read: every slot is given
+ * back, then the struct is freed. The mmu stays the caller's.
+ */
+void sw_space_free(struct sw_space *space);
+
+/* A range under management, registered with its mmu; ranges may touch and
+ * repeat. -ENOMEM. */
+int sw_space_add_region(struct sw_space *space, uint64_t start, uint64_t end);
+bool sw_space_has_region(struct sw_space *space, uint64_t start, uint64_t end);
+
+/*
+ * Notes pages that were seen present. `epoch` is what sw_space_epoch() said
+ * before the look: -EAGAIN, and nothing noted, when the layout changed since,
+ * because pages seen then may be gone now.
+ */
+uint64_t sw_space_epoch(struct sw_space *space);
+int sw_space_note_present(struct sw_space *space, uint64_t epoch,
+			  uint64_t start, uint64_t end);
+
+/* Pages the program has, by our books. */
+uint64_t sw_space_resident(struct sw_space *space);
+
+/* ---- the budget ---- */
+
+/* What was measured outside: all anonymous pages of the tree, shared ones
+ * counted once. Corrects the books for what they cannot see. */
+void sw_mm_measured(struct sw_mm *mm, uint64_t tree_pages);
+
+struct sw_mm_usage {
+	uint64_t budget_pages;
+	uint64_t used_pages; /* tree and staging, as far as known */
+	uint64_t peak_pages;
+	uint64_t staged_pages; /* in buffers of ours */
+	bool full;             /* a device ran full; eviction is off */
+};
+
+void sw_mm_usage(struct sw_mm *mm, struct sw_mm_usage *u);
+
+/* CPU time of the reclaim thread, nanoseconds. */
+uint64_t sw_mm_cpu_ns(struct sw_mm *mm);
+
+#endif

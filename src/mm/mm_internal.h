@@ -1,0 +1,274 @@
+/*
+ * mm_internal.h - the structs and the calls between the files of this room.
+ * The files, from the fault down: space.c (regions, words, layout events),
+ * fault.c (into the program), swapin.c (from slot to bytes), reclaim.c (which
+ * pages go), evict.c (out of the program), staging.c (second chance, then
+ * into a store), budget.c (how much), stream.c (how many at once).
+ *
+ * Lock order: folio > space > (the swap layer's own) > pools. A folio is
+ * locked before the space; under the space lock only trylock is allowed, on
+ * folios whose holder cannot be waiting for this space.
+ */
+#ifndef SW_MM_INTERNAL_H
+#define SW_MM_INTERNAL_H
+
+#include <pthread.h>
+
+#include "base/counters.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "mm/mm.h"
+#include "mm/pagetable.h"
+
+#define SW_STREAMS 16
+
+/* ---- budget.c: pages, all fields atomic ---- */
+struct sw_budget {
+	int64_t limit;     /* [const] */
+	int64_t low, high; /* [const] free pages: wake reclaim, stop it */
+	int64_t resident;  /* PRESENT words of all spaces */
+	int64_t shared;    /* of these: counted once too often (fork) */
+	int64_t staged;    /* pages in our buffers */
+	int64_t unmanaged; /* the rest, by measurement; may be negative */
+	int64_t peak;
+};
+
+/* ---- stream.c ---- */
+struct sw_stream {
+	uint64_t next;   /* page number that would continue it */
+	uint32_t window; /* pages to bring at once */
+	uint32_t used;   /* when, for replacement */
+};
+
+struct sw_streams {
+	struct sw_stream s[SW_STREAMS]; /* [thread: events of the space] */
+	uint32_t clock;
+};
+
+/* How many pages to handle for a fault on page `vpn`; *slot for the call
+ * below, which tells where the next fault of the stream would be. */
+unsigned sw_stream_window(struct sw_streams *st, uint64_t vpn, unsigned *slot);
+void sw_stream_continue(struct sw_streams *st, unsigned slot, uint64_t vpn);
+
+/* ---- space.c ---- */
+#define SW_OWED_MAX 64
+
+struct sw_region {
+	uint64_t start, end;
+};
+
+struct sw_space {
+	struct sw_mm *mm;    /* [const] */
+	struct sw_mmu *mmu;  /* [const] after sw_space_set_mmu() */
+	struct sw_list node; /* mm->spaces_lock */
+	unsigned users;      /* mm->spaces_lock: reclaim is at work on it */
+
+	struct sw_mutex lock; /* SW_RANK_SPACE: all below */
+	pthread_cond_t idle;  /* a window's busy bit was cleared */
+	struct sw_pagetable pt;
+	struct sw_region *region; /* ascending, disjoint, not touching */
+	unsigned nr_regions, max_regions;
+	uint64_t resident; /* [atomic] PRESENT words */
+	bool dirty_fork;   /* pages may be shared with another space */
+	struct sw_region owed[SW_OWED_MAX]; /* unmaps that came out of order */
+	unsigned nr_owed;
+	bool event_waits; /* an event waits for busy windows */
+
+	struct sw_streams streams; /* [thread: events of the space] */
+	struct sw_streams wp_streams;
+	uint64_t again_addr; /* page that faults although present, */
+	unsigned again;      /* and how often in a row */
+	char *fault_buf;     /* SW_WINDOW_PAGES pages, same thread */
+};
+
+static inline void sw_space_lock(struct sw_space *s) SW_ACQUIRES(&s->lock)
+{
+	sw_mutex_lock(&s->lock);
+}
+
+static inline void sw_space_unlock(struct sw_space *s) SW_RELEASES(&s->lock)
+{
+	sw_mutex_unlock(&s->lock);
+}
+
+static inline struct sw_window *sw_window_of(struct sw_leaf *leaf, unsigned i)
+{
+	return &leaf->win[i / SW_WINDOW_PAGES];
+}
+
+/* Every change of a word goes through here, so that the counts of present
+ * pages stay true. Space lock held. */
+void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+		 uint64_t word);
+
+/* Space lock held: takes the window for exclusive work, gives it back and
+ * wakes whoever met it. */
+void sw_window_take(struct sw_leaf *leaf, unsigned i);
+void sw_window_give(struct sw_space *space, struct sw_leaf *leaf, unsigned i);
+
+/* Forgets what a word owns (a count of a slot, a clean copy) and makes it
+ * NONE. Space lock held; the window is idle or the caller's. */
+void sw_word_zap(struct sw_space *space, struct sw_leaf *leaf, unsigned i);
+
+/* The clean copy of a PRESENT page is no longer one: lets go of its slot.
+ * Space lock held. */
+void sw_clean_forget(struct sw_space *space, struct sw_leaf *leaf, unsigned i);
+
+/* The folio of a CLEAN word, locked and with a reference, or NULL when the
+ * slot was taken away since. Space lock held. */
+struct folio *sw_clean_folio(struct sw_space *space, uint64_t addr,
+			     uint64_t word);
+
+/* The end of the region that holds `addr`, or `addr` + one page when none
+ * does. Space lock held. */
+uint64_t sw_space_region_end(const struct sw_space *space, uint64_t addr);
+
+/* Up-calls; see struct sw_mmu_client. */
+void sw_space_fork(void *space, int fd);
+void sw_space_remap(void *space, uint64_t from, uint64_t to, uint64_t len);
+void sw_space_remove(void *space, uint64_t start, uint64_t end);
+void sw_space_unmap(void *space, uint64_t start, uint64_t end);
+
+/* ---- fault.c, swapin.c ---- */
+void sw_fault(void *space, uint64_t addr, unsigned flags, int tid);
+
+enum sw_source {
+	SW_FROM_STAGED = 1, /* its bytes were still in our buffers */
+	SW_FROM_STORE,
+	SW_FROM_ZERO, /* the slot is marked zero */
+};
+
+struct sw_swapin {
+	struct folio *folio; /* locked, in the cache, with a reference */
+	enum sw_source source;
+	uint64_t shadow; /* what its slot remembered, or 0 */
+};
+
+/*
+ * Brings the page behind `entry` to `buf`. `want` 0: any source; else only
+ * that one (-EAGAIN otherwise). `wait`: may sleep on the folio lock. Returns
+ * 0, -EAGAIN, -EIO (lost), -ENOMEM. No lock held but folios'.
+ */
+int sw_swapin_get(swp_entry_t entry, enum sw_source want, bool wait, void *buf,
+		  struct sw_swapin *in);
+/* The page was not mapped after all. */
+void sw_swapin_undo(struct sw_swapin *in);
+/* The page is mapped and its word no longer names the slot: one count less,
+ * and the slot goes unless somebody else needs it. */
+void sw_swapin_done(struct sw_mm *mm, struct sw_swapin *in);
+/* The page is mapped write-protected and its slot stays as a clean copy. */
+void sw_swapin_keep(struct sw_space *space, uint64_t addr,
+		    struct sw_swapin *in);
+
+/* Refault distance of a shadow: was the page evicted too early? */
+bool sw_refault_is_hot(struct sw_mm *mm, uint64_t shadow);
+uint64_t sw_make_shadow(struct sw_mm *mm);
+
+/* ---- staging.c ---- */
+struct sw_staging {
+	struct sw_mutex lock; /* SW_RANK_POOL */
+	struct sw_list lru;   /* lock: staged dirty folios, oldest first */
+	uint64_t nr;          /* lock: their number */
+	void *free_buf;       /* lock: free page buffers, linked */
+	char *arena;          /* [const] reserved address space */
+	uint64_t arena_pages; /* [const] */
+	uint64_t arena_used;  /* lock: pages ever handed out */
+	uint64_t target;      /* [const] pages worth a second chance */
+};
+
+int sw_staging_init(struct sw_mm *mm);
+void sw_staging_release(struct sw_mm *mm);
+void *sw_buf_get(struct sw_mm *mm);
+void sw_buf_put(struct sw_mm *mm, void *buf);
+void sw_staging_add(struct sw_mm *mm, struct folio *folio);
+/* Writes the oldest `nr` staged folios to their stores; returns how many
+ * buffers came free. No lock held. */
+unsigned sw_staging_write(struct sw_mm *mm, unsigned nr);
+
+/* ---- evict.c ---- */
+
+/* Folios with a buffer and a slot, cached, waiting for a page. */
+#define SW_PREPARED SW_MMU_BATCH
+
+struct sw_evict_place {
+	struct sw_leaf *leaf;
+	unsigned i; /* page in the leaf */
+};
+
+struct sw_evictor { /* [thread: reclaim] */
+	struct folio *ready[SW_PREPARED];
+	unsigned nr_ready;
+
+	/* The batch being built or run. */
+	unsigned nr_runs, nr_windows, nr_pages;
+	struct sw_agent_run run[SW_MMU_MAX_RUNS];
+	struct sw_evict_place at[SW_MMU_MAX_RUNS];     /* start of each run */
+	struct sw_evict_place window[SW_MMU_MAX_RUNS]; /* taken for it */
+	struct folio *clean[SW_MMU_BATCH]; /* by staging page, or NULL */
+	uint8_t page[SW_MMU_BATCH];        /* enum sw_agent_page */
+	struct sw_agent_run busy[SW_MMU_MAX_RUNS]; /* shared by fork */
+	unsigned nr_busy;
+};
+
+/* Fills ev->ready; false when there are not slots and buffers enough for one
+ * window. */
+bool sw_evict_prepare(struct sw_mm *mm, struct sw_evictor *ev);
+void sw_evict_unprepare(struct sw_mm *mm, struct sw_evictor *ev);
+/* Space lock held: adds pages [i, i + nr) of a leaf, inside one taken window,
+ * to the batch. */
+void sw_evict_add(struct sw_space *space, struct sw_evictor *ev,
+		  struct sw_leaf *leaf, unsigned i, unsigned nr);
+/* Takes the batch out of the program; returns the pages taken. */
+unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
+		      uint64_t epoch);
+
+/* ---- reclaim.c ---- */
+struct sw_mm {
+	const struct sw_mm_host *host; /* [const] */
+	struct sw_budget budget;
+	struct sw_staging staging;
+	uint64_t evictions;  /* [atomic] clock of the shadows */
+	uint64_t clean_kept; /* [atomic] kept copies that paid, */
+	uint64_t clean_lost; /* [atomic] or were written to */
+
+	struct sw_mutex lock; /* SW_RANK_SESSION */
+	pthread_cond_t wake;  /* reclaim: there is work */
+	pthread_cond_t room;  /* faults: pages came free */
+	bool stop;            /* lock */
+	bool stuck;           /* [atomic] reclaim can free nothing right now */
+	bool full;            /* [atomic] no slot left */
+	bool started;
+	pthread_t thread;
+
+	struct sw_mutex spaces_lock; /* SW_RANK_SPACES */
+	pthread_cond_t unused;       /* a space's users fell to 0 */
+	struct sw_list spaces;       /* spaces_lock */
+	struct sw_space *hand_space; /* spaces_lock: where the hand is */
+	uint64_t hand_addr;          /* [thread: reclaim] */
+	struct sw_evictor ev;
+};
+
+void sw_reclaim_wake(struct sw_mm *mm);
+
+/* ---- budget.c ---- */
+void sw_budget_init(struct sw_budget *b, uint64_t limit);
+int64_t sw_budget_used(struct sw_budget *b);
+
+static inline int64_t sw_budget_free(struct sw_budget *b)
+{
+	return b->limit - sw_budget_used(b);
+}
+
+/*
+ * Room for `nr` more pages, or fewer: at least 1. Wakes reclaim when free
+ * pages are low and waits, for a bounded time, when there are none. No lock
+ * held.
+ */
+unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr);
+
+static inline void sw_budget_add(int64_t *what, int64_t nr)
+{
+	__atomic_fetch_add(what, nr, __ATOMIC_RELAXED);
+}
+
+#endif

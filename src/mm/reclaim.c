@@ -1,0 +1,348 @@
+/*
+ * reclaim.c - which pages go, and when. One thread a session, asleep until
+ * free pages fall below the low mark (budget.c), at work until they reach the
+ * high one.
+ *
+ * The clock: one hand goes round all spaces, each in address order, window by
+ * window, and takes what is present. There is no referenced bit to be had for
+ * another process's memory, so the second look that a clock gives to
+ * referenced pages is made of two other things: staging (a page that is
+ * touched soon after it was taken comes back at the price of a copy), and the
+ * refault distance (a page that came back too soon is spared by the next
+ * sweeps: SW_WORD_HOT). Address order makes windows move with one system call
+ * and lets swap-in find neighbours side by side.
+ *
+ * Above: run/session.c starts it. Below: evict.c, staging.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "mm/mm_internal.h"
+
+#define WRITE_BATCH 32
+#define SCAN_LEAVES 64 /* leaves looked at under one lock */
+#define IDLE_NS     100000000
+#define NOTHING_NS  1000000 /* nothing to take right now */
+#define STUCK_AFTER 5       /* such pauses until faults stop waiting */
+
+void sw_reclaim_wake(struct sw_mm *mm)
+{
+	pthread_cond_signal(&mm->wake);
+}
+
+/* ---- the hand ---- */
+
+/* The space under the hand, used by us until hand_put(); NULL: none at all. */
+static struct sw_space *hand_get(struct sw_mm *mm)
+{
+	struct sw_space *space;
+
+	sw_mutex_lock(&mm->spaces_lock);
+	space = mm->hand_space;
+	if (!space && !sw_list_empty(&mm->spaces)) {
+		space = sw_list_first(&mm->spaces, struct sw_space, node);
+		mm->hand_space = space;
+		mm->hand_addr = 0;
+	}
+	if (space)
+		space->users++;
+	sw_mutex_unlock(&mm->spaces_lock);
+	return space;
+}
+
+/* Gives the space back; `next`: the hand moves on to the one after it.
+ * Returns true when it came round to the first one. */
+static bool hand_put(struct sw_mm *mm, struct sw_space *space, bool next)
+{
+	bool round = false;
+
+	sw_mutex_lock(&mm->spaces_lock);
+	if (--space->users == 0)
+		pthread_cond_broadcast(&mm->unused);
+	if (next && mm->hand_space == space) {
+		round = space->node.next == &mm->spaces;
+		mm->hand_space = round ? NULL
+				       : sw_list_entry(space->node.next,
+						       struct sw_space, node);
+		mm->hand_addr = 0;
+	}
+	sw_mutex_unlock(&mm->spaces_lock);
+	return round;
+}
+
+/* ---- choosing ---- */
+
+static bool pickable(uint64_t *word)
+{
+	if (sw_word_kind(*word) != SW_WORD_PRESENT || *word & SW_WORD_PIN)
+		return false;
+	if (*word & SW_WORD_HOT) {
+		*word -= SW_WORD_HOT_1;
+		return false;
+	}
+	return true;
+}
+
+/* Adds what can go of one window to the batch, as runs that may step over
+ * pages that are out. False: the batch is full. */
+static bool pick_window(struct sw_space *space, struct sw_evictor *ev,
+			struct sw_leaf *leaf, unsigned first)
+{
+	unsigned end = first + SW_WINDOW_PAGES;
+
+	if (ev->nr_pages + SW_WINDOW_PAGES > ev->nr_ready ||
+	    ev->nr_runs + 8 > SW_MMU_MAX_RUNS)
+		return false;
+	for (unsigned i = first; i < end; i++) {
+		unsigned last = i, k;
+
+		if (!pickable(&leaf->word[i]))
+			continue;
+		for (k = i + 1; k < end; k++) {
+			if (sw_word_kind(leaf->word[k]) == SW_WORD_SWAP)
+				continue;
+			if (!pickable(&leaf->word[k]))
+				break;
+			last = k;
+		}
+		if (ev->nr_runs == SW_MMU_MAX_RUNS)
+			return false;
+		sw_evict_add(space, ev, leaf, i, last - i + 1);
+		i = k;
+	}
+	return true;
+}
+
+/* Builds a batch from the hand on. True: the end of the space was reached. */
+static bool pick(struct sw_mm *mm, struct sw_space *space,
+		 struct sw_evictor *ev)
+{
+	struct sw_leaf *leaf = sw_pt_next(&space->pt, mm->hand_addr);
+
+	for (unsigned n = 0; leaf && n < SCAN_LEAVES; n++) {
+		unsigned w =
+			mm->hand_addr > leaf->base
+				? (mm->hand_addr - leaf->base) / SW_WINDOW_BYTES
+				: 0;
+
+		for (; w < SW_LEAF_WINDOWS; w++) {
+			struct sw_window *win = &leaf->win[w];
+
+			mm->hand_addr = leaf->base + w * SW_WINDOW_BYTES;
+			if (!win->present || win->busy)
+				continue;
+			if (win->refused) {
+				win->refused--;
+				continue;
+			}
+			sw_count(pgscan, win->present);
+			if (!pick_window(space, ev, leaf, w * SW_WINDOW_PAGES))
+				return false;
+		}
+		mm->hand_addr = leaf->base + SW_LEAF_BYTES;
+		leaf = sw_pt_next(&space->pt, mm->hand_addr);
+	}
+	return !leaf;
+}
+
+/* ---- one step ---- */
+
+/* No slot left: said once, counted, and tried again when slots come free. */
+static void device_is_full(struct sw_mm *mm)
+{
+	struct sw_swap_totals t;
+
+	si_swapinfo(&t);
+	if (t.free_pages >= SW_WINDOW_PAGES)
+		return; /* only our buffers are all in use */
+	__atomic_store_n(&mm->full, true, __ATOMIC_RELAXED);
+	sw_warn_once(
+		"swap is full: no more pages are taken out and memory grows beyond the budget; give --swap a larger size");
+}
+
+enum step {
+	STEP_TOOK,
+	STEP_NOTHING,
+	STEP_ROUND,
+	STEP_FULL
+};
+
+/* Takes one batch out of the space under the hand. */
+static enum step evict_step(struct sw_mm *mm)
+{
+	struct sw_evictor *ev = &mm->ev;
+	struct sw_space *space;
+	bool at_end = true, round;
+	uint64_t epoch;
+	unsigned taken = 0;
+
+	if (!sw_evict_prepare(mm, ev)) {
+		device_is_full(mm);
+		return STEP_FULL;
+	}
+	__atomic_store_n(&mm->full, false, __ATOMIC_RELAXED);
+	space = hand_get(mm);
+	if (!space)
+		return STEP_ROUND;
+	sw_space_lock(space);
+	if (!space->event_waits &&
+	    __atomic_load_n(&space->mmu->can_take, __ATOMIC_ACQUIRE))
+		at_end = pick(mm, space, ev);
+	epoch = space->mmu->epoch;
+	sw_space_unlock(space);
+	if (ev->nr_runs) {
+		taken = sw_evict_run(space, ev, epoch);
+		if (ev->nr_busy) { /* unshared now: once more from there */
+			mm->hand_addr = ev->run[0].addr;
+			at_end = false;
+		}
+	}
+	round = hand_put(mm, space, at_end);
+	return taken ? STEP_TOOK : round ? STEP_ROUND : STEP_NOTHING;
+}
+
+/* Sleeps a little, or until somebody asks for pages. */
+static void pause_reclaim(struct sw_mm *mm, uint64_t ns)
+{
+	sw_mutex_lock(&mm->lock);
+	if (!mm->stop)
+		sw_mutex_wait(&mm->lock, &mm->wake, ns);
+	sw_mutex_unlock(&mm->lock);
+}
+
+static bool should_write(struct sw_mm *mm)
+{
+	struct sw_staging *st = &mm->staging;
+
+	return st->nr >= st->target ||
+	       (sw_budget_free(&mm->budget) <= 0 && st->nr >= WRITE_BATCH);
+}
+
+/* One step of balance(): something is taken out or written. `rounds` counts
+ * how often the hand came round without taking anything. False: neither could
+ * be done. */
+static bool make_progress(struct sw_mm *mm, unsigned *rounds)
+{
+	enum step step = STEP_NOTHING;
+
+	if (!should_write(mm)) {
+		step = evict_step(mm);
+		if (step == STEP_TOOK)
+			*rounds = 0;
+		else if (step == STEP_ROUND)
+			++*rounds;
+		if (step == STEP_TOOK || (step == STEP_NOTHING && *rounds < 4))
+			return true;
+	}
+	return sw_staging_write(mm, WRITE_BATCH) ||
+	       (step == STEP_ROUND && *rounds < 4);
+}
+
+/*
+ * Frees pages until the high mark is reached. When nothing can be done (no
+ * slot, no agent, everything pinned) it says so, and faults do not wait for
+ * it: memory grows then, which is better than a program that stands still.
+ */
+static void balance(struct sw_mm *mm)
+{
+	unsigned rounds = 0, failed = 0;
+
+	while (sw_budget_free(&mm->budget) < mm->budget.high &&
+	       !__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
+		bool progress = make_progress(mm, &rounds);
+
+		failed = progress ? 0 : failed + 1;
+		__atomic_store_n(&mm->stuck, failed >= STUCK_AFTER,
+				 __ATOMIC_RELAXED);
+		pthread_cond_broadcast(&mm->room);
+		if (!progress) {
+			pause_reclaim(mm, NOTHING_NS);
+			rounds = 0;
+		}
+	}
+	__atomic_store_n(&mm->stuck, false, __ATOMIC_RELAXED);
+}
+
+static void *reclaim_thread(void *arg)
+{
+	struct sw_mm *mm = arg;
+
+	prctl(PR_SET_NAME, "spillway-swapd");
+	while (!__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
+		if (sw_budget_free(&mm->budget) >= mm->budget.low)
+			pause_reclaim(mm, IDLE_NS);
+		else
+			balance(mm);
+	}
+	sw_evict_unprepare(mm, &mm->ev);
+	return NULL;
+}
+
+/* ---- life ---- */
+
+struct sw_mm *sw_mm_new(const struct sw_mm_config *config)
+{
+	struct sw_mm *mm = calloc(1, sizeof(*mm));
+
+	if (!mm)
+		return NULL;
+	mm->host = config->host;
+	sw_budget_init(&mm->budget, config->budget_pages);
+	if (sw_staging_init(mm)) {
+		free(mm);
+		return NULL;
+	}
+	sw_mutex_init(&mm->lock, "mm", SW_RANK_SESSION);
+	sw_mutex_init(&mm->spaces_lock, "spaces", SW_RANK_SPACES);
+	pthread_cond_init(&mm->wake, NULL);
+	pthread_cond_init(&mm->room, NULL);
+	pthread_cond_init(&mm->unused, NULL);
+	sw_list_init(&mm->spaces);
+	return mm;
+}
+
+int sw_mm_start(struct sw_mm *mm)
+{
+	int err = pthread_create(&mm->thread, NULL, reclaim_thread, mm);
+
+	mm->started = !err;
+	return -err;
+}
+
+void sw_mm_stop(struct sw_mm *mm)
+{
+	if (!mm->started)
+		return;
+	sw_mutex_lock(&mm->lock);
+	__atomic_store_n(&mm->stop, true, __ATOMIC_RELAXED);
+	pthread_cond_broadcast(&mm->wake);
+	sw_mutex_unlock(&mm->lock);
+	pthread_join(mm->thread, NULL);
+	mm->started = false;
+}
+
+void sw_mm_free(struct sw_mm *mm)
+{
+	SW_BUG_ON(!sw_list_empty(&mm->spaces));
+	sw_staging_release(mm);
+	pthread_cond_destroy(&mm->wake);
+	pthread_cond_destroy(&mm->room);
+	pthread_cond_destroy(&mm->unused);
+	sw_mutex_destroy(&mm->spaces_lock);
+	sw_mutex_destroy(&mm->lock);
+	free(mm);
+}
+
+uint64_t sw_mm_cpu_ns(struct sw_mm *mm)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (!mm->started || pthread_getcpuclockid(mm->thread, &clock) ||
+	    clock_gettime(clock, &t))
+		return 0;
+	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}

@@ -1,0 +1,632 @@
+/*
+ * space.c - one managed address space: its regions, its words, and what
+ * layout events do to them.
+ *
+ * Events come from the thread that reads them, under the space lock. Each
+ * waits until no window it touches is busy: work in flight on a window (a
+ * batch being moved into staging) never waits for an event, so this ends, and
+ * no event ever sees a half-evicted page. What the program does meanwhile to
+ * the same pages is ordered by the gate and the epoch (mmu/protocol.h).
+ *
+ * Above: mmu/remote_events.c. Beside: fault.c, evict.c, which change words.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/log.h"
+#include "mm/mm_internal.h"
+
+/* ---- words ---- */
+
+void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+		 uint64_t word)
+{
+	struct sw_window *win = sw_window_of(leaf, i);
+	struct sw_budget *b = &space->mm->budget;
+	uint64_t old = leaf->word[i];
+	int was = sw_word_kind(old) == SW_WORD_PRESENT;
+	int is = sw_word_kind(word) == SW_WORD_PRESENT;
+
+	sw_assert_held(&space->lock);
+	leaf->word[i] = word;
+	if (old & SW_WORD_SHARED && !(word & SW_WORD_SHARED))
+		sw_budget_add(&b->shared, -1);
+	if (is && !(word & SW_WORD_WP))
+		win->all_wp = false;
+	if (was == is)
+		return;
+	win->present += is - was;
+	sw_budget_add((int64_t *)&space->resident, is - was);
+	sw_budget_add(&b->resident, is - was);
+}
+
+struct folio *sw_clean_folio(struct sw_space *space, uint64_t addr,
+			     uint64_t word)
+{
+	struct folio *folio = swap_cache_get_folio(sw_word_entry(word));
+
+	if (!folio)
+		return NULL;
+	/* Whoever holds the lock now reads the slot for another space, or is
+         * the allocator having a look: neither waits for us. */
+	while (!folio_trylock(folio))
+		sched_yield();
+	if (folio_matches_swap_entry(folio, sw_word_entry(word)) &&
+	    folio_test(folio, SW_FOLIO_MAPPED) && folio->mapping == space &&
+	    folio->index == addr)
+		return folio;
+	folio_unlock(folio);
+	folio_put(folio);
+	return NULL;
+}
+
+void sw_clean_forget(struct sw_space *space, struct sw_leaf *leaf, unsigned i)
+{
+	uint64_t word = leaf->word[i];
+	struct folio *folio =
+		sw_clean_folio(space, sw_leaf_addr(leaf, i), word);
+
+	if (folio) {
+		folio_clear(folio, SW_FOLIO_MAPPED);
+		folio->mapping = NULL;
+		if (!folio_free_swap(folio))
+			swap_cache_del_folio(folio, 0);
+		folio_unlock(folio);
+		folio_put(folio);
+	}
+	word &= SW_WORD_KIND | SW_WORD_WP | SW_WORD_SHARED | SW_WORD_HOT |
+		SW_WORD_PIN;
+	sw_word_set(space, leaf, i, word);
+}
+
+void sw_word_zap(struct sw_space *space, struct sw_leaf *leaf, unsigned i)
+{
+	uint64_t word = leaf->word[i];
+
+	if (sw_word_kind(word) == SW_WORD_SWAP)
+		swap_put_entries_direct(sw_word_entry(word), 1);
+	else if (word & SW_WORD_CLEAN)
+		sw_clean_forget(space, leaf, i);
+	sw_word_set(space, leaf, i, SW_WORD_NONE);
+}
+
+/* ---- windows ---- */
+
+void sw_window_take(struct sw_leaf *leaf, unsigned i)
+{
+	struct sw_window *win = sw_window_of(leaf, i);
+
+	SW_BUG_ON(win->busy);
+	win->busy = true;
+}
+
+void sw_window_give(struct sw_space *space, struct sw_leaf *leaf, unsigned i)
+{
+	struct sw_window *win = sw_window_of(leaf, i);
+	unsigned first = i / SW_WINDOW_PAGES * SW_WINDOW_PAGES;
+
+	sw_assert_held(&space->lock);
+	SW_BUG_ON(!win->busy);
+	win->busy = false;
+	if (win->waiters) {
+		win->waiters = false;
+		space->mmu->ops->wake(space->mmu, sw_leaf_addr(leaf, first),
+				      SW_WINDOW_PAGES);
+	}
+	pthread_cond_broadcast(&space->idle);
+}
+
+static bool range_is_busy(struct sw_space *space, uint64_t start, uint64_t end)
+{
+	struct sw_leaf *leaf = sw_pt_next(&space->pt, start);
+
+	for (; leaf && leaf->base < end;
+	     leaf = sw_pt_next(&space->pt, leaf->base + SW_LEAF_BYTES)) {
+		for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++) {
+			uint64_t at = leaf->base + w * SW_WINDOW_BYTES;
+
+			if (leaf->win[w].busy && at < end &&
+			    at + SW_WINDOW_BYTES > start)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Reclaim starts nothing new on the space while an event waits here. */
+static void wait_until_idle(struct sw_space *space, uint64_t start,
+			    uint64_t end)
+{
+	space->event_waits = true;
+	while (range_is_busy(space, start, end))
+		sw_mutex_wait(&space->lock, &space->idle, 1000000);
+	space->event_waits = false;
+}
+
+/* ---- regions ---- */
+
+/* The first region that ends after `addr`. */
+static unsigned region_at(const struct sw_space *space, uint64_t addr)
+{
+	unsigned lo = 0, hi = space->nr_regions;
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if (space->region[mid].end > addr)
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo;
+}
+
+static int make_gap(struct sw_space *space, unsigned at)
+{
+	if (space->nr_regions == space->max_regions) {
+		unsigned max = sw_max(16u, space->max_regions * 2);
+		struct sw_region *r = realloc(space->region, max * sizeof(*r));
+
+		if (!r)
+			return -ENOMEM;
+		space->region = r;
+		space->max_regions = max;
+	}
+	memmove(&space->region[at + 1], &space->region[at],
+		(space->nr_regions - at) * sizeof(space->region[0]));
+	space->nr_regions++;
+	return 0;
+}
+
+static void close_gap(struct sw_space *space, unsigned at, unsigned nr)
+{
+	memmove(&space->region[at], &space->region[at + nr],
+		(space->nr_regions - at - nr) * sizeof(space->region[0]));
+	space->nr_regions -= nr;
+}
+
+static int insert_region(struct sw_space *space, uint64_t start, uint64_t end)
+{
+	unsigned at = region_at(space, start ? start - 1 : 0), last = at;
+	int err;
+
+	while (last < space->nr_regions && space->region[last].start <= end) {
+		start = sw_min(start, space->region[last].start);
+		end = sw_max(end, space->region[last].end);
+		last++;
+	}
+	if (last > at) {
+		close_gap(space, at + 1, last - at - 1);
+	} else {
+		err = make_gap(space, at);
+		if (err)
+			return err;
+	}
+	space->region[at] = (struct sw_region){ start, end };
+	return 0;
+}
+
+static void remove_region(struct sw_space *space, uint64_t start, uint64_t end)
+{
+	unsigned at = region_at(space, start);
+
+	while (at < space->nr_regions && space->region[at].start < end) {
+		struct sw_region r = space->region[at];
+
+		close_gap(space, at, 1);
+		/* What is left of it on either side goes back; the second
+                 * insertion needs no memory unless both sides are left. */
+		if (r.start < start && !insert_region(space, r.start, start))
+			at++;
+		if (r.end > end && !insert_region(space, end, r.end))
+			at++;
+	}
+}
+
+uint64_t sw_space_region_end(const struct sw_space *space, uint64_t addr)
+{
+	unsigned at = region_at(space, addr);
+
+	if (at < space->nr_regions && space->region[at].start <= addr)
+		return space->region[at].end;
+	return addr + SW_PAGE_SIZE;
+}
+
+int sw_space_add_region(struct sw_space *space, uint64_t start, uint64_t end)
+{
+	int err;
+
+	sw_space_lock(space);
+	err = insert_region(space, start, end);
+	sw_space_unlock(space);
+	return err;
+}
+
+bool sw_space_has_region(struct sw_space *space, uint64_t start, uint64_t end)
+{
+	unsigned at;
+	bool has;
+
+	sw_space_lock(space);
+	at = region_at(space, start);
+	has = at < space->nr_regions && space->region[at].start <= start &&
+	      space->region[at].end >= end;
+	sw_space_unlock(space);
+	return has;
+}
+
+uint64_t sw_space_epoch(struct sw_space *space)
+{
+	uint64_t epoch;
+
+	sw_space_lock(space);
+	epoch = space->mmu->epoch;
+	sw_space_unlock(space);
+	return epoch;
+}
+
+int sw_space_note_present(struct sw_space *space, uint64_t epoch,
+			  uint64_t start, uint64_t end)
+{
+	int err = 0;
+
+	sw_space_lock(space);
+	if (space->mmu->epoch != epoch)
+		err = -EAGAIN;
+	for (uint64_t a = start; !err && a < end; a += SW_PAGE_SIZE) {
+		struct sw_leaf *leaf = sw_pt_get(&space->pt, a);
+		unsigned i = sw_leaf_index(a);
+
+		/* A busy window's owner will find out by itself. */
+		if (leaf && leaf->word[i] == SW_WORD_NONE &&
+		    !sw_window_of(leaf, i)->busy)
+			sw_word_set(space, leaf, i,
+				    SW_WORD_PRESENT | SW_WORD_ZEROED);
+	}
+	sw_space_unlock(space);
+	sw_reclaim_wake(space->mm);
+	return err;
+}
+
+/* ---- layout events ---- */
+
+/* Zaps every word of the range; whole leaves are freed. */
+static void zap_range(struct sw_space *space, uint64_t start, uint64_t end)
+{
+	struct sw_leaf *leaf = sw_pt_next(&space->pt, start);
+
+	while (leaf && leaf->base < end) {
+		uint64_t base = leaf->base;
+		unsigned i = start > base ? sw_leaf_index(start) : 0;
+		bool whole = start <= base && end >= base + SW_LEAF_BYTES;
+
+		for (; i < SW_LEAF_PAGES && sw_leaf_addr(leaf, i) < end; i++)
+			if (leaf->word[i])
+				sw_word_zap(space, leaf, i);
+		if (whole)
+			sw_pt_drop(&space->pt, base);
+		leaf = sw_pt_next(&space->pt, base + SW_LEAF_BYTES);
+	}
+}
+
+void sw_space_remove(void *arg, uint64_t start, uint64_t end)
+{
+	struct sw_space *space = arg;
+
+	wait_until_idle(space, start, end);
+	zap_range(space, start, end);
+}
+
+/*
+ * Two threads may have their events queued in another order than the kernel
+ * did their calls: munmap(A) by one, then mremap(B to A) by the other, but
+ * the remap is read first. So a remap onto a range that we still know owes us
+ * the unmap of what was there, and that one must not hit the newcomer.
+ */
+static void note_owed(struct sw_space *space, uint64_t start, uint64_t end)
+{
+	unsigned at = region_at(space, start);
+
+	for (; at < space->nr_regions && space->region[at].start < end; at++) {
+		struct sw_region *r = &space->region[at];
+
+		if (space->nr_owed == SW_OWED_MAX)
+			space->nr_owed =
+				0; /* never seen: forget the old ones */
+		space->owed[space->nr_owed++] =
+			(struct sw_region){ sw_max(r->start, start),
+					    sw_min(r->end, end) };
+	}
+}
+
+static void do_unmap(struct sw_space *space, uint64_t start, uint64_t end)
+{
+	for (unsigned k = 0; k < space->nr_owed; k++) {
+		struct sw_region o = space->owed[k];
+
+		if (o.start >= end || o.end <= start)
+			continue;
+		space->owed[k] = space->owed[--space->nr_owed];
+		if (start < o.start)
+			do_unmap(space, start, o.start);
+		if (end > o.end)
+			do_unmap(space, o.end, end);
+		return;
+	}
+	zap_range(space, start, end);
+	remove_region(space, start, end);
+}
+
+void sw_space_unmap(void *arg, uint64_t start, uint64_t end)
+{
+	struct sw_space *space = arg;
+
+	wait_until_idle(space, start, end);
+	do_unmap(space, start, end);
+}
+
+/* Moves one word; its clean copy, if any, is known by the old address and is
+ * let go. */
+static void move_word(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+		      uint64_t to)
+{
+	struct sw_leaf *dst = sw_pt_get(&space->pt, to);
+	unsigned k = sw_leaf_index(to);
+	uint64_t word;
+
+	SW_BUG_ON(!dst); /* out of memory here would lose the page */
+	if (leaf->word[i] & SW_WORD_CLEAN)
+		sw_clean_forget(space, leaf, i);
+	word = leaf->word[i];
+	if (word & SW_WORD_SHARED) /* the mark moves along */
+		sw_budget_add(&space->mm->budget.shared, 1);
+	sw_word_set(space, leaf, i, SW_WORD_NONE);
+	sw_word_set(space, dst, k, word);
+}
+
+void sw_space_remap(void *arg, uint64_t from, uint64_t to, uint64_t len)
+{
+	struct sw_space *space = arg;
+	struct sw_leaf *leaf;
+
+	if (from == to)
+		return;
+	wait_until_idle(space, from, from + len);
+	wait_until_idle(space, to, to + len);
+	note_owed(space, to, to + len);
+	zap_range(space, to, to + len);
+	remove_region(space, to, to + len);
+	for (leaf = sw_pt_next(&space->pt, from);
+	     leaf && leaf->base < from + len;
+	     leaf = sw_pt_next(&space->pt, leaf->base + SW_LEAF_BYTES)) {
+		for (unsigned i = 0; i < SW_LEAF_PAGES; i++) {
+			uint64_t a = sw_leaf_addr(leaf, i);
+
+			if (a >= from && a < from + len && leaf->word[i])
+				move_word(space, leaf, i, to + (a - from));
+		}
+	}
+	remove_region(space, from, from + len);
+	if (insert_region(space, to, to + len))
+		sw_warn_once(
+			"out of memory: a moved mapping is served page by page");
+}
+
+/* ---- fork ---- */
+
+/* One word for the child; the parent's is marked shared. */
+static int fork_word(struct sw_space *child, struct sw_space *parent,
+		     struct sw_leaf *to, struct sw_leaf *from, unsigned i)
+{
+	uint64_t word = from->word[i];
+	int err;
+
+	switch (sw_word_kind(word)) {
+	case SW_WORD_NONE:
+		return 0;
+	case SW_WORD_SWAP:
+		while ((err = swap_dup_entry_direct(sw_word_entry(word))) ==
+		       -ENOMEM) {
+			err = swap_retry_table_alloc(sw_word_entry(word));
+			if (err)
+				return err;
+		}
+		if (err)
+			return err;
+		to->word[i] = word;
+		return 0;
+	case SW_WORD_PRESENT:
+		/* One more word for the same frame: one page too many in the
+                 * books, whichever of the two is written to first. */
+		sw_budget_add(&parent->mm->budget.shared, 1);
+		from->word[i] |= SW_WORD_WP;
+		if (word & SW_WORD_CLEAN)
+			word &= ~SW_WORD_ZEROED; /* that bit is its entry's */
+		sw_word_set(child, to, i,
+			    SW_WORD_PRESENT | SW_WORD_WP | SW_WORD_SHARED |
+				    (word & (SW_WORD_PIN | SW_WORD_ZEROED)));
+		return 0;
+	case SW_WORD_POISON:
+		to->word[i] = word;
+		return 0;
+	}
+	return 0;
+}
+
+static int fork_leaf(struct sw_space *child, struct sw_space *parent,
+		     struct sw_leaf *from)
+{
+	struct sw_leaf *to = sw_pt_get(&child->pt, from->base);
+	int err;
+
+	if (!to)
+		return -ENOMEM;
+	for (unsigned i = 0; i < SW_LEAF_PAGES; i++) {
+		err = fork_word(child, parent, to, from, i);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/*
+ * Write-protects what the two share, so that copies made by writes pass
+ * through us and the budget holds. What cannot be protected now (the layout
+ * is changing) is accounted late, by the next measurement. A window that was
+ * protected by an earlier fork still is, and the child inherited that.
+ */
+static void protect_window(struct sw_space *child, struct sw_space *parent,
+			   struct sw_leaf *leaf, unsigned w)
+{
+	uint64_t at = leaf->base + w * SW_WINDOW_BYTES;
+	struct sw_leaf *to = sw_pt_lookup(&child->pt, leaf->base);
+
+	if (!leaf->win[w].all_wp) {
+		parent->mmu->ops->protect(parent->mmu, at, SW_WINDOW_PAGES,
+					  true);
+		child->mmu->ops->protect(child->mmu, at, SW_WINDOW_PAGES, true);
+	}
+	leaf->win[w].all_wp = true;
+	if (to)
+		to->win[w].all_wp = true;
+}
+
+static void protect_shared(struct sw_space *child, struct sw_space *parent)
+{
+	struct sw_leaf *leaf = sw_pt_next(&parent->pt, 0);
+
+	for (; leaf; leaf = sw_pt_next(&parent->pt, leaf->base + SW_LEAF_BYTES))
+		for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
+			if (leaf->win[w].present)
+				protect_window(child, parent, leaf, w);
+}
+
+static int fork_tables(struct sw_space *child, struct sw_space *parent)
+{
+	struct sw_leaf *leaf = sw_pt_next(&parent->pt, 0);
+	int err = 0;
+
+	for (unsigned i = 0; i < parent->nr_regions && !err; i++)
+		err = insert_region(child, parent->region[i].start,
+				    parent->region[i].end);
+	for (; leaf && !err;
+	     leaf = sw_pt_next(&parent->pt, leaf->base + SW_LEAF_BYTES))
+		err = fork_leaf(child, parent, leaf);
+	return err;
+}
+
+void sw_space_fork(void *arg, int fd)
+{
+	struct sw_space *parent = arg;
+	struct sw_mm *mm = parent->mm;
+	struct sw_space *child = sw_space_new(mm);
+	struct sw_mmu *mmu;
+
+	wait_until_idle(parent, 0, ~0ull);
+	SW_BUG_ON(!child);
+	mmu = mm->host->forked(mm->host->arg, parent, child, fd);
+	SW_BUG_ON(!mmu); /* the child would read zeros */
+	child->mmu = mmu;
+	child->dirty_fork = parent->dirty_fork = true;
+	/* Nobody else knows the child yet, so this does not wait. */
+	SW_BUG_ON(!sw_mutex_trylock(&child->lock));
+	SW_BUG_ON(fork_tables(child, parent));
+	protect_shared(child, parent);
+	sw_space_unlock(child);
+	sw_count(fork_spaces, 1);
+	sw_space_attach(child);
+	mm->host->forked_ready(mm->host->arg, child);
+}
+
+/* ---- life ---- */
+
+struct sw_space *sw_space_new(struct sw_mm *mm)
+{
+	struct sw_space *space = calloc(1, sizeof(*space));
+
+	if (!space)
+		return NULL;
+	space->mm = mm;
+	sw_mutex_init(&space->lock, "space", SW_RANK_SPACE);
+	pthread_cond_init(&space->idle, NULL);
+	sw_list_init(&space->node);
+	space->fault_buf = mmap(NULL, SW_WINDOW_BYTES, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (space->fault_buf == MAP_FAILED) {
+		free(space);
+		return NULL;
+	}
+	return space;
+}
+
+void sw_space_set_mmu(struct sw_space *space, struct sw_mmu *mmu)
+{
+	space->mmu = mmu;
+}
+
+struct sw_mmu *sw_space_mmu(struct sw_space *space)
+{
+	return space->mmu;
+}
+
+uint64_t sw_space_resident(struct sw_space *space)
+{
+	return __atomic_load_n(&space->resident, __ATOMIC_RELAXED);
+}
+
+void sw_space_attach(struct sw_space *space)
+{
+	struct sw_mm *mm = space->mm;
+
+	/* Called by a parent's event thread too, under the parent's lock:
+         * the list is the only thing this lock covers there. */
+	sw_mutex_lock(&mm->spaces_lock);
+	sw_list_add_tail(&mm->spaces, &space->node);
+	sw_mutex_unlock(&mm->spaces_lock);
+}
+
+void sw_space_free(struct sw_space *space)
+{
+	struct sw_mm *mm = space->mm;
+
+	sw_mutex_lock(&mm->spaces_lock);
+	if (mm->hand_space == space)
+		mm->hand_space = NULL;
+	sw_list_del(&space->node);
+	while (space->users)
+		sw_mutex_wait(&mm->spaces_lock, &mm->unused, 1000000);
+	sw_mutex_unlock(&mm->spaces_lock);
+	sw_space_lock(space);
+	zap_range(space, 0, ~0ull);
+	sw_space_unlock(space);
+	SW_BUG_ON(space->resident);
+	sw_pt_release(&space->pt);
+	free(space->region);
+	munmap(space->fault_buf, SW_WINDOW_BYTES);
+	pthread_cond_destroy(&space->idle);
+	sw_mutex_destroy(&space->lock);
+	free(space);
+	pthread_cond_broadcast(&mm->room);
+}
+
+static void client_lock(void *space) SW_NO_TSA
+{
+	sw_space_lock(space);
+}
+
+static void client_unlock(void *space) SW_NO_TSA
+{
+	sw_space_unlock(space);
+}
+
+const struct sw_mmu_client sw_mm_client = {
+	.lock = client_lock,
+	.unlock = client_unlock,
+	.fault = sw_fault,
+	.fork = sw_space_fork,
+	.remap = sw_space_remap,
+	.remove = sw_space_remove,
+	.unmap = sw_space_unmap,
+};

@@ -1,0 +1,98 @@
+/*
+ * mmu.h - how pages are really mapped and unmapped: one interface, several
+ * makers. `remote` drives another process through its userfaultfd and its
+ * agent; `sim` is an array in memory, for tests. Policy is not here: mm/
+ * decides, this room does.
+ *
+ * Two directions. Calls down (struct sw_mmu_ops) act on one address space and
+ * return 0.., or -errno; all addresses are page-aligned. Calls up (struct
+ * sw_mmu_client) report faults and layout changes; they come from the one
+ * thread that reads the space's events, in order.
+ *
+ * -EAGAIN from copy or protect: the program is changing its layout right now
+ * and the event has not been read yet. The thread that reads events must go
+ * and read it, never wait.
+ */
+#ifndef SW_MMU_H
+#define SW_MMU_H
+
+#include "base/base.h"
+#include "mmu/protocol.h"
+
+#define SW_MMU_BATCH    SW_STAGE_PAGES
+#define SW_MMU_MAX_RUNS SW_TAKE_RUNS
+
+struct sw_mmu;
+
+struct sw_mmu_ops {
+	/* Maps copies of `nr` pages at `addr` and wakes who waits there.
+         * Returns the pages mapped (> 0), -EEXIST (already mapped), -ENOENT
+         * (no mapping there), -ESRCH (address space gone), -EAGAIN, -ENOMEM.
+         * `protect`: a first write shall be reported. */
+	int (*copy)(struct sw_mmu *mmu, uint64_t addr, const void *pages,
+		    unsigned nr, bool protect);
+
+	/* Write-protects the mapped pages of a range, or lifts it and wakes. */
+	int (*protect)(struct sw_mmu *mmu, uint64_t addr, uint64_t nr, bool on);
+
+	/* Lets who waits on the range try again. */
+	void (*wake)(struct sw_mmu *mmu, uint64_t addr, unsigned nr);
+
+	/* The page's content is lost: touching it shall be SIGBUS. */
+	int (*poison)(struct sw_mmu *mmu, uint64_t addr);
+
+	/*
+         * Unmaps runs of pages into staging, atomically a page. `page` gets
+         * an enum sw_agent_page for each staging page. Needs `epoch` as it
+         * was when the caller chose the runs. -ESRCH: no agent.
+         */
+	int (*take)(struct sw_mmu *mmu, const struct sw_agent_run *run,
+		    unsigned nr_runs, uint64_t epoch,
+		    uint8_t page[SW_MMU_BATCH]);
+
+	/* Copies staged page at[i] to buf[i] for each i < nr; 0 or -errno. */
+	int (*read_staged)(struct sw_mmu *mmu, const uint16_t *at,
+			   void *const *buf, unsigned nr);
+
+	/* Forgets everything staged. */
+	void (*drop_staged)(struct sw_mmu *mmu);
+
+	/* Write-touches pages that fork left shared, so that they can be
+         * taken. May fault: the caller holds nothing. */
+	int (*unshare)(struct sw_mmu *mmu, const struct sw_agent_run *run,
+		       unsigned nr_runs);
+};
+
+struct sw_mmu {
+	const struct sw_mmu_ops *ops; /* [const] */
+	void *space;                  /* [const] the client's address space */
+	uint64_t epoch; /* layout events seen; changes under the space lock */
+	bool can_take;  /* [atomic] there is an agent to take pages out */
+};
+
+enum sw_mmu_fault_flags {
+	SW_FAULT_WRITE = 1u << 0,
+	SW_FAULT_WP = 1u << 1, /* a write met a protected page */
+};
+
+/*
+ * Up-calls. lock/unlock bracket the reading of events together with their
+ * handling; the layout calls come with the lock held and may give it up to
+ * wait for pages in flight (which never wait for an event), fault() comes
+ * without it.
+ */
+struct sw_mmu_client {
+	void (*lock)(void *space);
+	void (*unlock)(void *space);
+	void (*fault)(void *space, uint64_t addr, unsigned flags, int tid);
+	/* A child was born; `fd` is its userfaultfd (or the maker's name for
+         * it), owned by the callee. */
+	void (*fork)(void *space, int fd);
+	void (*remap)(void *space, uint64_t from, uint64_t to, uint64_t len);
+	/* The range reads as zeros from now on. */
+	void (*remove)(void *space, uint64_t start, uint64_t end);
+	/* The range is nobody's from now on. */
+	void (*unmap)(void *space, uint64_t start, uint64_t end);
+};
+
+#endif

@@ -1,0 +1,128 @@
+/*
+ * protocol.h - what the supervisor (mmu/remote) and the agent inside the
+ * target say to each other. The only header the agent shares with anybody;
+ * plain types, no functions. Messages travel over one SOCK_SEQPACKET socket
+ * per address space, descriptors beside them (SCM_RIGHTS).
+ *
+ *   agent  > HELLO                       a process started or forked
+ *   superv > ATTACH  [ctl, uffd device]  its memory shall be managed
+ *   agent  > READY   [uffd]              staging areas made
+ *   superv > UFFD    [uffd]              only a forked space: its descriptor
+ *   superv > TAKE  > agent > TAKEN       move runs of pages into staging
+ *   superv > DROP                        forget what is staged
+ *   superv > UNSHARE > agent > UNSHARED  write-touch pages shared by fork
+ *
+ * End of file on the socket means that the supervisor died: the agent kills
+ * its process, so that nobody ever reads zeros in place of paged-out data.
+ */
+#ifndef SW_PROTOCOL_H
+#define SW_PROTOCOL_H
+
+#include <linux/ioctl.h>
+#include <stdint.h>
+
+#define SW_AGENT_ENV     "SPILLWAY_AGENT" /* name of the abstract socket */
+#define SW_AGENT_COMM    "spillway-agent"
+#define SW_AGENT_VERSION 1
+
+#define SW_STAGE_PAGES 256u /* one staging area; a batch is at most this */
+#define SW_TAKE_RUNS   32u  /* runs in one batch */
+
+enum sw_agent_op {
+	SW_AGENT_HELLO = 1,
+	SW_AGENT_ATTACH,
+	SW_AGENT_READY,
+	SW_AGENT_UFFD,
+	SW_AGENT_TAKE,
+	SW_AGENT_TAKEN,
+	SW_AGENT_DROP,
+	SW_AGENT_UNSHARE,
+	SW_AGENT_UNSHARED,
+};
+
+struct sw_agent_hello {
+	uint32_t op;
+	uint32_t version;
+	int32_t pid;     /* the process whose memory the agent shares */
+	uint32_t forked; /* 1: started by fork(), 0: by exec */
+	uint64_t own_start, own_end; /* agent memory that must stay put */
+};
+
+struct sw_agent_attach {
+	uint32_t op;
+	uint32_t make_uffd; /* 1: create the userfaultfd and send it */
+	uint32_t has_dev;   /* 1: create it through the device passed along */
+};
+
+struct sw_agent_ready {
+	uint32_t op;
+	int32_t err;    /* 0 or -errno: nothing was set up */
+	uint64_t stage; /* address of SW_STAGE_PAGES pages */
+};
+
+struct sw_agent_run {
+	uint64_t addr;
+	uint32_t nr; /* pages; lands at staging page `at` */
+	uint32_t at;
+};
+
+struct sw_agent_take {
+	uint32_t op;
+	uint32_t nr_runs;
+	uint64_t epoch; /* refused when the layout has changed since */
+	struct sw_agent_run run[SW_TAKE_RUNS];
+};
+
+enum sw_agent_page {
+	SW_PAGE_HOLE = 0, /* nothing was there */
+	SW_PAGE_TAKEN,    /* it is in staging now */
+	SW_PAGE_BUSY,     /* shared by fork or pinned: still in place */
+	SW_PAGE_REFUSED,  /* the kernel will not move it: still in place */
+	SW_PAGE_STALE,    /* not tried: the layout changed */
+};
+
+struct sw_agent_taken {
+	uint32_t op;
+	uint8_t page[SW_STAGE_PAGES]; /* enum sw_agent_page, staging order */
+};
+
+struct sw_agent_unshare {
+	uint32_t op;
+	uint32_t nr_runs;
+	struct sw_agent_run run[SW_TAKE_RUNS];
+};
+
+/*
+ * One page of memory that both see. `gate` is a futex mutex (0 free, 1 held,
+ * 2 held and waited for): the agent holds it while it moves pages, the
+ * supervisor while it reads events. `epoch` counts the layout events read; it
+ * changes only under the gate. So a page is moved either before the program
+ * can learn that its munmap (or mremap, madvise, fork) was seen, or not at
+ * all: without this a move could hit a new mapping at the old address.
+ */
+struct sw_agent_ctl {
+	uint32_t gate;
+	uint32_t pad;
+	uint64_t epoch;
+};
+
+/* userfaultfd ABI newer than Debian 12's headers (Linux 6.6 to 6.8). */
+struct sw_uffdio_move {
+	uint64_t dst, src, len, mode;
+	int64_t move;
+};
+
+#define SW_UFFDIO_MOVE                 _IOWR(0xAA, 0x05, struct sw_uffdio_move)
+#define SW_UFFDIO_MOVE_ALLOW_SRC_HOLES 2ull
+
+struct sw_uffdio_poison {
+	uint64_t start, len, mode;
+	int64_t updated;
+};
+
+#define SW_UFFDIO_POISON       _IOWR(0xAA, 0x08, struct sw_uffdio_poison)
+#define SW_USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
+#define SW_UFFD_FEATURE_POISON (1ull << 14)
+#define SW_UFFD_FEATURE_MOVE   (1ull << 16)
+
+#endif

@@ -1,0 +1,319 @@
+/*
+ * remote.c - calls down into another process: the operations of struct
+ * sw_mmu_ops over its userfaultfd and its agent. The way up (the thread that
+ * reads events) is remote_events.c.
+ *
+ * Above: mm/fault.c and mm/reclaim.c, which call these. Below: the kernel,
+ * and agent/agent.c at the other end of the socket.
+ *
+ * Locks: `agent_lock` serialises conversations with the agent; it is a leaf
+ * and is held while waiting for the agent's answer, which depends on no event
+ * and no fault, except for `unshare`: so whoever unshares holds nothing that
+ * the event thread needs.
+ */
+#include "mmu/remote.h"
+
+#include <errno.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "mmu/remote_internal.h"
+
+uint64_t sw_remote_features(void)
+{
+	return UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_EVENT_FORK |
+	       UFFD_FEATURE_EVENT_REMAP | UFFD_FEATURE_EVENT_REMOVE |
+	       UFFD_FEATURE_EVENT_UNMAP | UFFD_FEATURE_THREAD_ID |
+	       SW_UFFD_FEATURE_POISON | SW_UFFD_FEATURE_MOVE;
+}
+
+struct sw_remote *sw_remote_of(struct sw_mmu *mmu)
+{
+	return sw_container_of(mmu, struct sw_remote, mmu);
+}
+
+/* ---- mapping ---- */
+
+static int remote_copy(struct sw_mmu *mmu, uint64_t addr, const void *pages,
+		       unsigned nr, bool protect)
+{
+	struct sw_remote *r = sw_remote_of(mmu);
+	uint64_t len = nr * SW_PAGE_SIZE, done = 0;
+
+	while (done < len) {
+		struct uffdio_copy c = {
+			.dst = addr + done,
+			.src = (uint64_t)pages + done,
+			.len = len - done,
+			.mode = protect ? UFFDIO_COPY_MODE_WP : 0,
+		};
+
+		if (!ioctl(r->uffd, UFFDIO_COPY, &c)) {
+			done += c.len;
+			continue;
+		}
+		if (c.copy > 0) {
+			done += c.copy;
+			continue;
+		}
+		/* A range over the border of two mappings is refused as a
+                 * whole: go page by page up to it. */
+		if (errno == ENOENT && c.len > SW_PAGE_SIZE) {
+			len = done + SW_PAGE_SIZE;
+			continue;
+		}
+		return done ? (int)(done / SW_PAGE_SIZE) : -errno;
+	}
+	return done / SW_PAGE_SIZE;
+}
+
+static int remote_protect(struct sw_mmu *mmu, uint64_t addr, uint64_t nr,
+			  bool on)
+{
+	struct sw_remote *r = sw_remote_of(mmu);
+	struct uffdio_writeprotect w = {
+		.range = { addr, nr * SW_PAGE_SIZE },
+		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
+	};
+
+	return ioctl(r->uffd, UFFDIO_WRITEPROTECT, &w) ? -errno : 0;
+}
+
+static void remote_wake(struct sw_mmu *mmu, uint64_t addr, unsigned nr)
+{
+	struct sw_remote *r = sw_remote_of(mmu);
+	struct uffdio_range range = { addr, nr * SW_PAGE_SIZE };
+
+	ioctl(r->uffd, UFFDIO_WAKE, &range);
+}
+
+static int remote_poison(struct sw_mmu *mmu, uint64_t addr)
+{
+	struct sw_remote *r = sw_remote_of(mmu);
+	struct sw_uffdio_poison p = { .start = addr, .len = SW_PAGE_SIZE };
+
+	return ioctl(r->uffd, SW_UFFDIO_POISON, &p) ? -errno : 0;
+}
+
+/* ---- the agent ---- */
+
+static int talk(struct sw_remote *r, const void *msg, size_t len, void *answer,
+		size_t answer_len)
+{
+	ssize_t n;
+
+	if (!__atomic_load_n(&r->mmu.can_take, __ATOMIC_ACQUIRE))
+		return -ESRCH;
+	if (send(r->sock, msg, len, MSG_NOSIGNAL) != (ssize_t)len)
+		return -ESRCH;
+	if (!answer)
+		return 0;
+	do {
+		n = recv(r->sock, answer, answer_len, 0);
+	} while (n < 0 && errno == EINTR);
+	return n == (ssize_t)answer_len ? 0 : -ESRCH;
+}
+
+/*
+ * The agent died in the middle of a batch: its process may live on, and what
+ * was moved is in its staging area. Ask the page table which pages are there.
+ */
+static int staged_after_death(struct sw_remote *r, uint8_t *page)
+{
+	uint64_t entry[SW_MMU_BATCH];
+	char path[64];
+	FILE *f;
+	size_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", r->pid);
+	f = fopen(path, "r");
+	if (!f)
+		return -ESRCH;
+	setvbuf(f, NULL, _IONBF, 0);
+	fseek(f, r->stage / SW_PAGE_SIZE * 8, SEEK_SET);
+	n = fread(entry, 8, SW_MMU_BATCH, f);
+	fclose(f);
+	if (n != SW_MMU_BATCH)
+		return -ESRCH;
+	for (unsigned i = 0; i < SW_MMU_BATCH; i++)
+		page[i] = entry[i] >> 63 ? SW_PAGE_TAKEN : SW_PAGE_STALE;
+	return 0;
+}
+
+static int remote_take(struct sw_mmu *mmu, const struct sw_agent_run *run,
+		       unsigned nr_runs, uint64_t epoch,
+		       uint8_t page[SW_MMU_BATCH])
+{
+	struct sw_remote *r = sw_remote_of(mmu);
+	struct sw_agent_take t = { .op = SW_AGENT_TAKE,
+				   .nr_runs = nr_runs,
+				   .epoch = epoch };
+	struct sw_agent_taken answer;
+	int err;
+
+	memcpy(t.run, run, nr_runs * sizeof(*run));
+	pthread_mutex_lock(&r->agent_lock);
+	err = talk(r, &t, sizeof(t), &answer, sizeof(answer));
+	pthread_mutex_unlock(&r->agent_lock);
+	if (!err) {
+		memcpy(page, answer.page, sizeof(answer.page));
+		return 0;
+	}
+	sw_remote_agent_dead(r);
+	return staged_after_death(r, page);
+}
+
+static int remote_read_staged(struct sw_mmu *mmu, const uint16_t *at,
+			      void *const *buf, unsigned nr)
+{
+	struct sw_remote *r = sw_remote_of(mmu);
+	struct iovec local[SW_MMU_BATCH], remote[SW_MMU_BATCH];
+	ssize_t len = nr * SW_PAGE_SIZE;
+	pid_t who[2] = { r->helper, r->pid };
+
+	for (unsigned i = 0; i < nr; i++) {
+		void *page = (void *)(r->stage + at[i] * SW_PAGE_SIZE);
+
+		local[i] = (struct iovec){ buf[i], SW_PAGE_SIZE };
+		remote[i] = (struct iovec){ page, SW_PAGE_SIZE };
+	}
+	for (int i = 0; i < 2; i++)
+		if (process_vm_readv(who[i], local, nr, remote, nr, 0) == len)
+			return 0;
+	return -EIO;
+}
+
+static void remote_drop_staged(struct sw_mmu *mmu)
+{
+	struct sw_remote *r = sw_remote_of(mmu);
+	uint32_t op = SW_AGENT_DROP;
+
+	pthread_mutex_lock(&r->agent_lock);
+	talk(r, &op, sizeof(op), NULL, 0);
+	pthread_mutex_unlock(&r->agent_lock);
+}
+
+static int remote_unshare(struct sw_mmu *mmu, const struct sw_agent_run *run,
+			  unsigned nr_runs)
+{
+	struct sw_remote *r = sw_remote_of(mmu);
+	struct sw_agent_unshare u = { .op = SW_AGENT_UNSHARE,
+				      .nr_runs = nr_runs };
+	struct sw_agent_ready done;
+	int err;
+
+	memcpy(u.run, run, nr_runs * sizeof(*run));
+	pthread_mutex_lock(&r->agent_lock);
+	err = talk(r, &u, sizeof(u), &done, sizeof(done));
+	pthread_mutex_unlock(&r->agent_lock);
+	if (err)
+		sw_remote_agent_dead(r);
+	return err;
+}
+
+static const struct sw_mmu_ops remote_ops = {
+	.copy = remote_copy,
+	.protect = remote_protect,
+	.wake = remote_wake,
+	.poison = remote_poison,
+	.take = remote_take,
+	.read_staged = remote_read_staged,
+	.drop_staged = remote_drop_staged,
+	.unshare = remote_unshare,
+};
+
+/* ---- life ---- */
+
+struct sw_remote *sw_remote_new(int uffd, pid_t pid,
+				const struct sw_mmu_client *client, void *space)
+{
+	struct sw_remote *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->mmu.ops = &remote_ops;
+	r->mmu.space = space;
+	r->uffd = uffd;
+	r->pid = pid;
+	r->sock = -1;
+	r->client = client;
+	r->cpu_fd = -1;
+	r->cpu = -1;
+	r->no_ctl.gate = 0;
+	r->ctl = &r->no_ctl;
+	pthread_mutex_init(&r->agent_lock, NULL);
+	return r;
+}
+
+struct sw_mmu *sw_remote_mmu(struct sw_remote *r)
+{
+	return &r->mmu;
+}
+
+int sw_remote_uffd(const struct sw_remote *r)
+{
+	return r->uffd;
+}
+
+void sw_remote_set_agent(struct sw_remote *r, pid_t pid, pid_t helper, int sock,
+			 struct sw_agent_ctl *ctl, uint64_t stage)
+{
+	r->client->lock(r->mmu.space);
+	ctl->epoch = r->mmu.epoch;
+	r->pid = pid;
+	r->helper = helper;
+	r->sock = sock;
+	r->stage = stage;
+	__atomic_store_n(&r->ctl, ctl, __ATOMIC_RELEASE);
+	__atomic_store_n(&r->mmu.can_take, true, __ATOMIC_RELEASE);
+	r->client->unlock(r->mmu.space);
+}
+
+void sw_remote_agent_dead(struct sw_remote *r)
+{
+	__atomic_store_n(&r->mmu.can_take, false, __ATOMIC_RELEASE);
+	if (r->sock >= 0)
+		shutdown(r->sock, SHUT_RDWR);
+}
+
+bool sw_remote_is_gone(const struct sw_remote *r)
+{
+	/* Nothing is ever mapped at the second page: a living address space
+         * answers ENOENT or EAGAIN. */
+	struct uffdio_zeropage z = { .range = { SW_PAGE_SIZE, SW_PAGE_SIZE } };
+
+	return ioctl(r->uffd, UFFDIO_ZEROPAGE, &z) && errno == ESRCH;
+}
+
+int sw_remote_register(struct sw_remote *r, uint64_t start, uint64_t end)
+{
+	struct uffdio_register reg = {
+		.range = { start, end - start },
+		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
+	};
+
+	return ioctl(r->uffd, UFFDIO_REGISTER, &reg) ? -errno : 0;
+}
+
+void sw_remote_free(struct sw_remote *r)
+{
+	SW_BUG_ON(r->running);
+	close(r->uffd);
+	if (r->sock >= 0)
+		close(r->sock);
+	if (r->cpu_fd >= 0)
+		close(r->cpu_fd);
+	if (r->ctl != &r->no_ctl)
+		munmap(r->ctl, SW_PAGE_SIZE);
+	pthread_mutex_destroy(&r->agent_lock);
+	free(r);
+}

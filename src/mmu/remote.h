@@ -1,0 +1,56 @@
+/*
+ * remote.h - the mmu of another process: its userfaultfd, read by a thread of
+ * ours, and the agent that shares its memory. See remote.c.
+ */
+#ifndef SW_REMOTE_H
+#define SW_REMOTE_H
+
+#include <sys/types.h>
+
+#include "mmu/mmu.h"
+
+/* The features every managed userfaultfd is opened with. */
+uint64_t sw_remote_features(void);
+
+struct sw_remote;
+
+/*
+ * A remote mmu for the address space behind `uffd` (owned from now on, and
+ * already enabled), whose events go to `client` with `space`. Nothing is read
+ * before sw_remote_start(). `pid` is the process, for its CPUs (0: not known
+ * yet). NULL: out of memory.
+ */
+struct sw_remote *sw_remote_new(int uffd, pid_t pid,
+				const struct sw_mmu_client *client,
+				void *space);
+struct sw_mmu *sw_remote_mmu(struct sw_remote *r);
+struct sw_remote *sw_remote_of(struct sw_mmu *mmu);
+int sw_remote_uffd(const struct sw_remote *r);
+
+/* Starts the thread that reads events. */
+int sw_remote_start(struct sw_remote *r);
+
+/*
+ * Gives the space its agent: `sock` and `ctl` (a mapped sw_agent_ctl) are the
+ * space's from now on; `helper` names the agent to process_vm_readv.
+ */
+void sw_remote_set_agent(struct sw_remote *r, pid_t pid, pid_t helper, int sock,
+			 struct sw_agent_ctl *ctl, uint64_t stage);
+/* The agent is gone or going: nothing waits for it any more. */
+void sw_remote_agent_dead(struct sw_remote *r);
+
+/* True when the address space behind the descriptor is gone. */
+bool sw_remote_is_gone(const struct sw_remote *r);
+
+/* Registers [start, end) for missing pages and write protection. */
+int sw_remote_register(struct sw_remote *r, uint64_t start, uint64_t end);
+
+/* CPU time of the event thread, nanoseconds. */
+uint64_t sw_remote_cpu_ns(const struct sw_remote *r);
+
+/* Ends the event thread (which must not be the caller) and waits for it. */
+void sw_remote_stop(struct sw_remote *r);
+/* Stopped and without agent traffic: closes everything, frees. */
+void sw_remote_free(struct sw_remote *r);
+
+#endif

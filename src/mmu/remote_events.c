@@ -1,0 +1,258 @@
+/*
+ * remote_events.c - the way up: one thread a space waits on the userfaultfd
+ * and hands faults and layout events to the client.
+ *
+ * Events are read under the client's lock and the agent's gate, and the epoch
+ * is raised before the gate opens again: see struct sw_agent_ctl. Faults are
+ * served after that, one by one, without the lock. Events go first, whatever
+ * their place in the batch: the kernel hands out waiting faults before
+ * events, and a fault on a range that was just remapped can be understood
+ * only after its event.
+ *
+ * The thread runs on the CPU of the thread whose faults it serves: the
+ * hand-over between two sleepers on one CPU costs half of that between two
+ * CPUs. The kernel names the faulting thread; where it ran last is looked up
+ * now and then, not at every fault.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "mmu/remote_internal.h"
+
+#define BATCH           16
+#define CPU_LOOK_FAULTS 32 /* faults between two looks at the CPU */
+#define GATE_WAIT_NS    5000000
+
+/* ---- the gate, our side ---- */
+
+/*
+ * The agent may die holding the gate. It is known to be dead when can_take is
+ * false; nobody else can hold the gate then, so it is simply taken.
+ */
+static void gate_lock(struct sw_remote *r)
+{
+	struct sw_agent_ctl *ctl = __atomic_load_n(&r->ctl, __ATOMIC_ACQUIRE);
+	struct timespec t = { .tv_nsec = GATE_WAIT_NS };
+	uint32_t v = 0;
+
+	if (__atomic_compare_exchange_n(&ctl->gate, &v, 1, false,
+					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+		return;
+	while (__atomic_exchange_n(&ctl->gate, 2, __ATOMIC_ACQUIRE)) {
+		if (ctl != &r->no_ctl &&
+		    !__atomic_load_n(&r->mmu.can_take, __ATOMIC_ACQUIRE))
+			return;
+		syscall(SYS_futex, &ctl->gate, FUTEX_WAIT, 2, &t);
+	}
+}
+
+static void gate_unlock(struct sw_remote *r)
+{
+	struct sw_agent_ctl *ctl = __atomic_load_n(&r->ctl, __ATOMIC_ACQUIRE);
+
+	if (__atomic_exchange_n(&ctl->gate, 0, __ATOMIC_RELEASE) == 2)
+		syscall(SYS_futex, &ctl->gate, FUTEX_WAKE, 1);
+}
+
+/* ---- following the faulting thread ---- */
+
+/* The CPU that thread `tid` of the target ran on last, or -1. */
+static int cpu_of(struct sw_remote *r, int tid)
+{
+	char buf[512], *p;
+	ssize_t n;
+
+	if (r->cpu_tid != tid || r->cpu_fd < 0) {
+		char path[64];
+
+		if (r->cpu_fd >= 0)
+			close(r->cpu_fd);
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", r->pid,
+			 tid);
+		r->cpu_fd = open(path, O_RDONLY | O_CLOEXEC);
+		r->cpu_tid = tid;
+	}
+	if (r->cpu_fd < 0)
+		return -1;
+	n = pread(r->cpu_fd, buf, sizeof(buf) - 1, 0);
+	if (n <= 0) {
+		r->cpu_tid = 0;
+		return -1;
+	}
+	buf[n] = 0;
+	p = strrchr(buf, ')'); /* ends field 2; the CPU is field 39 */
+	for (int field = 2; p && field < 39; field++)
+		p = strchr(p + 1, ' ');
+	return p ? atoi(p + 1) : -1;
+}
+
+/* Two looks in a row must agree before the thread moves. */
+static void follow(struct sw_remote *r, int tid)
+{
+	cpu_set_t set;
+	int cpu;
+
+	if (!r->pid || r->nr_faults++ % CPU_LOOK_FAULTS)
+		return;
+	cpu = cpu_of(r, tid);
+	if (cpu < 0 || cpu == r->cpu) {
+		r->cpu_votes = 0;
+		return;
+	}
+	if (cpu != r->cpu_want) {
+		r->cpu_want = cpu;
+		r->cpu_votes = 0;
+	}
+	if (r->cpu >= 0 && ++r->cpu_votes < 2)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (!sched_setaffinity(0, sizeof(set), &set))
+		r->cpu = cpu;
+	r->cpu_votes = 0;
+}
+
+/* ---- reading ---- */
+
+static void layout_event(struct sw_remote *r, const struct uffd_msg *m)
+{
+	const struct sw_mmu_client *c = r->client;
+	void *space = r->mmu.space;
+
+	switch (m->event) {
+	case UFFD_EVENT_FORK:
+		c->fork(space, m->arg.fork.ufd);
+		break;
+	case UFFD_EVENT_REMAP:
+		c->remap(space, m->arg.remap.from, m->arg.remap.to,
+			 m->arg.remap.len);
+		break;
+	case UFFD_EVENT_REMOVE:
+		c->remove(space, m->arg.remove.start, m->arg.remove.end);
+		break;
+	case UFFD_EVENT_UNMAP:
+		c->unmap(space, m->arg.remove.start, m->arg.remove.end);
+		break;
+	}
+}
+
+static void serve(struct sw_remote *r, const struct uffd_msg *m)
+{
+	uint64_t flags = m->arg.pagefault.flags;
+	unsigned f = 0;
+
+	if (flags & UFFD_PAGEFAULT_FLAG_WRITE)
+		f |= SW_FAULT_WRITE;
+	if (flags & UFFD_PAGEFAULT_FLAG_WP)
+		f |= SW_FAULT_WP;
+	follow(r, m->arg.pagefault.feat.ptid);
+	r->client->fault(r->mmu.space, m->arg.pagefault.address & SW_PAGE_MASK,
+			 f, m->arg.pagefault.feat.ptid);
+}
+
+/* Reads what is there; returns the number of messages. */
+static int pump(struct sw_remote *r)
+{
+	struct uffd_msg msg[BATCH];
+	bool layout = false;
+	ssize_t n;
+
+	r->client->lock(r->mmu.space);
+	gate_lock(r);
+	n = read(r->uffd, msg, sizeof(msg));
+	n = n > 0 ? n / (ssize_t)sizeof(msg[0]) : 0;
+	for (ssize_t i = 0; i < n; i++)
+		layout |= msg[i].event != UFFD_EVENT_PAGEFAULT;
+	if (layout)
+		r->ctl->epoch = ++r->mmu.epoch;
+	gate_unlock(r);
+	for (ssize_t i = 0; layout && i < n; i++)
+		if (msg[i].event != UFFD_EVENT_PAGEFAULT)
+			layout_event(r, &msg[i]);
+	r->client->unlock(r->mmu.space);
+	for (ssize_t i = 0; i < n; i++)
+		if (msg[i].event == UFFD_EVENT_PAGEFAULT)
+			serve(r, &msg[i]);
+	return n;
+}
+
+static void *event_thread(void *arg)
+{
+	struct sw_remote *r = arg;
+	struct pollfd p = { .fd = r->uffd, .events = POLLIN };
+
+	prctl(PR_SET_NAME, "spillway-fault");
+	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
+		if (poll(&p, 1, -1) > 0)
+			pump(r);
+	}
+	return NULL;
+}
+
+/* ---- starting and stopping ---- */
+
+/* Its only use is to end a poll(). */
+static void kicked(int sig)
+{
+	(void)sig;
+}
+
+int sw_remote_start(struct sw_remote *r)
+{
+	struct sigaction sa = { .sa_handler = kicked };
+	sigset_t only, old;
+	int err;
+
+	sigaction(SIGURG, &sa, NULL);
+	sigemptyset(&only);
+	sigaddset(&only, SIGURG);
+	pthread_sigmask(SIG_UNBLOCK, &only, &old);
+	err = pthread_create(&r->thread, NULL, event_thread, r);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	r->running = !err;
+	return -err;
+}
+
+void sw_remote_stop(struct sw_remote *r)
+{
+	struct timespec t;
+
+	if (!r->running)
+		return;
+	__atomic_store_n(&r->stop, true, __ATOMIC_RELEASE);
+	/* The flag may be read just before poll() goes to sleep, so kick
+         * until the thread has ended. */
+	do {
+		pthread_kill(r->thread, SIGURG);
+		clock_gettime(CLOCK_REALTIME, &t);
+		t.tv_nsec += 1000000;
+		if (t.tv_nsec >= 1000000000) {
+			t.tv_sec++;
+			t.tv_nsec -= 1000000000;
+		}
+	} while (pthread_timedjoin_np(r->thread, NULL, &t));
+	r->running = false;
+}
+
+uint64_t sw_remote_cpu_ns(const struct sw_remote *r)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (!r->running || pthread_getcpuclockid(r->thread, &clock) ||
+	    clock_gettime(clock, &t))
+		return 0;
+	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}

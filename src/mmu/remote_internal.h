@@ -1,0 +1,34 @@
+/* remote_internal.h - the struct that remote.c and remote_events.c share. */
+#ifndef SW_REMOTE_INTERNAL_H
+#define SW_REMOTE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "mmu/remote.h"
+
+struct sw_remote {
+	struct sw_mmu mmu;
+	const struct sw_mmu_client *client; /* [const] */
+	int uffd;                           /* [const] */
+
+	/* The agent; set once, under the space lock. */
+	pid_t pid, helper;
+	int sock;
+	uint64_t stage;           /* its staging area, address in the target */
+	struct sw_agent_ctl *ctl; /* [atomic] shared with the agent */
+	struct sw_agent_ctl no_ctl; /* stands in until there is one */
+	pthread_mutex_t agent_lock; /* one conversation at a time */
+
+	/* The event thread. */
+	pthread_t thread;
+	bool running; /* [thread: who starts and stops] */
+	bool stop;    /* [atomic] */
+	int cpu_fd;   /* [thread events] /proc/PID/task/TID/stat of cpu_tid */
+	int cpu_tid;
+	int cpu; /* where this thread is pinned, -1: nowhere */
+	int cpu_want, cpu_votes;
+	unsigned nr_faults;
+};
+
+#endif

@@ -1,0 +1,305 @@
+/*
+ * attach.c - from a connection on the agents' socket to a managed address
+ * space, and back to nothing at the end.
+ *
+ *   accept   the helper says which process it lives in; believed only if it
+ *            really shares that process' memory and descends from us
+ *   ready    on demand: the helper makes staging areas and a userfaultfd. Most
+ *            processes never need it, so it waits until memory gets scarce
+ *   attach   a space is made, its ranges registered, its events read
+ *   claim    a forked process whose space was born with the fork event: which
+ *            one is told by asking each unclaimed userfaultfd to map a page
+ *            into this helper's staging area and looking where it went
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "run/proc.h"
+
+#define ANSWER_MS 2000 /* a helper on a busy machine is slow, not silent */
+
+/* ---- messages ---- */
+
+static int send_fds(int sock, const void *msg, size_t len, const int *fd,
+		    unsigned nr)
+{
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} c = { 0 };
+	struct iovec v = { (void *)msg, len };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+
+	if (nr) {
+		c.h.cmsg_level = SOL_SOCKET;
+		c.h.cmsg_type = SCM_RIGHTS;
+		c.h.cmsg_len = CMSG_LEN(nr * sizeof(int));
+		memcpy(CMSG_DATA(&c.h), fd, nr * sizeof(int));
+		m.msg_control = &c;
+		m.msg_controllen = CMSG_SPACE(nr * sizeof(int));
+	}
+	return sendmsg(sock, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* One message of exactly `len` bytes, at most one descriptor. */
+static int recv_fd(int sock, void *msg, size_t len, int *fd)
+{
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(sizeof(int))];
+	} c = { 0 };
+	struct iovec v = { msg, len };
+	struct msghdr m = { .msg_iov = &v,
+			    .msg_iovlen = 1,
+			    .msg_control = &c,
+			    .msg_controllen = sizeof(c) };
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	ssize_t n;
+
+	*fd = -1;
+	if (poll(&p, 1, ANSWER_MS) <= 0)
+		return -ETIMEDOUT;
+	n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	if (n > 0 && m.msg_controllen >= CMSG_LEN(sizeof(int)) &&
+	    c.h.cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(&c.h), sizeof(int));
+	return n == (ssize_t)len ? 0 : n < 0 ? -errno : -EPROTO;
+}
+
+/* ---- accept ---- */
+
+static bool is_ours(const struct sw_agent_hello *h, pid_t helper, pid_t root)
+{
+	if (h->op != SW_AGENT_HELLO || h->version != SW_AGENT_VERSION) {
+		sw_warn("process %d runs another version of the agent; its memory is not managed",
+			helper);
+		return false;
+	}
+	return sw_is_descendant(h->pid, root) &&
+	       sw_shares_memory(h->pid, helper) == 1;
+}
+
+struct sw_proc *sw_proc_accept(int sock, pid_t root)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	struct sw_agent_hello h;
+	struct sw_proc *p = NULL;
+	int fd;
+
+	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) ||
+	    recv_fd(sock, &h, sizeof(h), &fd) || !is_ours(&h, peer.pid, root))
+		goto err_close;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		goto err_close;
+	sw_list_init(&p->node);
+	p->pid = h.pid;
+	p->helper = peer.pid;
+	p->forked = h.forked;
+	p->own_start = h.own_start;
+	p->own_end = h.own_end;
+	p->sock = sock;
+	p->pidfd = pidfd_open(p->pid, 0);
+	p->helper_pidfd = pidfd_open(p->helper, 0);
+	if (p->pidfd >= 0 && p->helper_pidfd >= 0)
+		return p;
+	/* Gone already: the helper must not keep its memory alive. */
+	if (p->helper_pidfd >= 0)
+		pidfd_send_signal(p->helper_pidfd, SIGKILL, NULL, 0);
+	sw_proc_free(p);
+	return NULL;
+
+err_close:
+	close(sock);
+	return NULL;
+}
+
+/* ---- ready ---- */
+
+static struct sw_agent_ctl *make_ctl(int *fd)
+{
+	void *p;
+
+	*fd = memfd_create("spillway-ctl", MFD_CLOEXEC);
+	if (*fd < 0 || ftruncate(*fd, SW_PAGE_SIZE))
+		return NULL;
+	p = mmap(NULL, SW_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, *fd,
+		 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+int sw_proc_ready(struct sw_proc *p, bool make_uffd, int *uffd)
+{
+	struct sw_agent_attach msg = { .op = SW_AGENT_ATTACH,
+				       .make_uffd = make_uffd };
+	struct sw_agent_ready answer = { 0 };
+	int ctl = -1, dev, fd[2], err = -ENOMEM;
+	struct sw_agent_ctl *map = make_ctl(&ctl);
+
+	dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	msg.has_dev = dev >= 0;
+	fd[0] = ctl;
+	fd[1] = dev;
+	if (map)
+		err = send_fds(p->sock, &msg, sizeof(msg), fd, 1 + msg.has_dev);
+	if (!err)
+		err = recv_fd(p->sock, &answer, sizeof(answer), uffd);
+	if (!err)
+		err = answer.err;
+	if (!err && make_uffd && *uffd < 0)
+		err = -EPROTO;
+	if (ctl >= 0)
+		close(ctl);
+	if (dev >= 0)
+		close(dev);
+	if (!err && !p->ready) {
+		p->ctl = map; /* the helper keeps the first one it was sent */
+		p->stage = answer.stage;
+		p->ready = true;
+	} else if (map) {
+		munmap(map, SW_PAGE_SIZE);
+	}
+	return err;
+}
+
+/* ---- attach ---- */
+
+/* Staging is filled through the program's own userfaultfd: moves into it fail
+ * while the program's layout is changing. */
+static int register_stage(int uffd, uint64_t stage)
+{
+	struct uffdio_register reg = {
+		.range = { stage, SW_STAGE_PAGES * SW_PAGE_SIZE },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+
+	return ioctl(uffd, UFFDIO_REGISTER, &reg) ? -errno : 0;
+}
+
+static int enable(int uffd)
+{
+	struct uffdio_api api = { .api = UFFD_API,
+				  .features = sw_remote_features() };
+
+	return ioctl(uffd, UFFDIO_API, &api) ? -errno : 0;
+}
+
+/* From here on the remote owns socket and control page. */
+static void give_agent(struct sw_proc *p)
+{
+	sw_remote_set_agent(p->remote, p->pid, p->helper, p->sock, p->ctl,
+			    p->stage);
+	p->sock = -1;
+	p->ctl = NULL;
+}
+
+int sw_proc_attach_new(struct sw_proc *p, struct sw_mm *mm)
+{
+	int uffd = -1, err;
+
+	err = sw_proc_ready(p, true, &uffd);
+	if (!err)
+		err = enable(uffd);
+	if (!err)
+		err = register_stage(uffd, p->stage);
+	if (err) {
+		if (uffd >= 0)
+			close(uffd);
+		return err;
+	}
+	p->space = sw_space_new(mm);
+	if (p->space)
+		p->remote =
+			sw_remote_new(uffd, p->pid, &sw_mm_client, p->space);
+	if (!p->remote) {
+		close(uffd);
+		return -ENOMEM;
+	}
+	sw_space_set_mmu(p->space, sw_remote_mmu(p->remote));
+	give_agent(p);
+	err = sw_remote_start(p->remote);
+	if (err)
+		return err;
+	sw_space_attach(p->space);
+	return sw_proc_scan(p);
+}
+
+/* ---- claim ---- */
+
+bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
+{
+	int uffd = sw_remote_uffd(child->remote);
+	struct uffdio_range range = { p->stage, SW_STAGE_PAGES * SW_PAGE_SIZE };
+	struct uffdio_zeropage zero = { .range = { p->stage, SW_PAGE_SIZE } };
+	uint32_t drop = SW_AGENT_DROP;
+	struct sw_agent_attach msg = { .op = SW_AGENT_UFFD };
+
+	if (register_stage(uffd, p->stage))
+		return false;
+	/* In the wrong address space this maps a page of zeros where the
+         * program would have found one anyway. */
+	if (ioctl(uffd, UFFDIO_ZEROPAGE, &zero) ||
+	    !sw_page_is_present(p->helper, p->stage)) {
+		ioctl(uffd, UFFDIO_UNREGISTER, &range);
+		return false;
+	}
+	if (send_fds(p->sock, &msg, sizeof(msg), &uffd, 1) ||
+	    send_fds(p->sock, &drop, sizeof(drop), NULL, 0))
+		return false;
+	sw_list_del(&child->node);
+	p->remote = child->remote;
+	p->space = child->space;
+	free(child);
+	give_agent(p);
+	return true;
+}
+
+/* ---- the end ---- */
+
+static void free_space(struct sw_remote *remote, struct sw_space *space)
+{
+	if (remote) {
+		sw_remote_agent_dead(remote);
+		sw_remote_stop(remote);
+	}
+	if (space)
+		sw_space_free(space);
+	if (remote)
+		sw_remote_free(remote);
+}
+
+void sw_proc_free(struct sw_proc *p)
+{
+	if (p->helper_pidfd >= 0) {
+		pidfd_send_signal(p->helper_pidfd, SIGKILL, NULL, 0);
+		close(p->helper_pidfd);
+	}
+	free_space(p->remote, p->space);
+	if (p->pidfd >= 0)
+		close(p->pidfd);
+	if (p->sock >= 0)
+		close(p->sock);
+	if (p->ctl)
+		munmap(p->ctl, SW_PAGE_SIZE);
+	sw_list_del(&p->node);
+	free(p);
+}
+
+void sw_child_free(struct sw_child *c)
+{
+	free_space(c->remote, c->space);
+	sw_list_del(&c->node);
+	free(c);
+}

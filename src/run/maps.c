@@ -1,0 +1,176 @@
+/*
+ * maps.c - which ranges of a process can be managed, and what is in them.
+ *
+ * Managed is private anonymous memory that is not executable: heap, mmap,
+ * thread stacks, large .bss, a main stack that has grown large. Inaccessible reservations are taken along, since
+ * mprotect() later makes memory of them without telling anybody; a range that
+ * cost nothing so far costs nothing here (PAGEMAP_SCAN skips what was never
+ * touched). Left alone: files, devices, and the agent's own.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "run/proc.h"
+
+#define MIN_BYTES       (64 * 1024) /* below this a range is not worth an ioctl */
+#define STACK_MIN_BYTES (1 << 20)   /* an ordinary main stack stays in place */
+
+/* PAGEMAP_SCAN, Linux 6.7; newer than Debian 12's headers. */
+struct page_region {
+	uint64_t start, end, categories;
+};
+
+struct pm_scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask;
+	uint64_t return_mask;
+};
+
+#define PAGEMAP_SCAN_IOC _IOWR('f', 16, struct pm_scan_arg)
+#define PAGE_IS_PRESENT  (1ull << 3)
+#define SCAN_REGIONS     256
+
+static int open_proc(pid_t pid, const char *what)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+bool sw_page_is_present(pid_t pid, uint64_t addr)
+{
+	int fd = open_proc(pid, "pagemap");
+	uint64_t entry = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = pread(fd, &entry, 8, addr / SW_PAGE_SIZE * 8);
+	close(fd);
+	return n == 8 && entry >> 63;
+}
+
+static int note_present(struct sw_proc *p, int pagemap, uint64_t start,
+			uint64_t end)
+{
+	struct page_region found[SCAN_REGIONS];
+	int err = 0;
+
+	while (start < end && !err) {
+		uint64_t epoch = sw_space_epoch(p->space);
+		struct pm_scan_arg a = {
+			.size = sizeof(a),
+			.start = start,
+			.end = end,
+			.vec = (uint64_t)found,
+			.vec_len = SCAN_REGIONS,
+			.category_mask = PAGE_IS_PRESENT,
+			.return_mask = PAGE_IS_PRESENT,
+		};
+		int n = ioctl(pagemap, PAGEMAP_SCAN_IOC, &a);
+
+		if (n < 0)
+			return -errno;
+		for (int i = 0; i < n && !err; i++)
+			err = sw_space_note_present(
+				p->space, epoch, found[i].start, found[i].end);
+		start = a.walk_end;
+	}
+	return err;
+}
+
+static int add_range(struct sw_proc *p, int pagemap, uint64_t start,
+		     uint64_t end)
+{
+	int err = 0;
+
+	if (!sw_space_has_region(p->space, start, end)) {
+		err = sw_remote_register(p->remote, start, end);
+		if (!err)
+			err = sw_space_add_region(p->space, start, end);
+	}
+	/* Known ranges too: memory freed lazily and used again came back
+         * without a word. */
+	return err ? err : note_present(p, pagemap, start, end);
+}
+
+/* Leaves out what belongs to the agent, then adds what is left. */
+static int add_around(struct sw_proc *p, int pagemap, uint64_t start,
+		      uint64_t end)
+{
+	uint64_t hole[2][2] = {
+		{ p->own_start, p->own_end },
+		{ p->stage, p->stage + 2 * SW_STAGE_PAGES * SW_PAGE_SIZE },
+	};
+
+	if (start >= end)
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		int below, above;
+
+		if (hole[i][0] >= end || hole[i][1] <= start)
+			continue;
+		below = add_around(p, pagemap, start, hole[i][0]);
+		above = add_around(p, pagemap, hole[i][1], end);
+		return below ? below : above;
+	}
+	return add_range(p, pagemap, start, end);
+}
+
+/* One line of /proc/PID/maps: is it ours to manage? */
+static bool manageable(const char *line, uint64_t *start, uint64_t *end)
+{
+	char perms[8], name[128] = "";
+	unsigned long s, e, offset, inode;
+	unsigned major, minor;
+	int n = sscanf(line, "%lx-%lx %7s %lx %x:%x %lu %127s", &s, &e, perms,
+		       &offset, &major, &minor, &inode, name);
+
+	if (n < 7 || inode || perms[3] != 'p' || perms[2] == 'x')
+		return false;
+	/* Read-only memory cannot be taken and is not going to grow. */
+	if (perms[0] == 'r' && perms[1] != 'w')
+		return false;
+	if (name[0] && strcmp(name, "[heap]") && strcmp(name, "[stack]") &&
+	    strncmp(name, "[anon", 5))
+		return false;
+	*start = s;
+	*end = e;
+	if (!strcmp(name, "[stack]"))
+		return e - s >= STACK_MIN_BYTES;
+	return e - s >= MIN_BYTES || !strcmp(name, "[heap]");
+}
+
+int sw_proc_scan(struct sw_proc *p)
+{
+	int fd = open_proc(p->pid, "maps");
+	int pagemap = open_proc(p->pid, "pagemap");
+	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
+	char line[512];
+	uint64_t start, end;
+	int err = 0;
+
+	while (maps && pagemap >= 0 && fgets(line, sizeof(line), maps)) {
+		if (!manageable(line, &start, &end))
+			continue;
+		err = add_around(p, pagemap, start, end);
+		if (err)
+			sw_debug(
+				"process %d: range %#llx-%#llx is not managed: %s",
+				p->pid, (unsigned long long)start,
+				(unsigned long long)end, strerror(-err));
+	}
+	if (maps)
+		fclose(maps);
+	else if (fd >= 0)
+		close(fd);
+	if (pagemap >= 0)
+		close(pagemap);
+	return maps ? 0 : -ESRCH;
+}

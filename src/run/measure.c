@@ -1,0 +1,117 @@
+/*
+ * measure.c - what /proc says: memory of a process, and who descends from
+ * whom. All of it is a snapshot; a process that is gone reads as nothing.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "run/proc.h"
+
+/* Reads a small file of /proc/PID into buf, NUL-terminated; its length. */
+static ssize_t read_proc(pid_t pid, const char *what, char *buf, size_t size)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, buf, size - 1);
+	close(fd);
+	if (n < 0)
+		n = 0;
+	buf[n] = 0;
+	return n;
+}
+
+uint64_t sw_measure_rss(pid_t pid)
+{
+	char buf[128];
+	unsigned long size, resident, shared;
+
+	if (!read_proc(pid, "statm", buf, sizeof(buf)) ||
+	    sscanf(buf, "%lu %lu %lu", &size, &resident, &shared) != 3)
+		return 0;
+	return resident > shared ? resident - shared : 0;
+}
+
+uint64_t sw_measure_pss(pid_t pid)
+{
+	char buf[2048], *at;
+
+	if (!read_proc(pid, "smaps_rollup", buf, sizeof(buf)))
+		return 0;
+	at = strstr(buf, "Pss_Anon:");
+	return at ? strtoull(at + 9, NULL, 10) * 1024 / SW_PAGE_SIZE : 0;
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char buf[512], *p;
+
+	if (!read_proc(pid, "stat", buf, sizeof(buf)))
+		return 0;
+	p = strrchr(buf, ')'); /* ") S ppid" */
+	return p ? atoi(p + 4) : 0;
+}
+
+bool sw_is_descendant(pid_t pid, pid_t root)
+{
+	for (int depth = 0; pid > 1 && depth < 512; depth++) {
+		pid = parent_of(pid);
+		if (pid == root)
+			return true;
+	}
+	return false;
+}
+
+void sw_for_each_descendant(pid_t root, void (*fn)(void *arg, pid_t pid),
+			    void *arg)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *d;
+
+	while (proc && (d = readdir(proc))) {
+		pid_t pid = isdigit(d->d_name[0]) ? atoi(d->d_name) : 0;
+
+		if (pid > 0 && pid != root && sw_is_descendant(pid, root))
+			fn(arg, pid);
+	}
+	if (proc)
+		closedir(proc);
+}
+
+static int compare_memory(pid_t a, pid_t b)
+{
+	return syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0);
+}
+
+int sw_shares_memory(pid_t process, pid_t helper)
+{
+	int order = compare_memory(process, helper);
+	char path[64];
+	struct dirent *d;
+	DIR *tasks;
+
+	if (order <= 0)
+		return order ? -1 : 1;
+	/* A leader that has ended while its threads go on has no memory of its
+	 * own any more: ask them. */
+	snprintf(path, sizeof(path), "/proc/%d/task", process);
+	tasks = opendir(path);
+	while (order && tasks && (d = readdir(tasks)))
+		if (isdigit(d->d_name[0]))
+			order = compare_memory(atoi(d->d_name), helper);
+	if (tasks)
+		closedir(tasks);
+	return !order;
+}

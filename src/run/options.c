@@ -1,0 +1,339 @@
+/*
+ * options.c - sizes, device specs and the defaults of `spillway run`. Pure
+ * text in, a filled struct out; nothing here opens, maps or starts anything.
+ * Above: cli/cmd_run.c, which knows the letters of the options. Below:
+ * run/session.c, which acts on the result.
+ *
+ * A new kind of device is a row in device_kinds[] with its own parser of
+ * what stands between the colon and the first comma.
+ */
+#include "run/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define DEVICE_PER_BUDGET 3
+
+/* ---- sizes ---- */
+
+uint64_t sw_ram_bytes(void)
+{
+	return (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+}
+
+/* Bytes in one of `suffix`, 0 when it is no unit. Percent is the caller's. */
+static uint64_t unit_bytes(const char *suffix)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+
+	if (!suffix[0])
+		return 1;
+	unit = strchr(units, toupper((unsigned char)suffix[0]));
+	if (!unit || suffix[1])
+		return 0;
+	return 1ULL << (10 * (unit - units + 1));
+}
+
+int sw_size_parse(const char *text, uint64_t ram_bytes, uint64_t *bytes)
+{
+	const char *p = text;
+	uint64_t whole = 0, part = 0, scale = 1, unit;
+	unsigned __int128 sum;
+
+	if (!isdigit((unsigned char)*p))
+		return -EINVAL;
+	for (; isdigit((unsigned char)*p); p++) {
+		if (__builtin_mul_overflow(whole, 10, &whole) ||
+		    __builtin_add_overflow(whole, *p - '0', &whole))
+			return -ERANGE;
+	}
+	if (*p == '.') {
+		if (!isdigit((unsigned char)*++p))
+			return -EINVAL;
+		/* Nine digits are finer than a byte of 1G; more are noise. */
+		for (; isdigit((unsigned char)*p); p++) {
+			if (scale < 1000000000) {
+				part = part * 10 + (*p - '0');
+				scale *= 10;
+			}
+		}
+		if (!*p)
+			return -EINVAL; /* a fraction of a byte */
+	}
+	if (!strcmp(p, "%")) {
+		sum = (unsigned __int128)whole * ram_bytes / 100 +
+		      (unsigned __int128)part * ram_bytes / scale / 100;
+	} else {
+		unit = unit_bytes(p);
+		if (!unit)
+			return -EINVAL;
+		sum = (unsigned __int128)whole * unit +
+		      (unsigned __int128)part * unit / scale;
+	}
+	if (sum > UINT64_MAX)
+		return -ERANGE;
+	*bytes = (uint64_t)sum;
+	return 0;
+}
+
+const char *sw_size_format(uint64_t bytes, char buf[24])
+{
+	static const char units[] = "KMGT";
+	uint64_t unit = 1ULL << 40;
+	int i = 3;
+
+	while (i >= 0 && bytes < unit) {
+		unit >>= 10;
+		i--;
+	}
+	if (i < 0)
+		snprintf(buf, 24, "%llu", (unsigned long long)bytes);
+	else if (bytes % unit == 0)
+		snprintf(buf, 24, "%llu%c", (unsigned long long)(bytes / unit),
+			 units[i]);
+	else
+		snprintf(buf, 24, "%.2f%c", (double)bytes / unit, units[i]);
+	return buf;
+}
+
+/* Prints why `text` is no size of `what`. */
+static int size_parse_or_say(const char *what, const char *text,
+			     uint64_t *bytes)
+{
+	int err = sw_size_parse(text, sw_ram_bytes(), bytes);
+
+	if (err == -EINVAL)
+		sw_error("%s: '%s' is no size; write a number with K, M, G, T "
+			 "or %% of RAM, e.g. 512M or 50%%",
+			 what, text);
+	else if (err)
+		sw_error("%s: '%s' is more than can be counted", what, text);
+	return err ? -EINVAL : 0;
+}
+
+/* ---- device specs ---- */
+
+struct device_kind {
+	const char *kind;
+	const char *form; /* for messages */
+	int (*parse)(struct sw_device_spec *dev, const char *spec,
+		     const char *args);
+};
+
+static int device_check_size(const char *spec, uint64_t bytes)
+{
+	if (bytes < SW_DEVICE_MIN_BYTES) {
+		sw_error("--swap %s: a device has at least 1M", spec);
+		return -EINVAL;
+	}
+	if (bytes > SW_DEVICE_MAX_BYTES) {
+		sw_error("--swap %s: a device has less than 4T; give several",
+			 spec);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int zram_parse(struct sw_device_spec *dev, const char *spec,
+		      const char *args)
+{
+	char what[96];
+	int err;
+
+	if (!*args)
+		return 0; /* sized when the budget is known */
+	snprintf(what, sizeof(what), "--swap %s", spec);
+	err = size_parse_or_say(what, args, &dev->size_bytes);
+	return err ? err : device_check_size(spec, dev->size_bytes);
+}
+
+static const struct device_kind device_kinds[] = {
+	{ "zram", "zram:[SIZE][,prio=N] (compressed memory)", zram_parse },
+};
+
+static const struct device_kind *device_kind_lookup(const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < SW_ARRAY_SIZE(device_kinds); i++) {
+		if (!strcmp(device_kinds[i].kind, name))
+			return &device_kinds[i];
+	}
+	return NULL;
+}
+
+static int say_device_kinds(const char *spec)
+{
+	char known[256] = "";
+	unsigned i;
+
+	for (i = 0; i < SW_ARRAY_SIZE(device_kinds); i++) {
+		size_t n = strlen(known);
+
+		snprintf(known + n, sizeof(known) - n, "%s%s", i ? ", " : "",
+			 device_kinds[i].form);
+	}
+	sw_error("--swap %s: no such kind of device; known: %s", spec, known);
+	return -EINVAL;
+}
+
+static int device_parse_prio(struct sw_device_spec *dev, const char *spec,
+			     const char *value)
+{
+	char *end;
+	long prio;
+
+	errno = 0;
+	prio = strtol(value, &end, 10);
+	if (!isdigit((unsigned char)*value) || *end || errno ||
+	    prio > SW_PRIO_MAX) {
+		sw_error("--swap %s: prio is a number from 0 to %d, higher "
+			 "is used first",
+			 spec, SW_PRIO_MAX);
+		return -EINVAL;
+	}
+	dev->prio = (int)prio;
+	return 0;
+}
+
+/* What follows the first comma: key=value[,key=value]... */
+static int device_parse_keys(struct sw_device_spec *dev, const char *spec,
+			     char *keys)
+{
+	char *key;
+
+	while ((key = strsep(&keys, ","))) {
+		char *value = strchr(key, '=');
+
+		if (value)
+			*value++ = '\0';
+		if (!value || strcmp(key, "prio")) {
+			sw_error("--swap %s: '%s' is no setting of a device; "
+				 "known: prio=N",
+				 spec, key);
+			return -EINVAL;
+		}
+		if (device_parse_prio(dev, spec, value))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* `text` is a copy of `spec` to be cut up. */
+static int device_parse(struct sw_device_spec *dev, const char *spec,
+			char *text)
+{
+	const struct device_kind *kind;
+	char *keys = text;
+	char *args;
+	int err;
+
+	*dev = (struct sw_device_spec){ .prio = SW_PRIO_DEFAULT };
+	strsep(&keys, ",");
+	args = strchr(text, ':');
+	if (args)
+		*args++ = '\0';
+	kind = device_kind_lookup(text);
+	if (!kind)
+		return say_device_kinds(spec);
+	if (!args) {
+		sw_error("--swap %s: a device is KIND:ARGS; write %s", spec,
+			 kind->form);
+		return -EINVAL;
+	}
+	snprintf(dev->kind, sizeof(dev->kind), "%s", kind->kind);
+	err = kind->parse(dev, spec, args);
+	if (err)
+		return err;
+	return device_parse_keys(dev, spec, keys);
+}
+
+/* ---- the options ---- */
+
+void sw_run_options_init(struct sw_run_options *opt)
+{
+	*opt = (struct sw_run_options){ 0 };
+}
+
+void sw_run_options_release(struct sw_run_options *opt)
+{
+	free(opt->devices);
+	sw_run_options_init(opt);
+}
+
+int sw_run_options_set_budget(struct sw_run_options *opt, const char *text)
+{
+	uint64_t bytes;
+	int err = size_parse_or_say("-m", text, &bytes);
+
+	if (err)
+		return err;
+	if (bytes < SW_BUDGET_MIN_BYTES) {
+		sw_error("-m %s: too small to run anything in; "
+			 "the minimum is 8M",
+			 text);
+		return -EINVAL;
+	}
+	opt->budget_bytes = bytes & SW_PAGE_MASK;
+	return 0;
+}
+
+int sw_run_options_add_device(struct sw_run_options *opt, const char *spec)
+{
+	struct sw_device_spec dev, *devices;
+	char *text;
+	int err;
+
+	if (opt->nr_devices == SW_MAX_DEVICES) {
+		sw_error("--swap %s: at most %u devices can be used", spec,
+			 SW_MAX_DEVICES);
+		return -EINVAL;
+	}
+	text = strdup(spec);
+	if (!text)
+		return -ENOMEM;
+	err = device_parse(&dev, spec, text);
+	free(text);
+	if (err)
+		return err;
+
+	devices =
+		realloc(opt->devices, (opt->nr_devices + 1) * sizeof(*devices));
+	if (!devices)
+		return -ENOMEM;
+	devices[opt->nr_devices++] = dev;
+	opt->devices = devices;
+	return 0;
+}
+
+int sw_run_options_finish(struct sw_run_options *opt)
+{
+	uint64_t by_budget;
+	unsigned i;
+	int err;
+
+	if (!opt->budget_bytes) {
+		sw_error("run: no budget given; add -m SIZE, e.g. -m 512M");
+		return -EINVAL;
+	}
+	if (!opt->nr_devices) {
+		err = sw_run_options_add_device(opt, "zram:");
+		if (err)
+			return err;
+	}
+	by_budget = sw_min(opt->budget_bytes,
+			   SW_DEVICE_MAX_BYTES / DEVICE_PER_BUDGET) *
+		    DEVICE_PER_BUDGET;
+	for (i = 0; i < opt->nr_devices; i++) {
+		if (!opt->devices[i].size_bytes)
+			opt->devices[i].size_bytes = by_budget & SW_PAGE_MASK;
+	}
+	return 0;
+}

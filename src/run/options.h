@@ -1,0 +1,62 @@
+/*
+ * options.h - what `spillway run` was asked for, and how sizes and device
+ * specs are read. Every parser here prints one line that says what is wrong
+ * and returns -EINVAL; whoever reads the command line only passes that on.
+ *
+ * A device spec is KIND:ARGS[,key=value]...; each kind is one row of the
+ * table in options.c.
+ */
+#ifndef SW_RUN_OPTIONS_H
+#define SW_RUN_OPTIONS_H
+
+#include "base/base.h"
+
+#define SW_BUDGET_MIN_BYTES (8ULL << 20) /* less cannot hold a running libc */
+#define SW_DEVICE_MIN_BYTES (1ULL << 20)
+/* The swap layer numbers fewer than 2^30 slots on a device. */
+#define SW_DEVICE_MAX_BYTES ((1ULL << 30) * SW_PAGE_SIZE - SW_PAGE_SIZE)
+#define SW_MAX_DEVICES      24u
+#define SW_PRIO_DEFAULT     (-1)
+#define SW_PRIO_MAX         32767
+
+struct sw_device_spec {
+	char kind[16];       /* "zram" */
+	uint64_t size_bytes; /* 0 until sw_run_options_finish(): by budget */
+	int prio;            /* SW_PRIO_DEFAULT, or 0..SW_PRIO_MAX */
+};
+
+struct sw_run_options {
+	uint64_t budget_bytes; /* whole pages; 0: not given */
+	struct sw_device_spec *devices;
+	unsigned nr_devices;
+	const char *report_path; /* NULL: no report */
+	int verbose;             /* how many -v */
+	char **argv;             /* the command, NULL-terminated; borrowed */
+};
+
+/*
+ * Reads a size: digits, perhaps a fraction, and K, M, G, T (powers of 1024)
+ * or % of `ram_bytes`; no unit means bytes. 0, -EINVAL (no size), -ERANGE
+ * (above 2^64). Prints nothing.
+ */
+SW_MUST_CHECK int sw_size_parse(const char *text, uint64_t ram_bytes,
+				uint64_t *bytes);
+
+/* "512M", "1.5G", "8388609": the shortest exact or two-digit form. */
+const char *sw_size_format(uint64_t bytes, char buf[24]);
+
+uint64_t sw_ram_bytes(void);
+
+void sw_run_options_init(struct sw_run_options *opt);
+void sw_run_options_release(struct sw_run_options *opt);
+
+SW_MUST_CHECK int sw_run_options_set_budget(struct sw_run_options *opt,
+					    const char *text);
+SW_MUST_CHECK int sw_run_options_add_device(struct sw_run_options *opt,
+					    const char *spec);
+
+/* Once everything is read: the budget is there, a device exists (the default
+ * is `zram:`), and each device without a size gets three times the budget. */
+SW_MUST_CHECK int sw_run_options_finish(struct sw_run_options *opt);
+
+#endif

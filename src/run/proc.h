@@ -1,0 +1,89 @@
+/*
+ * proc.h - the processes of a session: those that said hello, with their
+ * agent and, once attached, their managed address space. One thread, the
+ * session's loop, owns all of this; no locks.
+ */
+#ifndef SW_RUN_PROC_H
+#define SW_RUN_PROC_H
+
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "mm/mm.h"
+#include "mmu/remote.h"
+
+struct sw_proc {
+	struct sw_list node;
+	pid_t pid, helper;
+	int pidfd, helper_pidfd;
+	int sock;        /* to the agent; the remote's once attached */
+	bool forked;     /* shares frames with its parent until it execs */
+	bool agent_dead; /* nothing is taken out any more */
+	bool failed;     /* cannot be managed */
+	bool ready;      /* staging areas are made */
+	uint64_t own_start, own_end; /* the agent's memory: hands off */
+	uint64_t stage;
+	struct sw_agent_ctl *ctl;
+
+	struct sw_remote *remote; /* NULL: not attached */
+	struct sw_space *space;
+
+	uint64_t anon_pages; /* last measurement */
+	uint64_t scan_rest;  /* unmanaged pages after the last scan */
+};
+
+/* A space born by fork whose agent has not said hello (and may never). */
+struct sw_child {
+	struct sw_list node;
+	struct sw_remote *remote;
+	struct sw_space *space;
+	bool ready; /* its tables are complete and its events are read */
+};
+
+/* ---- maps.c ---- */
+
+/* Registers every range of the process that can be managed and is not yet,
+ * and notes which of its pages are present. 0 or -errno. */
+int sw_proc_scan(struct sw_proc *p);
+/* Are pages present at `addr` of process `pid`? */
+bool sw_page_is_present(pid_t pid, uint64_t addr);
+
+/* ---- measure.c ---- */
+
+/* Anonymous pages of a process, from /proc/PID/statm: cheap, and shared ones
+ * count in each process. 0 when it is gone. */
+uint64_t sw_measure_rss(pid_t pid);
+/* The same with shared pages divided by their sharers (Pss_Anon): exact, and
+ * costs a walk of the page table. */
+uint64_t sw_measure_pss(pid_t pid);
+
+/* Calls fn for each process below `root`, in no order. */
+void sw_for_each_descendant(pid_t root, void (*fn)(void *arg, pid_t pid),
+			    void *arg);
+/* Is `root` an ancestor of `pid`? */
+bool sw_is_descendant(pid_t pid, pid_t root);
+/* Does a thread of the process share the helper's address space? 1, 0, or -1
+ * when that cannot be told (one of them is gone). */
+int sw_shares_memory(pid_t process, pid_t helper);
+
+/* ---- attach.c ---- */
+
+/* Reads a hello from a fresh connection; NULL when it is nobody of ours (said
+ * in the log). Takes over `sock` in any case. */
+struct sw_proc *sw_proc_accept(int sock, pid_t root);
+
+/* Makes the agent ready (staging areas, `make_uffd`: a userfaultfd, put into
+ * *uffd, else -1). 0 or -errno. */
+int sw_proc_ready(struct sw_proc *p, bool make_uffd, int *uffd);
+
+/* Attaches a process that is not a managed fork: a new space. */
+int sw_proc_attach_new(struct sw_proc *p, struct sw_mm *mm);
+/* Is `child` the space of this (ready) process? Then it is its own now. */
+bool sw_proc_claim(struct sw_proc *p, struct sw_child *child);
+
+/* Ends the management of a process that is gone or has another memory now:
+ * kills the agent, gives back every slot, frees. */
+void sw_proc_free(struct sw_proc *p);
+void sw_child_free(struct sw_child *c);
+
+#endif

@@ -1,0 +1,259 @@
+/*
+ * report.c - see report.h. Above: run/session.c fills struct sw_report at
+ * its end. Below: base/counters.h, read here directly, so that a new counter
+ * shows up in the report without a line in this file.
+ */
+#include "run/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/counters.h"
+#include "base/log.h"
+#include "run/options.h"
+
+/* ---- JSON ---- */
+
+static json_t *counters_json(void)
+{
+	json_t *o = json_object();
+	unsigned i;
+
+	for (i = 0; i < SW_NR_COUNTERS; i++)
+		json_object_set_new(o, sw_counter_names[i],
+				    json_integer(sw_counter_read(i)));
+	return o;
+}
+
+static json_t *faults_json(void)
+{
+	static const struct {
+		const char *name;
+		enum sw_counter counter;
+	} faults[] = {
+		{ "total", SW_CTR_pgfault },
+		{ "first_touch", SW_CTR_pgfault_zero },
+		{ "staged", SW_CTR_pgfault_staged },
+		{ "from_store", SW_CTR_pgmajfault },
+		{ "write_protect", SW_CTR_pgfault_wp },
+		{ "retried", SW_CTR_pgfault_retry },
+		{ "stalled", SW_CTR_allocstall },
+	};
+
+	json_t *o = json_object();
+	unsigned i;
+
+	for (i = 0; i < SW_ARRAY_SIZE(faults); i++)
+		json_object_set_new(
+			o, faults[i].name,
+			json_integer(sw_counter_read(faults[i].counter)));
+	return o;
+}
+
+static double device_ratio(const struct sw_report_device *dev)
+{
+	if (!dev->memory_bytes || !dev->pages_stored)
+		return 0;
+	return (double)dev->pages_stored * SW_PAGE_SIZE / dev->memory_bytes;
+}
+
+static json_t *device_json(const struct sw_report_device *dev)
+{
+	double ratio = device_ratio(dev);
+
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", /**/
+			 "name", dev->name,                          /**/
+			 "size_bytes", dev->size_bytes,              /**/
+			 "used_pages", dev->used_pages,              /**/
+			 "pages_stored", dev->pages_stored,          /**/
+			 "compressed_bytes", dev->compressed_bytes,  /**/
+			 "memory_bytes", dev->memory_bytes,          /**/
+			 "memory_peak_bytes", dev->memory_peak_bytes, "ratio",
+			 ratio ? json_real(ratio) : json_null());
+}
+
+static json_t *command_json(const struct sw_report *report)
+{
+	json_t *list = json_array();
+	char *const *arg;
+
+	for (arg = report->argv; arg && *arg; arg++) {
+		json_t *text = json_string(*arg);
+
+		/* An argument may be no UTF-8; JSON cannot hold it then. */
+		json_array_append_new(list, text ? text : json_null());
+	}
+	return list;
+}
+
+static json_t *report_json(const struct sw_report *report)
+{
+	json_t *devices = json_array();
+	unsigned i;
+
+	for (i = 0; i < report->nr_devices; i++)
+		json_array_append_new(devices,
+				      device_json(&report->devices[i]));
+	return json_pack(
+		"{s:i, s:o, s:i, s:I, s:I, s:f, s:o, s:o, s:o, s:{s:f,s:f,s:f}}",
+		"version", 1, "command", command_json(report), "exit_status",
+		report->exit_status, "budget_bytes", report->budget_bytes,
+		"peak_bytes", report->peak_bytes, "wall_seconds",
+		report->wall_seconds, "counters", counters_json(), "faults",
+		faults_json(), "devices", devices, "cpu", "supervisor_seconds",
+		report->supervisor_seconds, "agent_seconds",
+		report->agent_seconds, "command_seconds",
+		report->command_seconds);
+}
+
+/* ---- files ---- */
+
+/* Is there something at `path` that must be written in place? */
+static bool is_special(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && !S_ISREG(st.st_mode);
+}
+
+static int say(const char *path, int err)
+{
+	sw_error("--report %s: cannot be written: %s", path, strerror(-err));
+	return err;
+}
+
+int sw_report_check(const char *path)
+{
+	char copy[PATH_MAX];
+	struct stat st;
+
+	if (!*path || strlen(path) >= sizeof(copy))
+		return say(path, *path ? -ENAMETOOLONG : -ENOENT);
+	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+		return say(path, -EISDIR);
+	strcpy(copy, path);
+	if (access(is_special(path) ? path : dirname(copy), W_OK))
+		return say(path, -errno);
+	return 0;
+}
+
+/* Dumps to `fd` and closes it. 0 or -errno. */
+static int dump_and_close(json_t *json, int fd)
+{
+	FILE *f = fdopen(fd, "w");
+	int err = 0;
+
+	if (!f) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
+	if (json_dumpf(json, f, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) ||
+	    fputc('\n', f) == EOF)
+		err = -EIO;
+	if (fclose(f) && !err)
+		err = -errno;
+	return err;
+}
+
+static int write_special(json_t *json, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+
+	return fd < 0 ? -errno : dump_and_close(json, fd);
+}
+
+/* What a plain create would have given the file. */
+static mode_t plain_mode(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return 0666 & ~mask;
+}
+
+static int write_renamed(json_t *json, const char *path)
+{
+	char target[PATH_MAX], temp[PATH_MAX + 8];
+	int fd, err;
+
+	/* A link stays a link; the file behind it is replaced. */
+	if (!realpath(path, target))
+		snprintf(target, sizeof(target), "%s", path);
+	snprintf(temp, sizeof(temp), "%s.XXXXXX", target);
+	fd = mkostemp(temp, O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	fchmod(fd, plain_mode());
+	err = dump_and_close(json, fd);
+	if (!err && rename(temp, target))
+		err = -errno;
+	if (err)
+		unlink(temp);
+	return err;
+}
+
+int sw_report_write(const struct sw_report *report, const char *path)
+{
+	json_t *json = report_json(report);
+	int err;
+
+	if (!json)
+		return say(path, -ENOMEM);
+	err = is_special(path) ? write_special(json, path)
+			       : write_renamed(json, path);
+	json_decref(json);
+	return err ? say(path, err) : 0;
+}
+
+/* ---- people ---- */
+
+static unsigned long long count_of(enum sw_counter c)
+{
+	return sw_counter_read(c);
+}
+
+void sw_report_print(const struct sw_report *report, FILE *out)
+{
+	char a[24], b[24], c[24];
+	unsigned i;
+
+	fprintf(out, "spillway: budget %s, peak %s, %.1f s\n",
+		sw_size_format(report->budget_bytes, a),
+		sw_size_format(report->peak_bytes, b), report->wall_seconds);
+	fprintf(out,
+		"spillway: pages out %llu (zero %llu), in %llu (zero %llu), "
+		"still staged %llu\n",
+		count_of(SW_CTR_pswpout) + count_of(SW_CTR_swpout_zero),
+		count_of(SW_CTR_swpout_zero),
+		count_of(SW_CTR_pswpin) + count_of(SW_CTR_swpin_zero),
+		count_of(SW_CTR_swpin_zero), count_of(SW_CTR_pgfault_staged));
+	fprintf(out,
+		"spillway: faults %llu (first touch %llu, from a device %llu, "
+		"first write %llu)\n",
+		count_of(SW_CTR_pgfault), count_of(SW_CTR_pgfault_zero),
+		count_of(SW_CTR_pgmajfault), count_of(SW_CTR_pgfault_wp));
+	for (i = 0; i < report->nr_devices; i++) {
+		const struct sw_report_device *dev = &report->devices[i];
+
+		fprintf(out,
+			"spillway: %s of %s: %s of pages in %s of memory "
+			"(%.1f to 1)\n",
+			dev->name, sw_size_format(dev->size_bytes, a),
+			sw_size_format(dev->pages_stored * SW_PAGE_SIZE, b),
+			sw_size_format(dev->memory_bytes, c),
+			device_ratio(dev));
+	}
+	fprintf(out,
+		"spillway: CPU: command %.2f s, supervisor %.2f s, agents "
+		"%.2f s\n",
+		report->command_seconds, report->supervisor_seconds,
+		report->agent_seconds);
+}

@@ -1,0 +1,67 @@
+/*
+ * report.h - what a session has to say at its end, for programs (JSON) and
+ * for people (a few lines). The field names of the JSON file are a promise.
+ *
+ * When the command is gone its slots are free and its devices are empty, so
+ * the fields of a device are those of the moment it held the most.
+ *
+ *      { "version", "command": [...], "exit_status",
+ *        "budget_bytes", "peak_bytes", "wall_seconds",
+ *        "counters": { every name of base/counters.h },
+ *        "faults": { "total", "first_touch", "staged", "from_store",
+ *                    "write_protect", "retried", "stalled" },
+ *        "devices": [ { "name", "size_bytes", "used_pages", "pages_stored",
+ *                       "compressed_bytes", "memory_bytes",
+ *                       "memory_peak_bytes", "ratio" } ],
+ *        "cpu": { "supervisor_seconds", "agent_seconds",
+ *                 "command_seconds" } }
+ *
+ * "ratio" is bytes of stored pages to bytes of memory taken for them, null
+ * while nothing is stored.
+ */
+#ifndef SW_RUN_REPORT_H
+#define SW_RUN_REPORT_H
+
+#include <stdio.h>
+
+#include "base/base.h"
+
+struct sw_report_device {
+	char name[64];
+	uint64_t size_bytes;
+	uint64_t used_pages;       /* slots in use */
+	uint64_t pages_stored;     /* of these: with bytes in the store */
+	uint64_t compressed_bytes; /* of these pages */
+	uint64_t memory_bytes;     /* taken from the system for them */
+	uint64_t memory_peak_bytes;
+};
+
+/* The counters are not here: they are read from sw_counters when written. */
+struct sw_report {
+	char *const *argv; /* the command, or NULL; borrowed */
+	int exit_status;
+	uint64_t budget_bytes;
+	uint64_t peak_bytes; /* of the tree's anonymous memory */
+	double wall_seconds;
+	double supervisor_seconds; /* CPU, user and system */
+	double agent_seconds;
+	double command_seconds;
+	struct sw_report_device *devices;
+	unsigned nr_devices;
+};
+
+/* Could `path` be written at the end? 0, or -errno after a line. */
+SW_MUST_CHECK int sw_report_check(const char *path);
+
+/*
+ * Writes the JSON file: to a name beside it and then renamed, so that a
+ * reader sees the old file or the whole new one. What is no regular file (a
+ * pipe, /dev/stdout) is written as it is. 0, or -errno after a line.
+ */
+SW_MUST_CHECK int sw_report_write(const struct sw_report *report,
+				  const char *path);
+
+/* A short summary for people, each line prefixed as all our messages. */
+void sw_report_print(const struct sw_report *report, FILE *out);
+
+#endif

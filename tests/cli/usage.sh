@@ -1,0 +1,49 @@
+#!/bin/sh
+# What the command line refuses before it looks at anything else, and what
+# the help says.
+. "$(dirname "$0")/lib.sh"
+
+prints 0 "spillway $2" "$spillway" --version
+prints 0 "Usage: spillway COMMAND [OPTION]...
+
+Commands:
+  run      run a command in less memory than it needs
+
+'spillway COMMAND --help' tells more about a command;
+'spillway --version' tells which Spillway this is." "$spillway" --help
+
+refuses 125 "no command given; see 'spillway --help'" "$spillway"
+refuses 125 "no command 'walk'; see 'spillway --help'" "$spillway" walk
+refuses 125 "no command '--frob'; see 'spillway --help'" "$spillway" --frob
+
+see="see 'spillway run --help'"
+refuses 125 "run: no budget given; add -m SIZE, e.g. -m 512M" "$spillway" run
+refuses 125 "run: no budget given; add -m SIZE, e.g. -m 512M" \
+        "$spillway" run -- true
+refuses 125 "run: no command given to run; $see" "$spillway" run -m 64M
+refuses 125 "run: no command given to run; $see" "$spillway" run -m 64M --
+refuses 125 "run: no option '--frob'; $see" "$spillway" run --frob -- true
+refuses 125 "run: no option '-x'; $see" "$spillway" run -x true
+refuses 125 "run: no option '-x'; $see" "$spillway" run -vx true
+refuses 125 "run: no option '--verbose=3'; $see" \
+        "$spillway" run --verbose=3 true
+refuses 125 "run: option '-m' needs a value; $see" "$spillway" run -m
+refuses 125 "run: option '--memory' needs a value; $see" \
+        "$spillway" run --memory
+refuses 125 "run: option '--swap' needs a value; $see" \
+        "$spillway" run -m 64M --swap
+
+# Help is complete, fits on a screen of 24 lines, and no line is cut off.
+"$spillway" run --help >"$dir/help" || failures=1
+for option in -m --memory --swap --report -v --verbose -h --help; do
+        grep -q -e "$option" "$dir/help" || compare help "$option" "missing"
+done
+[ "$(wc -l <"$dir/help")" -le 23 ] || compare help "23 lines" "more"
+compare help "no long lines" "$(grep -E '.{80}' "$dir/help" ||
+        echo no long lines)"
+
+# /dev/full stands for a disk that is full: say so instead of success.
+"$spillway" --help >/dev/full 2>/dev/null
+compare "exit status into a full disk" 125 $?
+
+finish

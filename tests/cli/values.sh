@@ -1,0 +1,84 @@
+#!/bin/sh
+# Values of options that are no size, no budget, no device, no file.
+. "$(dirname "$0")/lib.sh"
+
+no_size() {
+        refuses 125 "-m: '$1' is no size; write a number with K, M, G, T or % of RAM, e.g. 512M or 50%" \
+                "$spillway" run -m "$1" -- true
+}
+no_size ''
+no_size M
+no_size abc
+no_size -64M
+no_size +64M
+no_size ' 64M'
+no_size '64 M'
+no_size 64MB
+no_size 64X
+no_size 1.5
+no_size 1.G
+no_size .5G
+no_size 0x40000000
+no_size 50%%
+no_size 1e9
+
+refuses 125 "-m: '99999999999T' is more than can be counted" \
+        "$spillway" run -m 99999999999T -- true
+refuses 125 "-m: '99999999999999999999' is more than can be counted" \
+        "$spillway" run -m 99999999999999999999 -- true
+
+too_small() {
+        refuses 125 "-m $1: too small to run anything in; the minimum is 8M" \
+                "$spillway" run -m "$1" -- true
+}
+too_small 0
+too_small 0%
+too_small 64
+too_small 4K
+too_small 7.99M
+too_small 8388607
+
+swap() {
+        refuses 125 "--swap $1: $2" "$spillway" run -m 64M --swap "$1" -- true
+}
+zram="zram:[SIZE][,prio=N] (compressed memory)"
+swap floppy: "no such kind of device; known: $zram"
+swap floppy:4G "no such kind of device; known: $zram"
+swap 4G "no such kind of device; known: $zram"
+swap '' "no such kind of device; known: $zram"
+swap : "no such kind of device; known: $zram"
+swap ZRAM:1G "no such kind of device; known: $zram"
+swap zram "a device is KIND:ARGS; write $zram"
+swap zram,prio=1 "a device is KIND:ARGS; write $zram"
+swap zram:big "'big' is no size; write a number with K, M, G, T or % of RAM, e.g. 512M or 50%"
+swap zram:1:2 "'1:2' is no size; write a number with K, M, G, T or % of RAM, e.g. 512M or 50%"
+swap zram:0 "a device has at least 1M"
+swap zram:1023K "a device has at least 1M"
+swap zram:4T "a device has less than 4T; give several"
+swap zram:1G, "'' is no setting of a device; known: prio=N"
+swap zram:1G,codec=lz4 "'codec' is no setting of a device; known: prio=N"
+swap zram:1G,prio "'prio' is no setting of a device; known: prio=N"
+for prio in '' high -1 +1 1x 32768 99999999999999999999; do
+        swap "zram:1G,prio=$prio" \
+                "prio is a number from 0 to 32767, higher is used first"
+done
+
+devices=
+i=0
+while [ $i -lt 25 ]; do
+        devices="$devices --swap zram:1M"
+        i=$((i + 1))
+done
+refuses 125 "--swap zram:1M: at most 24 devices can be used" \
+        "$spillway" run -m 64M $devices -- true
+
+report() {
+        refuses 125 "--report $1: cannot be written: $2" \
+                "$spillway" run -m 64M --report "$1" -- true
+}
+report '' "No such file or directory"
+report "$dir" "Is a directory"
+report "$dir/none/report.json" "No such file or directory"
+report /dev/null/report.json "Not a directory"
+
+finish

@@ -1,0 +1,94 @@
+#!/bin/sh
+# death.sh target|child|agent|supervisor: SIGKILL to one of them in the middle
+# of heavy paging, again and again. Nobody ever reads zeros, no process and no
+# file stays, and whoever is left goes on or ends as it should.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+need_spillway
+
+victim=${1:?whom to kill}
+turns=${E2E_TURNS:-12}
+[ "$level" -gt 1 ] && turns=${E2E_TURNS:-100}
+
+# Everywhere the supervisor or an agent could leave something.
+places="$TMPDIR /tmp /var/tmp /dev/shm /run"
+files() {
+	# shellcheck disable=SC2086
+	find $places -maxdepth 2 -iname '*spillway*' 2>/dev/null | sort
+}
+
+# pick COMM: one of the marked processes of that name, not always the same.
+pick() {
+	"$tool" procs "$mark" "$1" >"$tmp/procs"
+	lines=$(wc -l <"$tmp/procs")
+	[ "$lines" -gt 0 ] || return 1
+	sed -n "$((turn % lines + 1))s/ .*//p" "$tmp/procs"
+}
+
+ready() {
+	tries=500
+	until grep -q READY "$tmp/out" 2>/dev/null; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.02
+	done
+}
+
+strike() {
+	read -r _ target child _ <"$tmp/out"
+	case $victim in
+	target) prey=$target ;;
+	child) prey=$child ;;
+	agent) prey=$(pick spillway-agent) ;;
+	supervisor) prey=$supervisor ;;
+	*) skip "nobody is called $victim" ;;
+	esac
+	if [ -z "$prey" ]; then
+		fail "turn $turn: no $victim to kill"
+		return
+	fi
+	kill -KILL "$prey" 2>/dev/null ||
+		fail "turn $turn: $victim $prey was gone before it was killed"
+}
+
+# What each death must lead to.
+case $victim in
+target | supervisor) want_rc=137 ;;
+*) want_rc=0 ;;
+esac
+
+before=$(files)
+for turn in $(seq "$turns"); do
+	threads=$((turn % 2 * 2 + 1))
+	session=turn
+	rm -f "$tmp/out" "$tmp/turn.json"
+	"$SPILLWAY" run -m 16M --swap zram:512M --report "$tmp/turn.json" -- \
+		"$workload" -s 64 -t $threads --seconds 0.6 churn \
+		>"$tmp/out" 2>"$tmp/turn.err" </dev/null &
+	supervisor=$!
+	ready || fail "turn $turn: never ready"
+	sleep "0.$(printf %03d $((turn * 37 % 250)))"
+	strike
+	E2E_MARK=- "$tool" reaper $supervisor 20 &
+	reaper=$!
+	wait $supervisor
+	rc=$?
+	kill $reaper 2>/dev/null
+	wait $reaper 2>/dev/null
+	[ $rc = $want_rc ] ||
+		{ fail "turn $turn: exit status $rc, not $want_rc"; show_errors; }
+	left=$("$tool" gone "$mark" 3) ||
+		fail "turn $turn: processes left behind: $left"
+	if grep -q -e MISMATCH -e WRONG "$tmp/turn.err"; then
+		fail "turn $turn: $(grep -m 1 -e MISMATCH -e WRONG \
+			"$tmp/turn.err")"
+	fi
+	[ "$victim" = supervisor ] || check_clean
+	[ "$victim" != agent ] || grep -qi agent "$tmp/turn.err" ||
+		fail "turn $turn: no warning that an agent died"
+	after=$(files)
+	[ "$after" = "$before" ] || fail "turn $turn: files left: $after"
+	[ "$failures" -lt 5 ] || break
+done
+echo "death of $victim: $turn turns"
+finish

@@ -37,8 +37,7 @@ static struct folio *new_folio(unsigned order)
 {
 	struct folio *folio = folio_alloc(order);
 
-	SW_BUG_ON(!folio);
-	folio_lock(folio);
+	SW_BUG_ON(!folio || !folio_trylock(folio));
 	folio_set(folio, SW_FOLIO_UPTODATE);
 	return folio;
 }

@@ -18,8 +18,8 @@
 #ifndef SWAPFILE_CLUSTER
 #define SWAPFILE_CLUSTER 512u /* slots a cluster; tests build with 8 */
 #endif
-#define MAX_SWAPFILES    24u
-#define SWAP_TYPE_SHIFT  58
+#define MAX_SWAPFILES   24u
+#define SWAP_TYPE_SHIFT 58
 
 static inline swp_entry_t swp_entry(unsigned type, uint64_t offset)
 {
@@ -173,7 +173,7 @@ void swap_cache_del_folio(struct folio *folio, uint64_t shadow);
  * is out of the cache then; flags and data are the caller's to move first.
  */
 void swap_cache_split_folio(struct folio *old, struct folio *const *parts,
-                            unsigned nr_parts);
+			    unsigned nr_parts);
 void swap_cache_replace_folio(struct folio *old, struct folio *new_folio);
 
 /* The zero mark of a locked cached folio's slots. */
@@ -208,24 +208,27 @@ void swap_unpin_hibernation(unsigned type);
 
 /* The slots of one image. Set `type`, zero the rest. */
 struct swsusp_extents {
-        struct swsusp_extent {
-                uint64_t start, end; /* inclusive */
-        } *v; /* ascending */
-        size_t nr, cap;
-        unsigned type;
+	struct swsusp_extent {
+		uint64_t start, end; /* inclusive */
+	} * v;                       /* ascending */
+
+	size_t nr, cap;
+	unsigned type;
 };
+
 swp_entry_t alloc_swapdev_block(struct swsusp_extents *x); /* 0: none */
 void free_all_swap_pages(struct swsusp_extents *x);
 SW_MUST_CHECK int swsusp_extents_insert(struct swsusp_extents *x,
-                                        uint64_t offset);
+					uint64_t offset);
 
 /* ---- budget groups: a number from 1 up, charged with the slots it owns ---- */
 struct sw_swap_group_info {
-        uint64_t usage;   /* slots */
-        uint64_t max;     /* UINT64_MAX: no limit */
-        uint64_t nr_max;  /* allocations refused by the limit */
-        uint64_t nr_fail; /* allocations it did not get for any reason */
+	uint64_t usage;   /* slots */
+	uint64_t max;     /* UINT64_MAX: no limit */
+	uint64_t nr_max;  /* allocations refused by the limit */
+	uint64_t nr_fail; /* allocations it did not get for any reason */
 };
+
 void swap_group_set_max(uint16_t group, uint64_t max);
 void swap_group_info(uint16_t group, struct sw_swap_group_info *info);
 

@@ -37,8 +37,7 @@ static struct folio *new_folio(unsigned order)
 {
 	struct folio *folio = folio_alloc(order);
 
-	SW_BUG_ON(!folio);
-	folio_lock(folio);
+	SW_BUG_ON(!folio || !folio_trylock(folio));
 	folio_set(folio, SW_FOLIO_UPTODATE);
 	return folio;
 }
@@ -273,6 +272,49 @@ static double threads(void *arg)
 	return (double)(t_end - t_begin) / 20 / BATCH;
 }
 
+/* ---- memory ---- */
+
+static uint64_t resident_bytes(void)
+{
+	unsigned long size, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	SW_BUG_ON(!f || fscanf(f, "%lu %lu", &size, &resident) != 2);
+	fclose(f);
+	return resident * SW_PAGE_SIZE;
+}
+
+/* Bytes a slot of an idle device, and a slot in use when 1 % are. */
+static void memory(unsigned gib)
+{
+	struct swapon_spec spec = {
+		.name = "bench",
+		.ops = &no_ops,
+		.max = ((uint64_t)gib << 30 >> SW_PAGE_SHIFT) - 1,
+		.prio = -1,
+		.flags = SWP_SOLIDSTATE,
+	};
+	uint64_t before = resident_bytes(), idle, used, n = spec.max / 100;
+	int type = swapon(&spec);
+	swp_entry_t *e;
+
+	SW_BUG_ON(type < 0);
+	idle = resident_bytes() - before;
+	e = malloc(n * sizeof(*e));
+	SW_BUG_ON(!e);
+	memset(e, 1, n * sizeof(*e));
+	before = resident_bytes();
+	for (uint64_t i = 0; i < n; i++)
+		e[i] = swapped_out(0);
+	used = resident_bytes() - before;
+	printf("%5u GiB: %.4f bytes a slot idle, %.2f a slot in use (1 %%)\n",
+	       gib, (double)idle / spec.max, (double)used / n);
+	for (uint64_t i = 0; i < n; i++)
+		swap_put_entries_direct(e[i], 1);
+	free(e);
+	must(swapoff(type, NULL, NULL));
+}
+
 int main(int argc, char **argv)
 {
 	struct swapon_spec spec = {
@@ -316,6 +358,9 @@ int main(int argc, char **argv)
 	while (nr_pins)
 		swap_put_entries_direct(pins[--nr_pins], 1);
 	must(swapoff(0, NULL, NULL));
+	memory(1);
+	memory(64);
+	memory(1024);
 	swap_exit();
 	return 0;
 }

@@ -81,8 +81,16 @@ static inline void sw_spin_unlock(struct sw_spinlock *l)
 	__atomic_store_n(&l->v, 0, __ATOMIC_RELEASE);
 }
 
+#if defined(__clang__)
+#define SW_ASSERTS_HELD(l) __attribute__((assert_capability(l)))
+#else
+#define SW_ASSERTS_HELD(l)
+#endif
+
+/* To clang's analysis the lock is held from here on: one statement at the top
+ * of a function says what an attribute at each declaration would. */
 static inline void sw_assert_spin_held(const struct sw_spinlock *l)
-	SW_REQUIRES(l)
+	SW_ASSERTS_HELD(l)
 {
 	SW_ASSERT(sw_rank_held(l));
 }

@@ -209,6 +209,7 @@ static bool mark_offlist_if_full(struct swap_info_struct *si)
 {
 	if (swap_usage_in_pages(si) != si->pages)
 		return false;
+	sw_sched_point("usage");
 	__atomic_fetch_or(&si->flags, SWP_OFFLIST, __ATOMIC_SEQ_CST);
 	if (swap_usage_in_pages(si) == si->pages)
 		return true;

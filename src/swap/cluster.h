@@ -183,19 +183,10 @@ static inline uint64_t cluster_offset(const struct swap_info_struct *si,
 	return cluster_index(si, ci) * SWAPFILE_CLUSTER;
 }
 
-static inline void __swap_cluster_lock(struct swap_cluster_info *ci)
+static inline void swap_cluster_lock(struct swap_cluster_info *ci)
 	SW_ACQUIRES(&ci->lock)
 {
 	sw_spin_lock(&ci->lock, "cluster", SW_RANK_CLUSTER);
-}
-
-static inline struct swap_cluster_info *swap_cluster_lock(
-	struct swap_info_struct *si, uint64_t offset) SW_NO_TSA
-{
-	struct swap_cluster_info *ci = __swap_offset_to_cluster(si, offset);
-
-	__swap_cluster_lock(ci);
-	return ci;
 }
 
 static inline void swap_cluster_unlock(struct swap_cluster_info *ci)
@@ -324,6 +315,7 @@ static inline uint32_t swap_flags(const struct swap_info_struct *si)
 static inline void swap_usage_add(struct swap_info_struct *si, unsigned used,
 				  unsigned cached)
 {
+	sw_sched_point("usage");
 	__atomic_fetch_add(&si->shards[swap_this_cpu()].usage,
 			   used + cached * SWAP_USAGE_CACHED, __ATOMIC_SEQ_CST);
 }
@@ -338,8 +330,10 @@ static inline void swap_usage_add(struct swap_info_struct *si, unsigned used,
 static inline void swap_usage_sub(struct swap_info_struct *si, unsigned used,
 				  unsigned cached)
 {
+	sw_sched_point("usage");
 	__atomic_fetch_sub(&si->shards[swap_this_cpu()].usage,
 			   used + cached * SWAP_USAGE_CACHED, __ATOMIC_SEQ_CST);
+	sw_sched_point("usage");
 	if (sw_unlikely(used && (__atomic_load_n(&si->flags, __ATOMIC_SEQ_CST) &
 				 SWP_OFFLIST)))
 		add_to_avail_list(si, false);

@@ -104,7 +104,7 @@ static struct folio_stack *this_stack(void)
 
 /* Two locks of one rank, the second only tried for order's sake: nobody takes
  * them the other way round. */
-static void lock_global(void) SW_NO_TSA
+static void lock_global(void) SW_ACQUIRES(&global_stack.lock) SW_NO_TSA
 {
 	while (!sw_spin_trylock(&global_stack.lock, "folio pool", SW_RANK_POOL))
 		sw_spin_wait(&global_stack.lock);

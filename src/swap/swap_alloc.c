@@ -166,7 +166,7 @@ static bool cluster_reclaim_range(struct alloc_ctx *ctx,
 	}
 	reclaim_range(ctx->si, ci, *off, *off + nr);
 	ctx_resume(ctx);
-	__swap_cluster_lock(ci);
+	swap_cluster_lock(ci);
 
 	*usable = cluster_is_usable(ci, ctx->order);
 	if (!*usable)
@@ -188,6 +188,7 @@ static bool __swap_cluster_alloc_entries(struct alloc_ctx *ctx,
 	sw_assert_spin_held(&ci->lock);
 	if (!(swap_flags(si) & SWP_WRITEOK))
 		return false;
+	sw_sched_point("commit");
 	if (ci->count == 0)
 		ci->order = ctx->order;
 	ctx->entry = swp_entry(si->type, cluster_offset(si, ci) + off);
@@ -270,7 +271,7 @@ static bool cluster_populate(struct alloc_ctx *ctx,
 		ctx_relax(ctx);
 		table = swap_table_alloc();
 		ctx_resume(ctx);
-		__swap_cluster_lock(ci);
+		swap_cluster_lock(ci);
 	}
 	SW_BUG_ON(ci->table || ci->count || ci->flags != CLUSTER_FLAG_NONE);
 	if (!table) {
@@ -394,7 +395,8 @@ static bool alloc_swap_global_next(struct alloc_ctx *ctx) SW_NO_TSA
 
 	if (offset == SWAP_NO_SLOT)
 		return false;
-	ci = swap_cluster_lock(si, offset);
+	ci = __swap_offset_to_cluster(si, offset);
+	swap_cluster_lock(ci);
 	if (!cluster_is_usable(ci, ctx->order)) {
 		swap_cluster_unlock(ci);
 		return false;
@@ -441,7 +443,8 @@ static bool swap_alloc_fast(struct alloc_ctx *ctx, int type) SW_NO_TSA
 	}
 	ctx->rcu = true;
 	ctx->si = si = &swap_info[swp_type(hint)];
-	ci = swap_cluster_lock(si, swp_offset(hint));
+	ci = __swap_offset_to_cluster(si, swp_offset(hint));
+	swap_cluster_lock(ci);
 	if (sw_likely(cluster_is_usable(ci, ctx->order)))
 		alloc_swap_scan_cluster(
 			ctx, ci,

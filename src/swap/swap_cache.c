@@ -156,7 +156,8 @@ static struct folio *__swap_cache_alloc(struct swap_info_struct *si,
 
 	/* Cheap early exit: readahead skips free and bad slots here without
 	 * allocating anything. */
-	ci = swap_cluster_lock(si, swp_offset(target));
+	ci = __swap_offset_to_cluster(si, swp_offset(target));
+	swap_cluster_lock(ci);
 	*err = __swap_cache_add_check(ci, target, order);
 	swap_cluster_unlock(ci);
 	if (*err)
@@ -170,7 +171,7 @@ static struct folio *__swap_cache_alloc(struct swap_info_struct *si,
 	/* Nobody else has seen it: cannot fail. */
 	SW_BUG_ON(!folio_trylock(folio));
 
-	__swap_cluster_lock(ci);
+	swap_cluster_lock(ci);
 	*err = __swap_cache_add_check(ci, target, order);
 	if (*err) {
 		swap_cluster_unlock(ci);
@@ -268,7 +269,8 @@ void swap_cache_del_folio(struct folio *folio, uint64_t shadow)
 	struct swap_info_struct *si = &swap_info[swp_type(folio->swap)];
 	struct swap_cluster_info *ci;
 
-	ci = swap_cluster_lock(si, swp_offset(folio->swap));
+	ci = __swap_offset_to_cluster(si, swp_offset(folio->swap));
+	swap_cluster_lock(ci);
 	__swap_cache_del_folio(si, ci, folio, shadow);
 	swap_cluster_unlock(ci);
 }
@@ -331,7 +333,8 @@ bool folio_free_swap(struct folio *folio)
 		return false;
 	si = &swap_info[swp_type(folio->swap)];
 	offset = swp_offset(folio->swap);
-	ci = swap_cluster_lock(si, offset);
+	ci = __swap_offset_to_cluster(si, offset);
+	swap_cluster_lock(ci);
 #ifdef SW_CHECKS
 	for (unsigned i = 0; i < nr; i++)
 		SW_ASSERT(
@@ -386,7 +389,8 @@ void swap_cache_split_folio(struct folio *old, struct folio *const *parts,
 
 	SW_BUG_ON(!folio_test(old, SW_FOLIO_SWAPCACHE));
 	SW_BUG_ON(folio_test(old, SW_FOLIO_WRITEBACK));
-	ci = swap_cluster_lock(si, swp_offset(entry));
+	ci = __swap_offset_to_cluster(si, swp_offset(entry));
+	swap_cluster_lock(ci);
 	for (unsigned i = 0; i < nr_parts; i++) {
 		struct folio *part = parts[i];
 
@@ -454,7 +458,8 @@ static void zeromap_folio(struct folio *folio, bool zero)
 
 	SW_ASSERT(folio_is_locked(folio));
 	SW_BUG_ON(!folio_test(folio, SW_FOLIO_SWAPCACHE));
-	ci = swap_cluster_lock(si, swp_offset(folio->swap));
+	ci = __swap_offset_to_cluster(si, swp_offset(folio->swap));
+	swap_cluster_lock(ci);
 	for (unsigned i = off; i < off + folio_nr(folio); i++)
 		__swap_cluster_zero_set(ci, i, zero);
 	swap_cluster_unlock(ci);
@@ -479,7 +484,8 @@ bool swap_zeromap_test(swp_entry_t entry)
 
 	if (!si)
 		return false;
-	ci = swap_cluster_lock(si, swp_offset(entry));
+	ci = __swap_offset_to_cluster(si, swp_offset(entry));
+	swap_cluster_lock(ci);
 	zero = ci->table && __swap_cluster_zero_test(ci, off);
 	swap_cluster_unlock(ci);
 	put_swap_device(si);

@@ -244,7 +244,7 @@ static void check_device(struct check *c) SW_NO_TSA
 	for (uint64_t i = 0; i < si->nr_clusters; i++) {
 		struct swap_cluster_info *ci = &si->cluster_info[i];
 
-		__swap_cluster_lock(ci);
+		swap_cluster_lock(ci);
 		check_cluster(c, ci);
 		swap_cluster_unlock(ci);
 	}
@@ -339,7 +339,7 @@ void swap_dump(unsigned type) SW_NO_TSA
 	for (uint64_t i = 0; i < si->nr_clusters; i++) {
 		struct swap_cluster_info *ci = &si->cluster_info[i];
 
-		__swap_cluster_lock(ci);
+		swap_cluster_lock(ci);
 		if (ci->count)
 			fprintf(stderr,
 				"  cluster %" PRIu64

@@ -38,7 +38,7 @@ bool swap_do_scheduled_discard(struct swap_info_struct *si) SW_NO_TSA
 				     SWAPFILE_CLUSTER))
 			sw_warn_once("%s: discard failed, going on without",
 				     si->name);
-		__swap_cluster_lock(ci);
+		swap_cluster_lock(ci);
 		SW_BUG_ON(ci->flags != CLUSTER_FLAG_DISCARD);
 		ci->flags = CLUSTER_FLAG_NONE;
 		__free_cluster(si, ci);

@@ -20,7 +20,8 @@ void swap_free_hibernation_slot(swp_entry_t entry)
 
 	if (!si)
 		return;
-	ci = swap_cluster_lock(si, swp_offset(entry));
+	ci = __swap_offset_to_cluster(si, swp_offset(entry));
+	swap_cluster_lock(ci);
 	swp_tb = ci->table ? __swap_table_get(ci, off) : null_to_swp_tb();
 	if (swp_tb_get_count(swp_tb) != 1) {
 		swap_cluster_unlock(ci);

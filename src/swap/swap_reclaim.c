@@ -92,7 +92,7 @@ uint64_t swap_reclaim_full_clusters(struct swap_info_struct *si,
 				ret = __try_to_reclaim_swap(
 					si, cluster_offset(si, ci) + off,
 					TTRS_ANYWAY);
-				__swap_cluster_lock(ci);
+				swap_cluster_lock(ci);
 				freed += sw_max(ret, 0);
 			}
 			ret = sw_max(ret < 0 ? -ret : ret, 1);

@@ -127,7 +127,7 @@ static int swap_extend_table_alloc(struct swap_info_struct *si,
 
 	if (!table)
 		return -ENOMEM;
-	__swap_cluster_lock(ci);
+	swap_cluster_lock(ci);
 	if (ci->table && !ci->extend_table) {
 		count = swp_tb_get_count(__swap_table_get(ci, off));
 		if (count >= (int)SWP_TB_COUNT_MAX - 1) {
@@ -191,11 +191,13 @@ static unsigned put_plain(struct swap_cluster_info *ci, unsigned off,
 static int swap_dup_entries_cluster(struct swap_info_struct *si,
 				    uint64_t offset, unsigned nr)
 {
-	struct swap_cluster_info *ci = swap_cluster_lock(si, offset);
+	struct swap_cluster_info *ci = __swap_offset_to_cluster(si, offset);
 	unsigned start = swap_cluster_offset(offset);
-	unsigned i = dup_plain(ci, start, nr);
+	unsigned i = 0;
 	int err = 0;
 
+	swap_cluster_lock(ci);
+	i = dup_plain(ci, start, nr);
 	SW_ASSERT(start + nr <= SWAPFILE_CLUSTER);
 	while (i < nr) {
 		err = __swap_cluster_dup_entry(ci, start + i);
@@ -207,7 +209,7 @@ static int swap_dup_entries_cluster(struct swap_info_struct *si,
 			break;
 		swap_cluster_unlock(ci);
 		err = swap_extend_table_alloc(si, ci, start + i);
-		__swap_cluster_lock(ci);
+		swap_cluster_lock(ci);
 		if (err)
 			break;
 	}
@@ -248,11 +250,12 @@ static void swap_put_entries_cluster(struct swap_info_struct *si,
 				     uint64_t offset, unsigned nr,
 				     bool reclaim_cache)
 {
-	struct swap_cluster_info *ci = swap_cluster_lock(si, offset);
+	struct swap_cluster_info *ci = __swap_offset_to_cluster(si, offset);
 	unsigned start = swap_cluster_offset(offset), end = start + nr;
 	unsigned run = start;
 	bool need_reclaim = false;
 
+	swap_cluster_lock(ci);
 	SW_ASSERT(end <= SWAPFILE_CLUSTER);
 	for (unsigned off = start; off < end; off++) {
 		uint64_t swp_tb = ci->table ? __swap_table_get(ci, off) : 0;
@@ -389,7 +392,8 @@ void folio_put_swap(struct folio *folio, int page)
 	si = &swap_info[swp_type(folio->swap)];
 	offset = swp_offset(folio->swap) + (page < 0 ? 0 : page);
 
-	ci = swap_cluster_lock(si, offset);
+	ci = __swap_offset_to_cluster(si, offset);
+	swap_cluster_lock(ci);
 	start = swap_cluster_offset(offset);
 	for (unsigned off = start + put_plain(ci, start, nr); off < start + nr;
 	     off++) {
@@ -464,7 +468,8 @@ unsigned swp_swapcount(swp_entry_t entry)
 
 	if (!si)
 		return 0;
-	ci = swap_cluster_lock(si, swp_offset(entry));
+	ci = __swap_offset_to_cluster(si, swp_offset(entry));
+	swap_cluster_lock(ci);
 	count = __swap_cluster_get_count(
 		ci, swap_cluster_offset(swp_offset(entry)));
 	swap_cluster_unlock(ci);
@@ -475,10 +480,13 @@ unsigned swp_swapcount(swp_entry_t entry)
 /* Takes the cluster lock itself. */
 bool swap_entry_swapped(struct swap_info_struct *si, swp_entry_t entry)
 {
-	struct swap_cluster_info *ci = swap_cluster_lock(si, swp_offset(entry));
-	unsigned count = __swap_cluster_get_count(
-		ci, swap_cluster_offset(swp_offset(entry)));
+	struct swap_cluster_info *ci =
+		__swap_offset_to_cluster(si, swp_offset(entry));
+	unsigned count;
 
+	swap_cluster_lock(ci);
+	count = __swap_cluster_get_count(
+		ci, swap_cluster_offset(swp_offset(entry)));
 	swap_cluster_unlock(ci);
 	return count > 0;
 }

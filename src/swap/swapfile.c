@@ -98,13 +98,13 @@ static int mark_bad(struct swap_info_struct *si, uint64_t offset) SW_NO_TSA
 	struct swap_cluster_info *ci = __swap_offset_to_cluster(si, offset);
 	int err = 0;
 
-	__swap_cluster_lock(ci);
+	swap_cluster_lock(ci);
 	if (!ci->table) {
 		struct swap_table *table;
 
 		swap_cluster_unlock(ci);
 		table = swap_table_alloc();
-		__swap_cluster_lock(ci);
+		swap_cluster_lock(ci);
 		if (!table) {
 			err = -ENOMEM;
 			goto out;
@@ -153,7 +153,7 @@ static void free_clusters(struct swap_info_struct *si)
 static void list_new_cluster(struct swap_info_struct *si,
 			     struct swap_cluster_info *ci) SW_NO_TSA
 {
-	__swap_cluster_lock(ci);
+	swap_cluster_lock(ci);
 	if (ci->count)
 		move_cluster(si, ci, &si->nonfull_clusters[0],
 			     CLUSTER_FLAG_NONFULL);
@@ -357,7 +357,7 @@ static void wait_for_allocation(struct swap_info_struct *si) SW_NO_TSA
 	for (uint64_t i = 0; i < si->nr_clusters; i++) {
 		struct swap_cluster_info *ci = &si->cluster_info[i];
 
-		__swap_cluster_lock(ci);
+		swap_cluster_lock(ci);
 		swap_cluster_unlock(ci);
 	}
 }

@@ -390,8 +390,11 @@ static void body_dup(void)
 
 static void body_put_owner(void)
 {
-	swap_put_entries_direct(slot, 1);
+	/* The last owner stays: whoever dups needs one. */
+	if (owners < 2)
+		return;
 	owners--;
+	swap_put_entries_direct(slot, 1);
 }
 
 static void finish_counts(void)

@@ -5,7 +5,8 @@
 #   make demo       Redis in half the memory it needs, with every byte compared
 #   make test       all tests; ends with "N passed, N failed, N skipped"
 #   make asan tsan  the tests that make sense there, under a sanitizer
-#   make bench      the benchmarks, on an optimised build without checks
+#   make bench      beside the kernel's swap, on an optimised build without
+#                   checks; bench/spillway-bench -h tells what can be chosen
 #   make format     clang-format over our C files
 #   make install    installs that optimised build (PREFIX=/usr/local, DESTDIR=)
 #   make clean      removes the build folders
@@ -30,7 +31,7 @@ tsan: build-tsan/build.ninja
 
 bench: build-release/build.ninja
 	ninja -C build-release
-	meson test -C build-release --no-rebuild --benchmark --verbose
+	SPILLWAY=build-release/src/cli/spillway bench/spillway-bench
 
 format:
 	git ls-files '*.[ch]' | xargs clang-format -i

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/time.h"
 #include "run/proc.h"
 
 #define ANSWER_MS 2000 /* a helper on a busy machine is slow, not silent */
@@ -111,6 +112,8 @@ struct sw_proc *sw_proc_accept(int sock, pid_t root)
 	p->own_start = h.own_start;
 	p->own_end = h.own_end;
 	p->sock = sock;
+	p->uffd = -1;
+	p->hello_ns = sw_now_ns();
 	p->pidfd = pidfd_open(p->pid, 0);
 	p->helper_pidfd = pidfd_open(p->helper, 0);
 	if (p->pidfd >= 0 && p->helper_pidfd >= 0)
@@ -205,20 +208,23 @@ static void give_agent(struct sw_proc *p)
 	p->ctl = NULL;
 }
 
+int sw_proc_prepare(struct sw_proc *p)
+{
+	int err = sw_proc_ready(p, true, &p->uffd);
+
+	if (!err)
+		err = enable(p->uffd);
+	if (!err)
+		err = register_stage(p->uffd, p->stage);
+	p->failed = err;
+	return err;
+}
+
 int sw_proc_attach_new(struct sw_proc *p, struct sw_mm *mm)
 {
-	int uffd = -1, err;
+	int uffd = p->uffd, err;
 
-	err = sw_proc_ready(p, true, &uffd);
-	if (!err)
-		err = enable(uffd);
-	if (!err)
-		err = register_stage(uffd, p->stage);
-	if (err) {
-		if (uffd >= 0)
-			close(uffd);
-		return err;
-	}
+	p->uffd = -1;
 	p->space = sw_space_new(mm);
 	if (p->space)
 		p->remote =
@@ -267,12 +273,13 @@ bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 	p->remote = child->remote;
 	p->space = child->space;
 	free(child);
-	/* In doubt the child keeps its memory where it is. */
-	if (sw_proc_prune(p))
-		p->failed = true;
-	else
-		give_agent(p);
 	return true;
+}
+
+void sw_proc_complete(struct sw_proc *p)
+{
+	if (p->sock >= 0 && !sw_proc_prune(p))
+		give_agent(p);
 }
 
 /* ---- the end ---- */
@@ -310,6 +317,8 @@ struct sw_child *sw_proc_free(struct sw_proc *p)
 		close(p->pidfd);
 	if (p->sock >= 0)
 		close(p->sock);
+	if (p->uffd >= 0)
+		close(p->uffd);
 	if (p->ctl)
 		munmap(p->ctl, SW_PAGE_SIZE);
 	sw_list_del(&p->node);

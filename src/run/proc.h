@@ -24,6 +24,8 @@ struct sw_proc {
 	uint64_t own_start, own_end; /* the agent's memory: hands off */
 	uint64_t stage;
 	struct sw_agent_ctl *ctl;
+	int uffd;          /* prepared: the remote's once attached */
+	uint64_t hello_ns; /* when it came */
 
 	struct sw_remote *remote; /* NULL: not attached */
 	struct sw_space *space;
@@ -48,7 +50,7 @@ int sw_proc_scan(struct sw_proc *p);
 /*
  * A forked child does not inherit what its parent marked MADV_DONTFORK: words
  * and regions copied for it are dropped, before anything can be taken out.
- * 0 or -errno: the child must not get its agent now.
+ * 0 or -errno: the child must not get its agent yet.
  */
 int sw_proc_prune(struct sw_proc *p);
 /* Are pages present at `addr` of process `pid`? */
@@ -83,10 +85,16 @@ struct sw_proc *sw_proc_accept(int sock, pid_t root);
  * *uffd, else -1). 0 or -errno. */
 int sw_proc_ready(struct sw_proc *p, bool make_uffd, int *uffd);
 
-/* Attaches a process that is not a managed fork: a new space. */
+/* What attaching takes and needs the agent for, done ahead of it: when memory
+ * runs short there may be no time to wait for a busy machine's turn. */
+int sw_proc_prepare(struct sw_proc *p);
+/* Attaches a prepared process that is not a managed fork: a new space. */
 int sw_proc_attach_new(struct sw_proc *p, struct sw_mm *mm);
 /* Is `child` the space of this (ready) process? Then it is its own now. */
 bool sw_proc_claim(struct sw_proc *p, struct sw_child *child);
+/* Gives a claimed space its agent, once it is known what the child did not
+ * inherit; tried again until that can be told. */
+void sw_proc_complete(struct sw_proc *p);
 
 /*
  * Ends the record of a process that is gone or has another memory now: kills

@@ -41,14 +41,18 @@
 #include "run/proc.h"
 #include "run/report.h"
 
-#define TICK_MIN_NS    1000000   /* looks at the tree near the budget */
-#define TICK_MAX_NS    20000000  /* and far from it */
-#define FILL_PAGES_MS  1000      /* how fast a program may grow unseen */
-#define SLOW_TICK_NS   100000000 /* strangers in the tree, exec, statistics */
-#define PSS_COST_RATIO 20        /* exact measuring may take 1/20 of a CPU */
-#define ATTACH_PERCENT 70        /* of the budget: from here on we manage */
-#define ATTACH_MIN     256       /* pages; smaller processes are left alone */
-#define RESCAN_PAGES   256       /* unmanaged growth that is worth a look */
+#define TICK_MIN_NS     1000000   /* looks at the tree near the budget */
+#define TICK_MAX_NS     20000000  /* and far from it */
+#define FILL_PAGES_MS   1500      /* how fast a CPU may fill memory unseen */
+#define SLOW_TICK_NS    100000000 /* strangers in the tree, exec, statistics */
+#define PSS_COST_RATIO  10 /* exact measuring may take a tenth of a CPU, */
+#define PSS_MIN_NS      5000000
+#define PSS_MAX_NS      50000000 /* but is never put off for longer */
+#define PREPARE_PERCENT 40 /* of the budget: agents make themselves ready */
+#define ATTACH_PERCENT  60 /* of the budget: from here on we manage */
+#define CLAIM_NS        100000000 /* a forked space is found sooner than this */
+#define ATTACH_MIN      256       /* pages; smaller processes are left alone */
+#define RESCAN_PAGES    256       /* unmanaged growth that is worth a look */
 
 #define MAX_STRANGERS 1024 /* more of them are counted, not remembered */
 
@@ -82,6 +86,7 @@ struct session {
 	struct sw_mutex born_lock; /* SW_RANK_LEAF */
 	struct sw_list born;       /* born_lock: the same, not seen by us yet */
 
+	long nr_cpus;
 	uint64_t slow_ns, pss_ns; /* when to do these again */
 	bool attached;            /* somebody is */
 	uint64_t strangers;       /* pages of processes without an agent */
@@ -222,8 +227,10 @@ static void claim_children(struct session *s)
 			continue;
 		}
 		sw_list_for_each_safe(c, tmp, &s->children, node)
-			if (sw_proc_claim(p, c))
+			if (sw_proc_claim(p, c)) {
+				sw_proc_complete(p);
 				break;
+			}
 	}
 }
 
@@ -241,13 +248,15 @@ static void bury(struct sw_list *spaces)
 
 static void attach(struct session *s, struct sw_proc *p)
 {
-	int err = sw_proc_attach_new(p, s->mm);
+	int err = p->uffd >= 0 ? 0 : sw_proc_prepare(p);
+
+	if (!err)
+		err = sw_proc_attach_new(p, s->mm);
 
 	if (err) {
 		sw_warn_once(
 			"the memory of process %d cannot be managed (%s); it counts against the budget",
 			p->pid, strerror(-err));
-		p->forked = false;
 		p->failed = true;
 		return;
 	}
@@ -330,6 +339,8 @@ static uint64_t measure(struct session *s)
 	uint64_t pages = s->strangers, sum = s->strangers;
 	uint64_t now = sw_now_ns();
 	struct sw_mm_usage u;
+	struct timespec before, after;
+	uint64_t cost;
 	bool forked = false;
 	struct sw_proc *p;
 
@@ -347,38 +358,55 @@ static uint64_t measure(struct session *s)
 	}
 	if (now < s->pss_ns)
 		return u.used_pages;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
 	sw_list_for_each(p, &s->procs, node)
 		pages += sw_measure_pss(p->pid);
 	sw_mm_measured(s->mm, pages);
-	s->pss_ns = now + (sw_now_ns() - now) * PSS_COST_RATIO;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+	cost = (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec -
+	       before.tv_nsec;
+	s->pss_ns = now +
+		    sw_max((uint64_t)PSS_MIN_NS,
+			   sw_min(cost * PSS_COST_RATIO, (uint64_t)PSS_MAX_NS));
 	return pages;
+}
+
+/* New memory of a managed process is found by its growth. */
+static void rescan(struct sw_proc *p)
+{
+	uint64_t known = sw_space_resident(p->space);
+	uint64_t rest = p->anon_pages - sw_min(p->anon_pages, known);
+
+	p->scan_rest = sw_min(p->scan_rest, rest);
+	if (rest < p->scan_rest + RESCAN_PAGES)
+		return;
+	sw_proc_scan(p);
+	known = sw_space_resident(p->space);
+	p->scan_rest = p->anon_pages - sw_min(p->anon_pages, known);
 }
 
 static void manage(struct session *s, uint64_t used)
 {
-	uint64_t budget = s->opt->budget_bytes / SW_PAGE_SIZE;
+	uint64_t percent = used * 100 * SW_PAGE_SIZE / s->opt->budget_bytes;
+	uint64_t now = sw_now_ns();
 	struct sw_proc *p;
 
 	claim_children(s);
 	sw_list_for_each(p, &s->procs, node) {
-		uint64_t rest;
-
-		if (!p->remote) {
-			if (used * 100 >= budget * ATTACH_PERCENT &&
-			    p->anon_pages >= ATTACH_MIN && !p->failed)
-				attach(s, p);
+		if (p->remote) {
+			sw_proc_complete(p);
+			rescan(p);
 			continue;
 		}
-		rest = p->anon_pages -
-		       sw_min(p->anon_pages, sw_space_resident(p->space));
-		if (rest < p->scan_rest)
-			p->scan_rest = rest;
-		if (rest < p->scan_rest + RESCAN_PAGES)
+		if (p->failed || p->anon_pages < ATTACH_MIN ||
+		    percent < PREPARE_PERCENT ||
+		    (p->forked && (now - p->hello_ns < CLAIM_NS ||
+				   !sw_list_empty(&s->children))))
 			continue;
-		sw_proc_scan(p);
-		rest = p->anon_pages -
-		       sw_min(p->anon_pages, sw_space_resident(p->space));
-		p->scan_rest = rest;
+		if (percent >= ATTACH_PERCENT)
+			attach(s, p);
+		else if (p->uffd < 0)
+			sw_proc_prepare(p);
 	}
 }
 
@@ -392,7 +420,7 @@ static void set_timer(struct session *s, uint64_t used)
 	struct itimerspec t = { 0 };
 
 	if (used < mark)
-		ns = (mark - used) * 1000000 / FILL_PAGES_MS;
+		ns = (mark - used) * 1000000 / (FILL_PAGES_MS * s->nr_cpus);
 	ns = sw_max((uint64_t)TICK_MIN_NS, sw_min(ns, (uint64_t)TICK_MAX_NS));
 	if (s->attached)
 		ns = sw_min(ns, 2ull * TICK_MIN_NS);
@@ -671,6 +699,7 @@ int sw_session_run(const struct sw_run_options *opt)
 	sw_log_set_level(opt->verbose > 1 ? SW_LOG_DEBUG
 			 : opt->verbose   ? SW_LOG_INFO
 					  : SW_LOG_WARN);
+	s.nr_cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	sw_list_init(&s.procs);
 	sw_list_init(&s.children);
 	sw_list_init(&s.orphans);

@@ -28,6 +28,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -394,6 +395,8 @@ static void helper(void)
 	sys0(SYS_setsid);
 	sys2(SYS_prctl, PR_SET_NAME, SW_AGENT_COMM);
 	sys3(SYS_close_range, 0, ~0u, UNSHARE_FDS);
+	/* Short work that others wait for: ahead of the program, if allowed. */
+	sys3(SYS_setpriority, PRIO_PROCESS, 0, SW_AGENT_NICE);
 	sys1(SYS_chdir, "/");
 	own.pidfd = sys2(SYS_pidfd_open, own.pid, 0);
 	if (own.pidfd < 0 || say_hello() < 0)

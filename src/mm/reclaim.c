@@ -26,7 +26,9 @@
 #define SCAN_LEAVES 64 /* leaves looked at under one lock */
 #define IDLE_NS     100000000
 #define NOTHING_NS  1000000 /* nothing to take right now */
-#define STUCK_AFTER 5       /* such pauses until faults stop waiting */
+#define ROUNDS \
+	4 /* of the hand, to find something; pages may be spared thrice */
+#define STUCK_AFTER 5 /* such pauses until faults stop waiting */
 
 void sw_reclaim_wake(struct sw_mm *mm)
 {
@@ -221,24 +223,30 @@ static bool should_write(struct sw_mm *mm)
 	       (sw_budget_free(&mm->budget) <= 0 && st->nr >= WRITE_BATCH);
 }
 
-/* One step of balance(): something is taken out or written. `rounds` counts
- * how often the hand came round without taking anything. False: neither could
- * be done. */
-static bool make_progress(struct sw_mm *mm, unsigned *rounds)
+enum progress {
+	PROGRESS_NONE,
+	PROGRESS_LOOKED,
+	PROGRESS_MADE
+};
+
+/* One step of balance(): something is taken out or written, or looked for.
+ * `rounds` counts how often the hand came round without taking anything. */
+static enum progress make_progress(struct sw_mm *mm, unsigned *rounds)
 {
 	enum step step = STEP_NOTHING;
 
 	if (!should_write(mm)) {
 		step = evict_step(mm);
-		if (step == STEP_TOOK)
+		if (step == STEP_TOOK) {
 			*rounds = 0;
-		else if (step == STEP_ROUND)
-			++*rounds;
-		if (step == STEP_TOOK || (step == STEP_NOTHING && *rounds < 4))
-			return true;
+			return PROGRESS_MADE;
+		}
+		*rounds += step == STEP_ROUND;
+		if (step != STEP_FULL && *rounds < ROUNDS)
+			return PROGRESS_LOOKED;
 	}
-	return sw_staging_write(mm, WRITE_BATCH) ||
-	       (step == STEP_ROUND && *rounds < 4);
+	return sw_staging_write(mm, WRITE_BATCH) ? PROGRESS_MADE
+						 : PROGRESS_NONE;
 }
 
 /*
@@ -252,13 +260,15 @@ static void balance(struct sw_mm *mm)
 
 	while (sw_budget_free(&mm->budget) < mm->budget.high &&
 	       !__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
-		bool progress = make_progress(mm, &rounds);
+		enum progress progress = make_progress(mm, &rounds);
 
-		failed = progress ? 0 : failed + 1;
+		if (progress == PROGRESS_MADE)
+			failed = 0;
+		failed += progress == PROGRESS_NONE;
 		__atomic_store_n(&mm->stuck, failed >= STUCK_AFTER,
 				 __ATOMIC_RELAXED);
 		sw_room_wake(mm);
-		if (!progress) {
+		if (progress == PROGRESS_NONE) {
 			pause_reclaim(mm, NOTHING_NS);
 			rounds = 0;
 		}

@@ -24,6 +24,7 @@
 #define SW_AGENT_ENV     "SPILLWAY_AGENT" /* name of the abstract socket */
 #define SW_AGENT_COMM    "spillway-agent"
 #define SW_AGENT_VERSION 1
+#define SW_AGENT_NICE    (-15) /* of agents and supervisor */
 
 #define SW_STAGE_PAGES 256u /* one staging area; a batch is at most this */
 #define SW_TAKE_RUNS   32u  /* runs in one batch */

@@ -278,7 +278,12 @@ bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 
 void sw_proc_complete(struct sw_proc *p)
 {
-	if (p->sock >= 0 && !sw_proc_prune(p))
+	int err = p->sock >= 0 ? sw_proc_prune(p) : 0;
+
+	if (err)
+		sw_debug("process %d cannot be told from its parent yet: %s",
+			 p->pid, strerror(-err));
+	else if (p->sock >= 0)
 		give_agent(p);
 }
 

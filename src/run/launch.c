@@ -85,7 +85,13 @@ static void set_environment(const char *agent, const char *name)
 pid_t sw_launch(char *const *argv, const char *agent, const char *name,
 		const sigset_t *mask, const struct rlimit *nofile)
 {
-	pid_t pid = fork();
+	int priority = getpriority(PRIO_PROCESS, 0);
+	pid_t pid;
+
+	/* Ahead of the program, which waits for what we do; if allowed. Threads
+	 * made from now on inherit it. */
+	setpriority(PRIO_PROCESS, 0, SW_AGENT_NICE);
+	pid = fork();
 
 	if (pid < 0)
 		return -errno;
@@ -94,6 +100,7 @@ pid_t sw_launch(char *const *argv, const char *agent, const char *name,
 	set_environment(agent, name);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	setrlimit(RLIMIT_NOFILE, nofile);
+	setpriority(PRIO_PROCESS, 0, priority);
 	execvp(argv[0], argv);
 	sw_error("%s: %s", argv[0], strerror(errno));
 	_exit(errno == ENOENT ? SW_EXIT_NOT_FOUND : SW_EXIT_CANNOT_RUN);

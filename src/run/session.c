@@ -223,6 +223,8 @@ static void claim_children(struct session *s)
 		if (p->remote || !p->forked || p->failed)
 			continue;
 		if (!p->ready && sw_proc_ready(p, false, &none)) {
+			sw_debug("the agent of process %d gave no answer",
+				 p->pid);
 			p->failed = true; /* a late answer would confuse */
 			continue;
 		}

@@ -3,7 +3,8 @@
  * for people (a few lines). The field names of the JSON file are a promise.
  *
  * When the command is gone its slots are free and its devices are empty, so
- * the fields of a device are those of the moment it held the most.
+ * what a device stored is told for the moment it held the most; "used_pages"
+ * is of the end and anything but 0 is a leak.
  *
  *      { "version", "command": [...], "exit_status",
  *        "budget_bytes", "peak_bytes", "wall_seconds",
@@ -29,7 +30,7 @@
 struct sw_report_device {
 	char name[64];
 	uint64_t size_bytes;
-	uint64_t used_pages;       /* slots in use */
+	uint64_t used_pages;       /* slots in use at the end */
 	uint64_t pages_stored;     /* of these: with bytes in the store */
 	uint64_t compressed_bytes; /* of these pages */
 	uint64_t memory_bytes;     /* taken from the system for them */

@@ -1,0 +1,228 @@
+/*
+ * procs.c - who is in the tree: processes that said hello, spaces born by fork
+ * before their agent did, spaces whose process is gone.
+ *
+ * Above: session.c, watch.c. Below: attach.c.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "run/session_internal.h"
+
+/* ---- forks, from the parents' event threads ---- */
+
+static struct sw_mmu *host_forked(void *arg, struct sw_space *parent,
+				  struct sw_space *space, int fd)
+{
+	struct session *s = arg;
+	struct sw_child *child = calloc(1, sizeof(*child));
+
+	(void)parent;
+	if (!child)
+		return NULL;
+	child->space = space;
+	child->remote = sw_remote_new(fd, 0, &sw_mm_client, space);
+	if (!child->remote) {
+		free(child);
+		return NULL;
+	}
+	sw_mutex_lock(&s->born_lock);
+	sw_list_add_tail(&s->born, &child->node);
+	sw_mutex_unlock(&s->born_lock);
+	return sw_remote_mmu(child->remote);
+}
+
+/* The child is taken over by the loop only from here on. */
+static void host_forked_ready(void *arg, struct sw_space *space)
+{
+	struct session *s = arg;
+	struct sw_remote *remote = sw_remote_of(sw_space_mmu(space));
+	struct sw_child *c;
+	uint64_t one = 1;
+
+	SW_BUG_ON(sw_remote_start(remote)); /* nobody would serve its faults */
+	sw_mutex_lock(&s->born_lock);
+	sw_list_for_each(c, &s->born, node)
+		if (c->space == space)
+			c->ready = true;
+	sw_mutex_unlock(&s->born_lock);
+	if (write(s->born_event, &one, sizeof(one)) < 0)
+		sw_debug("waking the loop: %s", strerror(errno));
+}
+
+static void take_born(struct session *s)
+{
+	struct sw_child *c, *tmp;
+
+	sw_mutex_lock(&s->born_lock);
+	sw_list_for_each_safe(c, tmp, &s->born, node) {
+		if (!c->ready)
+			continue;
+		sw_list_del(&c->node);
+		sw_list_add_tail(&s->children, &c->node);
+	}
+	sw_mutex_unlock(&s->born_lock);
+}
+
+void sw_session_host(struct session *s, struct sw_mm_host *host)
+{
+	*host = (struct sw_mm_host){ .forked = host_forked,
+				     .forked_ready = host_forked_ready,
+				     .arg = s };
+}
+
+/* ---- processes ---- */
+
+void sw_session_watch(struct session *s, int fd, enum source source)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.u32 = source };
+
+	epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &e);
+}
+
+/* The process is gone or became another program. Its old memory may live on
+ * in a thread, or until its helper has been killed: that is waited for. */
+static void drop_proc(struct session *s, struct sw_proc *p)
+{
+	struct sw_child *left;
+
+	sw_keeper_del(&s->keeper, p->pid);
+	sw_keeper_del(&s->keeper, p->helper);
+	left = sw_proc_free(p);
+	if (left)
+		sw_list_add_tail(&s->orphans, &left->node);
+}
+
+struct sw_proc *sw_session_find(struct session *s, pid_t pid)
+{
+	struct sw_proc *p;
+
+	sw_list_for_each(p, &s->procs, node)
+		if (p->pid == pid)
+			return p;
+	return NULL;
+}
+
+void sw_session_accept(struct session *s)
+{
+	int sock;
+
+	while ((sock = accept4(s->listen, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		struct sw_proc *p = sw_proc_accept(sock, getpid()), *old;
+
+		if (!p)
+			continue;
+		old = sw_session_find(s, p->pid);
+		if (old) /* it has executed another program */
+			drop_proc(s, old);
+		sw_list_add_tail(&s->procs, &p->node);
+		sw_keeper_add(&s->keeper, p->pid);
+		sw_keeper_add(&s->keeper, p->helper);
+		sw_session_watch(s, p->pidfd, SRC_PIDFD);
+		sw_session_watch(s, p->helper_pidfd, SRC_PIDFD);
+	}
+}
+
+/* Forked children whose space was born managed get their agent. */
+void sw_session_claim(struct session *s)
+{
+	struct sw_proc *p;
+
+	take_born(s);
+	sw_list_for_each(p, &s->procs, node) {
+		struct sw_child *c, *tmp;
+		int none;
+
+		if (sw_list_empty(&s->children))
+			return;
+		if (p->remote || !p->forked || p->failed)
+			continue;
+		if (!p->ready && sw_proc_ready(p, false, &none)) {
+			sw_debug("the agent of process %d gave no answer",
+				 p->pid);
+			p->failed = true; /* a late answer would confuse */
+			continue;
+		}
+		sw_list_for_each_safe(c, tmp, &s->children, node)
+			if (sw_proc_claim(p, c)) {
+				sw_proc_complete(p);
+				break;
+			}
+	}
+}
+
+/* A userfaultfd is closed only when its address space is gone: as long as one
+ * thread lives in it, closing would turn what is out into zeros. */
+static void bury_spaces(struct sw_list *spaces)
+{
+	struct sw_child *c, *tmp;
+
+	sw_list_for_each_safe(c, tmp, spaces, node) {
+		if (sw_remote_is_gone(c->remote))
+			sw_child_free(c);
+	}
+}
+
+void sw_session_bury(struct session *s)
+{
+	bury_spaces(&s->children);
+	bury_spaces(&s->orphans);
+}
+
+/* ---- ends ---- */
+
+/* Processes that exec'd a program without the agent: their old memory is only
+ * kept alive by its helper. (To be in doubt is to leave it: what is dropped
+ * reads as zeros.) */
+void sw_session_drop_execed(struct session *s)
+{
+	struct sw_proc *p, *tmp;
+
+	sw_list_for_each_safe(p, tmp, &s->procs, node) {
+		bool other = p->agent_dead
+				     ? p->remote && sw_remote_is_gone(p->remote)
+				     : sw_shares_memory(p->pid, p->helper) == 0;
+
+		if (other)
+			drop_proc(s, p);
+	}
+}
+
+static bool has_ended(int pidfd)
+{
+	struct pollfd f = { .fd = pidfd, .events = POLLIN };
+
+	return pidfd >= 0 && poll(&f, 1, 0) > 0;
+}
+
+/* The process goes on: what is out comes back, nothing more goes out. */
+static void agent_died(struct session *s, struct sw_proc *p)
+{
+	sw_warn("the agent of process %d died; its memory is no longer taken out",
+		p->pid);
+	close(p->helper_pidfd);
+	p->helper_pidfd = -1;
+	p->agent_dead = true;
+	p->failed = true;
+	sw_keeper_del(&s->keeper, p->helper);
+	if (p->remote)
+		sw_remote_agent_dead(p->remote);
+}
+
+void sw_session_drop_ended(struct session *s)
+{
+	struct sw_proc *p, *tmp;
+
+	sw_list_for_each_safe(p, tmp, &s->procs, node) {
+		if (has_ended(p->pidfd))
+			drop_proc(s, p);
+		else if (has_ended(p->helper_pidfd))
+			agent_died(s, p);
+	}
+}

@@ -1,0 +1,84 @@
+/*
+ * session_internal.h - the struct that session.c (the life of a run), procs.c
+ * (who is in the tree) and watch.c (how much it uses, what to do about it)
+ * share. All of it belongs to the loop's thread, except what says otherwise.
+ */
+#ifndef SW_RUN_SESSION_INTERNAL_H
+#define SW_RUN_SESSION_INTERNAL_H
+
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "base/lock.h"
+#include "run/devices.h"
+#include "run/keeper.h"
+#include "run/options.h"
+#include "run/proc.h"
+
+#define MAX_STRANGERS 1024 /* more of them are counted, not remembered */
+
+enum source {
+	SRC_SIGNAL = 1,
+	SRC_LISTEN,
+	SRC_TIMER,
+	SRC_BORN,
+	SRC_PIDFD
+};
+
+struct session {
+	const struct sw_run_options *opt;
+	struct sw_mm *mm;
+	struct sw_keeper keeper;
+	struct sw_devices devices;
+	int epoll, signals, listen, timer, born_event;
+	sigset_t old_mask;
+	struct rlimit old_nofile;
+	char socket_name[64];
+
+	pid_t command;
+	int status; /* wait status of the command */
+	bool command_ended;
+	uint64_t start_ns;
+	uint64_t command_cpu_ns, agent_cpu_ns;
+
+	struct sw_list procs;    /* said hello */
+	struct sw_list children; /* spaces born by fork, unclaimed */
+	struct sw_list orphans; /* spaces whose process is gone, to be buried */
+	struct sw_mutex born_lock; /* SW_RANK_LEAF */
+	struct sw_list born;       /* born_lock: the same, not seen by us yet */
+
+	long nr_cpus;
+	uint64_t slow_ns, pss_ns; /* when to do these again */
+	bool attached;            /* somebody is */
+	uint64_t strangers;       /* pages of processes without an agent */
+	uint64_t strangers_now;   /* while counting */
+	pid_t seen[MAX_STRANGERS],
+		known[MAX_STRANGERS]; /* this look, the last */
+	unsigned nr_seen, nr_known;
+};
+
+/* ---- procs.c ---- */
+
+/* The calls that the memory manager makes at a fork. */
+void sw_session_host(struct session *s, struct sw_mm_host *host);
+void sw_session_watch(struct session *s, int fd, enum source source);
+struct sw_proc *sw_session_find(struct session *s, pid_t pid);
+/* Takes in whoever said hello. */
+void sw_session_accept(struct session *s);
+/* Forked children whose space was born managed get their agent. */
+void sw_session_claim(struct session *s);
+/* Looks who ended: processes, agents, */
+void sw_session_drop_ended(struct session *s);
+/* or became another program, */
+void sw_session_drop_execed(struct session *s);
+/* and which address spaces the kernel has given up since. */
+void sw_session_bury(struct session *s);
+
+/* ---- watch.c ---- */
+
+/* Everything of the tree that no agent told us of. */
+void sw_session_look_for_strangers(struct session *s);
+/* Measures, manages, and sets the timer for the next time. */
+void sw_session_tick(struct session *s);
+
+#endif

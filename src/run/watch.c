@@ -1,0 +1,213 @@
+/*
+ * watch.c - the look at the tree that the loop takes every few milliseconds:
+ * how much memory it uses, and what follows. Near the budget looks come
+ * often, far from it seldom; a process is managed from the moment memory gets
+ * scarce, and new memory of a managed one is found by its growth.
+ *
+ * Above: session.c. Below: measure.c, attach.c, maps.c.
+ */
+#include <string.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/time.h"
+#include "run/session_internal.h"
+
+#define TICK_MIN_NS     1000000   /* looks at the tree near the budget */
+#define TICK_MAX_NS     20000000  /* and far from it */
+#define FILL_PAGES_MS   1500      /* how fast a CPU may fill memory unseen */
+#define SLOW_TICK_NS    100000000 /* strangers in the tree, exec, statistics */
+#define PSS_COST_RATIO  10 /* exact measuring may take a tenth of a CPU, */
+#define PSS_MIN_NS      5000000
+#define PSS_MAX_NS      50000000 /* but is never put off for longer */
+#define PREPARE_PERCENT 40 /* of the budget: agents make themselves ready */
+#define ATTACH_PERCENT  60 /* of the budget: from here on we manage */
+#define CLAIM_NS        100000000 /* a forked space is found sooner than this */
+#define ATTACH_MIN      256       /* pages; smaller processes are left alone */
+#define RESCAN_PAGES    256       /* unmanaged growth that is worth a look */
+
+/* ---- strangers ---- */
+
+static void count_stranger(void *arg, pid_t pid)
+{
+	struct session *s = arg;
+	struct sw_proc *p;
+	pid_t parent;
+
+	if (pid == s->keeper.pid)
+		return;
+	sw_list_for_each(p, &s->procs, node) {
+		if (p->pid == pid || p->helper == pid)
+			return;
+	}
+	sw_keeper_add(&s->keeper, pid);
+	if (s->nr_seen < MAX_STRANGERS)
+		s->seen[s->nr_seen++] = pid;
+	/* A vfork child lives in its parent's memory, which is counted. Forked
+	 * processes share much with who is counted. */
+	parent = sw_parent_of(pid);
+	if (sw_shares_memory(parent, pid) != 1)
+		s->strangers_now += sw_measure_pss(pid);
+}
+
+/* Strangers of the last look that are no more must not be killed one day
+ * under a pid that is somebody else's by then. */
+static void forget_strangers(struct session *s)
+{
+	for (unsigned i = 0; i < s->nr_known; i++) {
+		pid_t pid = s->known[i];
+		unsigned k = 0;
+
+		while (k < s->nr_seen && s->seen[k] != pid)
+			k++;
+		if (k == s->nr_seen && !sw_session_find(s, pid) &&
+		    pid != s->command)
+			sw_keeper_del(&s->keeper, pid);
+	}
+	memcpy(s->known, s->seen, s->nr_seen * sizeof(s->seen[0]));
+	s->nr_known = s->nr_seen;
+}
+
+/* Everything of the tree that no agent told us of. */
+void sw_session_look_for_strangers(struct session *s)
+{
+	sw_session_accept(s); /* whoever waits at the door is no stranger */
+	s->nr_seen = 0;
+	s->strangers_now = 0;
+	sw_for_each_descendant(getpid(), count_stranger, s);
+	s->strangers = s->strangers_now;
+	forget_strangers(s);
+}
+
+/* ---- measuring and managing ---- */
+
+static uint64_t measure(struct session *s)
+{
+	uint64_t pages = s->strangers, sum = s->strangers;
+	uint64_t now = sw_now_ns();
+	struct sw_mm_usage u;
+	struct timespec before, after;
+	uint64_t cost;
+	bool forked = false;
+	struct sw_proc *p;
+
+	sw_list_for_each(p, &s->procs, node) {
+		p->anon_pages = sw_measure_rss(p->pid);
+		sum += p->anon_pages;
+		forked |= p->forked;
+	}
+	sw_mm_usage(s->mm, &u);
+	/* Shared frames count once a sharer here. Where that matters, count
+         * exactly, as often as that is affordable. */
+	if (!forked || sum * 2 < u.budget_pages) {
+		sw_mm_measured(s->mm, sum);
+		return sum;
+	}
+	if (now < s->pss_ns)
+		return u.used_pages;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+	sw_list_for_each(p, &s->procs, node)
+		pages += sw_measure_pss(p->pid);
+	sw_mm_measured(s->mm, pages);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+	cost = (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec -
+	       before.tv_nsec;
+	s->pss_ns = now +
+		    sw_max((uint64_t)PSS_MIN_NS,
+			   sw_min(cost * PSS_COST_RATIO, (uint64_t)PSS_MAX_NS));
+	return pages;
+}
+
+static void attach(struct session *s, struct sw_proc *p)
+{
+	int err = p->uffd >= 0 ? 0 : sw_proc_prepare(p);
+
+	if (!err)
+		err = sw_proc_attach_new(p, s->mm);
+
+	if (err) {
+		sw_warn_once(
+			"the memory of process %d cannot be managed (%s); it counts against the budget",
+			p->pid, strerror(-err));
+		p->failed = true;
+		return;
+	}
+	s->attached = true;
+	sw_debug("process %d is managed: %llu pages present", p->pid,
+		 (unsigned long long)sw_space_resident(p->space));
+}
+
+/* New memory of a managed process is found by its growth. */
+static void rescan(struct sw_proc *p)
+{
+	uint64_t known = sw_space_resident(p->space);
+	uint64_t rest = p->anon_pages - sw_min(p->anon_pages, known);
+
+	p->scan_rest = sw_min(p->scan_rest, rest);
+	if (rest < p->scan_rest + RESCAN_PAGES)
+		return;
+	sw_proc_scan(p);
+	known = sw_space_resident(p->space);
+	p->scan_rest = p->anon_pages - sw_min(p->anon_pages, known);
+}
+
+static void manage(struct session *s, uint64_t used)
+{
+	uint64_t percent = used * 100 * SW_PAGE_SIZE / s->opt->budget_bytes;
+	uint64_t now = sw_now_ns();
+	struct sw_proc *p;
+
+	sw_session_claim(s);
+	sw_list_for_each(p, &s->procs, node) {
+		if (p->remote) {
+			sw_proc_complete(p);
+			rescan(p);
+			continue;
+		}
+		if (p->failed || p->anon_pages < ATTACH_MIN ||
+		    percent < PREPARE_PERCENT ||
+		    (p->forked && (now - p->hello_ns < CLAIM_NS ||
+				   !sw_list_empty(&s->children))))
+			continue;
+		if (percent >= ATTACH_PERCENT)
+			attach(s, p);
+		else if (p->uffd < 0)
+			sw_proc_prepare(p);
+	}
+}
+
+/* The next look comes before the tree can have grown past the point where
+ * it would have to be managed. */
+static void set_timer(struct session *s, uint64_t used)
+{
+	uint64_t budget = s->opt->budget_bytes / SW_PAGE_SIZE;
+	uint64_t mark = budget * ATTACH_PERCENT / 100;
+	uint64_t ns = TICK_MIN_NS;
+	struct itimerspec t = { 0 };
+
+	if (used < mark)
+		ns = (mark - used) * 1000000 / (FILL_PAGES_MS * s->nr_cpus);
+	ns = sw_max((uint64_t)TICK_MIN_NS, sw_min(ns, (uint64_t)TICK_MAX_NS));
+	if (s->attached)
+		ns = sw_min(ns, 2ull * TICK_MIN_NS);
+	t.it_value.tv_nsec = ns;
+	timerfd_settime(s->timer, 0, &t, NULL);
+}
+
+void sw_session_tick(struct session *s)
+{
+	uint64_t now = sw_now_ns(), used;
+
+	if (now >= s->slow_ns) {
+		sw_session_drop_execed(s);
+		sw_session_look_for_strangers(s);
+		sw_devices_sample(&s->devices);
+		s->slow_ns = now + SLOW_TICK_NS;
+	}
+	sw_session_bury(s);
+	used = measure(s);
+	manage(s, used);
+	set_timer(s, used);
+}

@@ -213,13 +213,13 @@ static void commit_dirty(struct sw_space *space, struct sw_leaf *leaf,
 	folio_put(folio); /* the cache's reference keeps it from now on */
 }
 
-/* The bytes were moved out and could not be read: nobody has them. */
+/* The bytes were moved out and could not be read: agent and process died in
+ * between. Should anybody still live there, a touch is SIGBUS. */
 static void commit_lost(struct sw_space *space, struct sw_leaf *leaf,
 			unsigned i)
 {
 	sw_word_zap(space, leaf, i);
 	sw_word_set(space, leaf, i, SW_WORD_POISON);
-	sw_count(poisoned, 1);
 }
 
 /* ---- running a batch ---- */

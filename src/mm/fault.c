@@ -80,6 +80,7 @@ static void fault_poison(struct fault *f)
 {
 	struct sw_mmu *mmu = f->space->mmu;
 
+	sw_count(poisoned, 1);
 	if (mmu->ops->poison(mmu, f->addr))
 		fault_wake(f);
 	sw_space_unlock(f->space);
@@ -91,7 +92,6 @@ static void page_is_lost(struct fault *f)
 {
 	sw_error("page at %#llx of the program is lost: its reader gets SIGBUS",
 		 (unsigned long long)f->addr);
-	sw_count(poisoned, 1);
 	sw_word_zap(f->space, f->leaf, f->i);
 	sw_word_set(f->space, f->leaf, f->i, SW_WORD_POISON);
 	fault_poison(f);

@@ -16,11 +16,12 @@ struct sw_proc {
 	struct sw_list node;
 	pid_t pid, helper;
 	int pidfd, helper_pidfd;
-	int sock;        /* to the agent; the remote's once attached */
-	bool forked;     /* shares frames with its parent until it execs */
-	bool agent_dead; /* nothing is taken out any more */
-	bool failed;     /* cannot be managed */
-	bool ready;      /* staging areas are made */
+	int sock;          /* to the agent; the remote's once attached */
+	bool forked;       /* shares frames with its parent until it execs */
+	bool born_managed; /* perhaps: then a space of its own is on its way */
+	bool agent_dead;   /* nothing is taken out any more */
+	bool failed;       /* cannot be managed */
+	bool ready;        /* staging areas are made */
 	uint64_t own_start, own_end; /* the agent's memory: hands off */
 	uint64_t stage;
 	struct sw_agent_ctl *ctl;

@@ -114,13 +114,17 @@ void sw_session_accept(struct session *s)
 	int sock;
 
 	while ((sock = accept4(s->listen, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
-		struct sw_proc *p = sw_proc_accept(sock, getpid()), *old;
+		struct sw_proc *p = sw_proc_accept(sock, getpid());
+		struct sw_proc *old, *parent;
 
 		if (!p)
 			continue;
 		old = sw_session_find(s, p->pid);
 		if (old) /* it has executed another program */
 			drop_proc(s, old);
+		parent = p->forked ? sw_session_find(s, sw_parent_of(p->pid))
+				   : NULL;
+		p->born_managed = p->forked && (!parent || parent->remote);
 		sw_list_add_tail(&s->procs, &p->node);
 		sw_keeper_add(&s->keeper, p->pid);
 		sw_keeper_add(&s->keeper, p->helper);

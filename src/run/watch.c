@@ -168,8 +168,8 @@ static void manage(struct session *s, uint64_t used)
 		}
 		if (p->failed || p->anon_pages < ATTACH_MIN ||
 		    percent < PREPARE_PERCENT ||
-		    (p->forked && (now - p->hello_ns < CLAIM_NS ||
-				   !sw_list_empty(&s->children))))
+		    (p->born_managed && (now - p->hello_ns < CLAIM_NS ||
+					 !sw_list_empty(&s->children))))
 			continue;
 		if (percent >= ATTACH_PERCENT)
 			attach(s, p);

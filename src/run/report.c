@@ -131,17 +131,20 @@ static int say(const char *path, int err)
 
 int sw_report_check(const char *path)
 {
-	char copy[PATH_MAX];
+	char copy[PATH_MAX], *dir;
 	struct stat st;
 
 	if (!*path || strlen(path) >= sizeof(copy))
 		return say(path, *path ? -ENAMETOOLONG : -ENOENT);
 	if (!stat(path, &st) && S_ISDIR(st.st_mode))
 		return say(path, -EISDIR);
+	if (is_special(path))
+		return access(path, W_OK) ? say(path, -errno) : 0;
 	strcpy(copy, path);
-	if (access(is_special(path) ? path : dirname(copy), W_OK))
+	dir = dirname(copy);
+	if (stat(dir, &st) || access(dir, W_OK))
 		return say(path, -errno);
-	return 0;
+	return S_ISDIR(st.st_mode) ? 0 : say(path, -ENOTDIR);
 }
 
 /* Dumps to `fd` and closes it. 0 or -errno. */

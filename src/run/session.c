@@ -229,7 +229,8 @@ static int start_command(struct session *s)
 	return 0;
 }
 
-static void report(struct session *s)
+/* 0, or -errno after a line: the report could not be written. */
+static int report(struct session *s)
 {
 	struct sw_report r = { .argv = s->opt->argv,
 			       .budget_bytes = s->opt->budget_bytes };
@@ -249,8 +250,8 @@ static void report(struct session *s)
 	r.nr_devices = s->devices.nr;
 	if (s->opt->verbose)
 		sw_report_print(&r, stderr);
-	if (s->opt->report_path && sw_report_write(&r, s->opt->report_path))
-		sw_debug("the report could not be written");
+	return s->opt->report_path ? sw_report_write(&r, s->opt->report_path)
+				   : 0;
 }
 
 int sw_session_run(const struct sw_run_options *opt)
@@ -279,7 +280,8 @@ int sw_session_run(const struct sw_run_options *opt)
 	reap(&s);
 	sw_devices_sample(&s.devices);
 	status = exit_status(&s);
-	report(&s);
+	if (report(&s))
+		status = SW_EXIT_FAILURE;
 	sw_mm_free(s.mm);
 	sw_devices_off(&s.devices);
 	return status;

@@ -248,6 +248,9 @@ struct sw_mm {
 };
 
 void sw_reclaim_wake(struct sw_mm *mm);
+/* Takes one batch out of the space under the hand; true when pages went. For
+ * tests, whose reclaim thread was never started. */
+bool sw_reclaim_evict(struct sw_mm *mm);
 
 /* ---- budget.c ---- */
 void sw_budget_init(struct sw_budget *b, uint64_t limit);

@@ -204,6 +204,11 @@ static enum step evict_step(struct sw_mm *mm)
 	return taken ? STEP_TOOK : round ? STEP_ROUND : STEP_NOTHING;
 }
 
+bool sw_reclaim_evict(struct sw_mm *mm)
+{
+	return evict_step(mm) == STEP_TOOK;
+}
+
 /* Sleeps a little, or until somebody asks for pages. */
 static void pause_reclaim(struct sw_mm *mm, uint64_t ns)
 {

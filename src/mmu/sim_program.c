@@ -43,6 +43,8 @@ static unsigned read_msgs(struct sw_sim *sim, struct sim_msg *msg, bool *layout)
 		*layout = true;
 		sw_list_del(&w->node);
 		w->done = true;
+		/* A waiting thread says so itself, when it gets to run. */
+		sim->changing -= !sim->threaded;
 	}
 	pthread_cond_broadcast(&sim->m->cond);
 	return n;
@@ -179,14 +181,14 @@ static int fault(struct sw_sim *sim, uint64_t addr, unsigned flags)
 	return w.done ? 0 : -EDEADLK;
 }
 
-/* The caller has raised `changing`, which ends here. */
+/* The caller has raised `changing`, which ends when the event was read. */
 static void event(struct sw_sim *sim, struct sim_msg *w)
 {
 	sw_list_add_tail(&sim->events, &w->node);
 	wait_done(sim, w);
 	if (!w->done)
 		sw_list_del(&w->node);
-	sim->changing--;
+	sim->changing -= sim->threaded;
 }
 
 /* ---- touching memory ---- */

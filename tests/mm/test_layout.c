@@ -165,6 +165,70 @@ static void late_unmap_hits_the_rest_of_its_range(void **state)
 	fx_close(&f);
 }
 
+/* mremap(A to B), then mremap(C to A) by another thread; a remap is followed
+ * by the unmap of its old range, and that of A comes after C moved in. */
+static void unmap_after_a_remap_does_not_hit_who_moved_in(void **state)
+{
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 8);
+	fx_fill(f.sim, 100, 8);
+	fx_swap_out(&f);
+	sw_sim_mremap_quiet(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	sw_sim_mremap_quiet(f.sim, fx_at(100), fx_at(0), 8 * PG);
+	sw_sim_say_remap(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	sw_sim_say_remap(f.sim, fx_at(100), fx_at(0), 8 * PG);
+	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	sw_sim_say_unmap(f.sim, fx_at(100), fx_at(108));
+	expect_range(f.sim, 200, 0, 8);
+	expect_range(f.sim, 0, 100, 8);
+	assert_int_equal(f.space->owed.nr_due + f.space->owed.nr_left, 0);
+	assert_int_equal(f.space->nr_regions, 2);
+	fx_close(&f);
+}
+
+/* What a remap left is no region: not ours, and not a child's. */
+static void range_that_a_remap_left_is_no_region(void **state)
+{
+	struct sw_sim *child;
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 8);
+	sw_sim_mremap_quiet(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	sw_sim_say_remap(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	child = sw_sim_fork(f.sim); /* before the unmap is read */
+	assert_int_equal(f.space->nr_regions, 1);
+	assert_int_equal(
+		((struct sw_space *)sw_sim_mmu(child)->space)->nr_regions, 1);
+	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	expect_range(child, 200, 0, 8);
+	fx_end(child);
+	fx_close(&f);
+}
+
+/* Swap of two ranges through a third, by one thread: all in order. */
+static void ranges_change_places(void **state)
+{
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 8);
+	fx_fill(f.sim, 100, 8);
+	fx_swap_out(&f);
+	sw_sim_mremap(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	sw_sim_mremap(f.sim, fx_at(100), fx_at(0), 8 * PG);
+	sw_sim_mremap(f.sim, fx_at(200), fx_at(100), 8 * PG);
+	expect_range(f.sim, 100, 0, 8);
+	expect_range(f.sim, 0, 100, 8);
+	sw_sim_munmap(f.sim, fx_at(0), fx_at(108));
+	assert_int_equal(fx_slots_used(&f), 0);
+	assert_int_equal(f.space->owed.nr_due, 0);
+	assert_int_equal(f.space->owed.nr_left, 0);
+	fx_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +240,9 @@ int main(void)
 		fx_test(event_in_a_batch_makes_it_stale),
 		fx_test(late_unmap_does_not_hit_who_moved_in),
 		fx_test(late_unmap_hits_the_rest_of_its_range),
+		fx_test(unmap_after_a_remap_does_not_hit_who_moved_in),
+		fx_test(range_that_a_remap_left_is_no_region),
+		fx_test(ranges_change_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

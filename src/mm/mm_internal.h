@@ -199,6 +199,7 @@ void sw_staging_release(struct sw_mm *mm);
 void *sw_buf_get(struct sw_mm *mm);
 void sw_buf_put(struct sw_mm *mm, void *buf);
 void sw_staging_add(struct sw_mm *mm, struct folio *folio);
+uint64_t sw_staging_nr(struct sw_mm *mm);
 /* Writes the oldest `nr` staged folios to their stores; returns how many
  * buffers came free. No lock held. */
 unsigned sw_staging_write(struct sw_mm *mm, unsigned nr);

@@ -220,10 +220,10 @@ static void pause_reclaim(struct sw_mm *mm, uint64_t ns)
 
 static bool should_write(struct sw_mm *mm)
 {
-	struct sw_staging *st = &mm->staging;
+	uint64_t nr = sw_staging_nr(mm);
 
-	return st->nr >= st->target ||
-	       (sw_budget_free(&mm->budget) <= 0 && st->nr >= WRITE_BATCH);
+	return nr >= mm->staging.target ||
+	       (sw_budget_free(&mm->budget) <= 0 && nr >= WRITE_BATCH);
 }
 
 /* Frees pages until the high mark is reached or nothing more can be done. */

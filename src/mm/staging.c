@@ -79,6 +79,16 @@ void sw_staging_add(struct sw_mm *mm, struct folio *folio)
 	sw_mutex_unlock(&st->lock);
 }
 
+uint64_t sw_staging_nr(struct sw_mm *mm)
+{
+	uint64_t nr;
+
+	sw_mutex_lock(&mm->staging.lock);
+	nr = mm->staging.nr;
+	sw_mutex_unlock(&mm->staging.lock);
+	return nr;
+}
+
 /* The oldest staged folio, off the list, with a reference; or NULL. */
 static struct folio *take_oldest(struct sw_staging *st)
 {

@@ -48,6 +48,10 @@ void sw_sim_munmap(struct sw_sim *sim, uint64_t start, uint64_t end);
 /* To where nothing is mapped, or over what is there; ranges are disjoint. */
 void sw_sim_mremap(struct sw_sim *sim, uint64_t from, uint64_t to,
 		   uint64_t len);
+/* The same to the lowest free place that fits, as the kernel would choose it;
+ * returns that place. */
+uint64_t sw_sim_map_free(struct sw_sim *sim, uint64_t len);
+uint64_t sw_sim_mremap_free(struct sw_sim *sim, uint64_t from, uint64_t len);
 void sw_sim_dontneed(struct sw_sim *sim, uint64_t start, uint64_t end);
 /* The child, not yet adopted when threads serve; NULL: killed or no memory. */
 struct sw_sim *sw_sim_fork(struct sw_sim *sim);

@@ -271,9 +271,22 @@ int sw_sim_write(struct sw_sim *sim, uint64_t addr, uint64_t value)
 	for (struct sim_page *p = sim_page_at(sim, start), *end_ = p; \
 	     p && p < end_ + ((end) - (start)) / SW_PAGE_SIZE; p++)
 
-void sw_sim_map(struct sw_sim *sim, uint64_t start, uint64_t end, bool stranger)
+/* Machine lock held. */
+static uint64_t find_free(struct sw_sim *sim, uint64_t len)
 {
-	pthread_mutex_lock(&sim->m->lock);
+	uint64_t want = len / SW_PAGE_SIZE, run = 0;
+
+	for (uint64_t i = 0; i < sim->nr_pages; i++) {
+		run = sim->page[i].vma ? 0 : run + 1;
+		if (run == want)
+			return sim->base + (i + 1 - want) * SW_PAGE_SIZE;
+	}
+	sw_bug(__FILE__, __LINE__, "no room in the simulated space");
+}
+
+static void map_pages(struct sw_sim *sim, uint64_t start, uint64_t end,
+		      bool stranger)
+{
 	sim->m->next_vma++;
 	for_each_page(p, sim, start, end)
 	{
@@ -281,7 +294,24 @@ void sw_sim_map(struct sw_sim *sim, uint64_t start, uint64_t end, bool stranger)
 		p->vma = sim->m->next_vma;
 		p->registered = !stranger;
 	}
+}
+
+void sw_sim_map(struct sw_sim *sim, uint64_t start, uint64_t end, bool stranger)
+{
+	pthread_mutex_lock(&sim->m->lock);
+	map_pages(sim, start, end, stranger);
 	pthread_mutex_unlock(&sim->m->lock);
+}
+
+uint64_t sw_sim_map_free(struct sw_sim *sim, uint64_t len)
+{
+	uint64_t at;
+
+	pthread_mutex_lock(&sim->m->lock);
+	at = find_free(sim, len);
+	map_pages(sim, at, at + len, false);
+	pthread_mutex_unlock(&sim->m->lock);
+	return at;
 }
 
 /* Machine lock held. */
@@ -350,6 +380,20 @@ void sw_sim_mremap(struct sw_sim *sim, uint64_t from, uint64_t to, uint64_t len)
 	say_remap(sim, from, to, len);
 	say_unmap(sim, from, from + len);
 	pthread_mutex_unlock(&sim->m->lock);
+}
+
+uint64_t sw_sim_mremap_free(struct sw_sim *sim, uint64_t from, uint64_t len)
+{
+	uint64_t to;
+
+	pthread_mutex_lock(&sim->m->lock);
+	to = find_free(sim, len);
+	move_pages(sim, from, to, len);
+	sim->changing += 2;
+	say_remap(sim, from, to, len);
+	say_unmap(sim, from, from + len);
+	pthread_mutex_unlock(&sim->m->lock);
+	return to;
 }
 
 void sw_sim_dontneed(struct sw_sim *sim, uint64_t start, uint64_t end)

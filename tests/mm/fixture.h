@@ -25,8 +25,16 @@
 
 #define PG       SW_PAGE_SIZE
 #define FX_BASE  (0x40000000ull - 128 * PG) /* leaves have a border inside */
-#define FX_PAGES 1024u
+#define FX_PAGES 4096u
 #define FX_SLOTS 4096u
+
+/* ThreadSanitizer does not see what orders the threads inside liburcu. */
+const char *__tsan_default_suppressions(void);
+
+const char *__tsan_default_suppressions(void)
+{
+	return "race:liburcu-bp\n";
+}
 
 /* ---- a store of plain pages that may fail ---- */
 
@@ -179,7 +187,7 @@ static inline void fx_open_sized(struct fx *f, uint64_t budget, uint64_t slots)
 			    f->space);
 	sw_space_set_mmu(f->space, sw_sim_mmu(f->sim));
 	sw_space_attach(f->space);
-	for (unsigned c = 0; c < SW_NR_COUNTERS; c++)
+	for (enum sw_counter c = 0; c < SW_NR_COUNTERS; c++)
 		fx_delta(f, c);
 }
 
@@ -236,6 +244,14 @@ static inline unsigned fx_finish(struct fx *f)
 	free(f->store.page);
 	free(f->store.used);
 	return bad;
+}
+
+static inline void fx_print_counters(void)
+{
+	for (enum sw_counter c = 0; c < SW_NR_COUNTERS; c++)
+		if (sw_counter_read(c))
+			printf("%s %llu\n", sw_counter_names[c],
+			       (unsigned long long)sw_counter_read(c));
 }
 
 #define fx_close(f) assert_int_equal(fx_finish(f), 0)

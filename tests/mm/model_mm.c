@@ -31,9 +31,6 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	run(seed, steps, 1 << 20, 8192);    /* room for all */
 	run(seed + 1, steps, 1 << 20, 700); /* full at times */
-	for (unsigned c = 0; c < SW_NR_COUNTERS; c++)
-		if (sw_counters[c])
-			printf("%s %llu\n", sw_counter_names[c],
-			       (unsigned long long)sw_counters[c]);
+	fx_print_counters();
 	return 0;
 }

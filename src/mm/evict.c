@@ -307,14 +307,25 @@ static void commit_page(struct sw_space *space, struct sw_evictor *ev,
 	}
 }
 
-/* Makes the pages noted as busy ours alone, so that the next batch can take
- * them. The agent's touch may fault: nothing is held here. */
-static void unshare_busy(struct sw_space *space, struct sw_evictor *ev)
+/*
+ * Makes the pages noted as busy ours alone, so that the next batch can take
+ * them. The agent's touch may fault: nothing is held here. The windows are not
+ * ours any more: once the layout has changed, another page may be at the
+ * address, and protection lifted beside its swap-in would make a clean page
+ * writable.
+ */
+static void unshare_busy(struct sw_space *space, struct sw_evictor *ev,
+			 uint64_t epoch)
 {
 	struct sw_mmu *mmu = space->mmu;
 	unsigned pages = 0;
 
 	sw_space_lock(space);
+	if (mmu->epoch != epoch) {
+		sw_space_unlock(space);
+		ev->nr_busy = 0;
+		return;
+	}
 	for (unsigned r = 0; r < ev->nr_busy; r++) {
 		struct sw_agent_run *run = &ev->busy[r];
 		struct sw_leaf *leaf = sw_pt_lookup(&space->pt, run->addr);
@@ -368,7 +379,7 @@ unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
 	if (taken)
 		mmu->ops->drop_staged(mmu);
 	if (ev->nr_busy)
-		unshare_busy(space, ev);
+		unshare_busy(space, ev, epoch);
 	sw_count(pgsteal, taken);
 	__atomic_fetch_add(&space->mm->evictions, taken, __ATOMIC_RELAXED);
 	return taken;

@@ -194,6 +194,48 @@ static void staged_page_serves_both_sides(void **state)
 	fx_close(&f);
 }
 
+static struct fx *hooked;
+
+/* What the program does between a batch and the unsharing of its rest. */
+static void drop_and_move(struct sw_mmu *mmu)
+{
+	static bool moved;
+
+	if (!moved)
+		sw_sim_mremap(hooked->sim, fx_at(200), fx_at(0), 4 * PG);
+	moved = true;
+	(void)mmu;
+}
+
+static void nothing_is_unshared_once_the_layout_has_changed(void **state)
+{
+	const struct sw_mmu_ops *ops;
+	struct sw_mmu_ops with_hook;
+	struct sw_sim *child;
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 200, 4);
+	fx_swap_out(&f);
+	fx_fill(f.sim, 0, 8);
+	child = sw_sim_fork(f.sim);
+	fx_write(f.sim, 4, 9); /* one page that can be taken */
+	hooked = &f;
+	ops = sw_sim_mmu(f.sim)->ops;
+	with_hook = *ops;
+	with_hook.drop_staged = drop_and_move;
+	sw_sim_mmu(f.sim)->ops = &with_hook;
+	assert_true(sw_reclaim_evict(f.mm));
+	sw_sim_mmu(f.sim)->ops = ops;
+	ops->drop_staged(sw_sim_mmu(f.sim));
+	assert_int_equal(sw_sim_calls(f.machine, SW_SIM_UNSHARE), 0);
+	for (unsigned n = 0; n < 4; n++)
+		fx_expect(f.sim, n, 300 + n);
+	fx_expect(f.sim, 4, 9);
+	fx_end(child);
+	fx_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +248,7 @@ int main(void)
 		fx_test(poison_is_inherited),
 		fx_test(many_generations_count_beyond_the_word),
 		fx_test(staged_page_serves_both_sides),
+		fx_test(nothing_is_unshared_once_the_layout_has_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

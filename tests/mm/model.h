@@ -207,8 +207,14 @@ static inline void md_fork(struct model *m, unsigned s)
 	for (unsigned c = 0; c < MD_SPACES; c++) {
 		if (m->space[c].sim)
 			continue;
+		/* Half of them while some other call is under way, so that
+                 * what the two share cannot be write-protected. */
+		bool late = md_random(m, 2);
+
 		m->space[c] = m->space[s];
+		sw_sim_change(m->space[s].sim, late);
 		m->space[c].sim = sw_sim_fork(m->space[s].sim);
+		sw_sim_change(m->space[s].sim, -(int)late);
 		return;
 	}
 }
@@ -241,10 +247,17 @@ static inline void md_sweep(struct model *m, unsigned s)
 	}
 }
 
-static inline void md_reclaim(struct model *m)
+static inline void md_reclaim(struct model *m, unsigned s)
 {
 	unsigned nr = 1 + md_random(m, 4);
 
+	/* Pages under I/O, or of a kind that is not moved, come and go. */
+	for (unsigned i = md_random(m, 4); i--;)
+		sw_sim_pin(m->space[s].sim, fx_at(md_random(m, MD_PAGES)),
+			   md_random(m, 2));
+	if (!md_random(m, 8))
+		sw_sim_refuse(m->space[s].sim, fx_at(md_random(m, MD_PAGES)),
+			      md_random(m, 2));
 	while (nr--)
 		sw_reclaim_evict(m->f.mm);
 	if (md_random(m, 2))
@@ -270,7 +283,7 @@ static inline void md_step(struct model *m)
 		md_sweep(m, s);
 		break;
 	case 65 ... 80:
-		md_reclaim(m);
+		md_reclaim(m, s);
 		break;
 	case 81 ... 85:
 		md_map(m, s);

@@ -69,7 +69,8 @@ static struct {
 	struct sw_agent_taken taken;
 	uint64_t entry[SW_STAGE_PAGES]; /* of /proc/self/pagemap */
 	int pagemap;
-	int broken; /* staging could not be emptied: take nothing more */
+	int unclean; /* somebody (a debugger) touched the staging area */
+	int broken;  /* staging could not be emptied: take nothing more */
 	int recv_fd[2];
 } own __attribute__((aligned(4096)));
 
@@ -190,6 +191,7 @@ static int take_run(const struct sw_agent_run *run, uint64_t epoch)
 		}
 		if (n == -EAGAIN)
 			break;
+		own.unclean |= n == -EEXIST;
 		if (n != -EBUSY && part > PAGE) {
 			single = 1;
 			continue;
@@ -206,8 +208,8 @@ static int take_run(const struct sw_agent_run *run, uint64_t epoch)
 
 #define PAGEMAP_OCCUPIED (3ull << 62) /* present, or swapped out by the host */
 
-/* The kernel's own word on what is in staging outranks what we believe. 0, or
- * -errno: it cannot be told. */
+/* Where the kernel moved something, its own word on what is in staging tells
+ * pages from holes. 0, or -errno: it cannot be told. */
 static int note_staged(void)
 {
 	long n = sys4(SYS_pread64, own.pagemap, own.entry, sizeof(own.entry),
@@ -216,15 +218,46 @@ static int note_staged(void)
 	if (n != sizeof(own.entry))
 		return -EIO;
 	for (unsigned i = 0; i < SW_STAGE_PAGES; i++)
-		if (own.entry[i] & PAGEMAP_OCCUPIED)
+		if (own.entry[i] & PAGEMAP_OCCUPIED &&
+		    own.taken.page[i] == SW_PAGE_HOLE)
 			own.taken.page[i] = SW_PAGE_TAKEN;
 	return 0;
+}
+
+/*
+ * Dropping what is staged with madvise would raise an event on the program's
+ * userfaultfd and wait for its reader, who may be waiting for us. So it goes
+ * through a second area, registered with a userfaultfd that has no events.
+ */
+static void do_drop(void)
+{
+	uint64_t done = 0;
+	int tries = 1000;
+
+	sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
+	while (done < STAGE_BYTES && tries--) {
+		long n = move_pages(own.dropfd, own.drop + done,
+				    (uint64_t)own.stage + done,
+				    STAGE_BYTES - done);
+
+		if (n > 0)
+			done += n;
+		else if (n != -EAGAIN && n != -EBUSY)
+			break;
+		else
+			sys0(SYS_sched_yield);
+	}
+	own.broken = done < STAGE_BYTES;
+	own.unclean = 0;
+	sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
 }
 
 static void do_take(void)
 {
 	struct sw_agent_take *t = &own.msg.take;
 
+	if (own.unclean)
+		do_drop();
 	own.taken.op = SW_AGENT_TAKEN;
 	for (unsigned i = 0; i < SW_STAGE_PAGES; i++)
 		own.taken.page[i] = SW_PAGE_HOLE;
@@ -241,32 +274,6 @@ static void do_take(void)
 	if (!own.broken && note_staged())
 		sys1(SYS_exit_group, 1);
 	send_msg(&own.taken, sizeof(own.taken), -1);
-}
-
-/*
- * Dropping what is staged with madvise would raise an event on the program's
- * userfaultfd and wait for its reader, who may be waiting for us. So it goes
- * through a second area, registered with a userfaultfd that has no events.
- */
-static void do_drop(void)
-{
-	uint64_t done = 0;
-	int tries = 1000;
-
-	while (done < STAGE_BYTES && tries--) {
-		long n = move_pages(own.dropfd, own.drop + done,
-				    (uint64_t)own.stage + done,
-				    STAGE_BYTES - done);
-
-		if (n > 0)
-			done += n;
-		else if (n != -EAGAIN && n != -EBUSY)
-			break;
-		else
-			sys0(SYS_sched_yield);
-	}
-	own.broken = done < STAGE_BYTES;
-	sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
 }
 
 static void do_unshare(void)
@@ -300,6 +307,8 @@ static char *map_staging(void)
 		return NULL;
 	sys3(SYS_madvise, p, 2 * STAGE_BYTES, MADV_DONTFORK);
 	sys3(SYS_madvise, p, 2 * STAGE_BYTES, MADV_NOHUGEPAGE);
+	/* A debugger that writes a core would map zeros here. */
+	sys3(SYS_madvise, p, 2 * STAGE_BYTES, MADV_DONTDUMP);
 	return p;
 }
 
@@ -339,7 +348,7 @@ static int setup(int ctl, int dev, int make_uffd)
 	if (!own.stage)
 		return -ENOMEM;
 	own.drop = own.stage + STAGE_BYTES;
-	own.broken = 0;
+	own.broken = own.unclean = 0;
 	own.pagemap =
 		sys3(SYS_open, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
 	if (own.pagemap < 0)

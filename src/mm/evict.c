@@ -203,6 +203,15 @@ static void commit_dirty(struct sw_space *space, struct sw_leaf *leaf,
 	uint64_t old = leaf->word[i];
 
 	lock_folio_inside(folio);
+	if (sw_word_kind(old) == SW_WORD_SWAP && sw_page_is_zero(folio->data)) {
+		/* Zeros beside bytes that are safely out were not the
+		 * program's: a debugger looked at the staging area. */
+		folio_clear(folio, SW_FOLIO_WRITEBACK);
+		folio_free_swap(folio);
+		folio_unlock(folio);
+		folio_put(folio);
+		return;
+	}
 	dup_swap(folio);
 	if (sw_word_kind(old) == SW_WORD_SWAP)
 		swap_put_entries_direct(sw_word_entry(old), 1);
@@ -307,34 +316,56 @@ static void commit_page(struct sw_space *space, struct sw_evictor *ev,
 	}
 }
 
-/* Makes the pages noted as busy ours alone, so that the next batch can take
- * them. The agent's touch may fault: nothing is held here. */
-static void unshare_busy(struct sw_space *space, struct sw_evictor *ev)
+static bool is_idle_and_present(struct sw_leaf *leaf, unsigned i, unsigned nr)
+{
+	for (unsigned k = i; k < i + nr; k++)
+		if (sw_window_of(leaf, k)->busy ||
+		    sw_word_kind(leaf->word[k]) != SW_WORD_PRESENT)
+			return false;
+	return true;
+}
+
+/*
+ * Makes the pages noted as busy ours alone, so that the next batch can take
+ * them. The agent's touch may fault: nothing is held here. The windows are not
+ * ours any more: once the layout has changed, another page may be at the
+ * address, and protection lifted beside its swap-in would make a clean page
+ * writable.
+ */
+static void unshare_busy(struct sw_space *space, struct sw_evictor *ev,
+			 uint64_t epoch)
 {
 	struct sw_mmu *mmu = space->mmu;
-	unsigned pages = 0;
+	unsigned pages = 0, nr_runs = 0;
 
 	sw_space_lock(space);
+	if (mmu->epoch != epoch) {
+		sw_space_unlock(space);
+		ev->nr_busy = 0;
+		return;
+	}
 	for (unsigned r = 0; r < ev->nr_busy; r++) {
 		struct sw_agent_run *run = &ev->busy[r];
 		struct sw_leaf *leaf = sw_pt_lookup(&space->pt, run->addr);
 		unsigned i = sw_leaf_index(run->addr);
 
-		for (unsigned k = 0; leaf && k < run->nr; k++) {
-			if (sw_window_of(leaf, i + k)->busy ||
-			    sw_word_kind(leaf->word[i + k]) != SW_WORD_PRESENT)
-				continue; /* it has changed meanwhile */
-			if (leaf->word[i + k] & SW_WORD_CLEAN)
-				sw_clean_forget(space, leaf, i + k);
-			sw_word_set(space, leaf, i + k,
-				    leaf->word[i + k] &
+		if (!leaf || !is_idle_and_present(leaf, i, run->nr))
+			continue; /* it has changed meanwhile */
+		for (unsigned k = i; k < i + run->nr; k++) {
+			if (leaf->word[k] & SW_WORD_CLEAN)
+				sw_clean_forget(space, leaf, k);
+			sw_word_set(space, leaf, k,
+				    leaf->word[k] &
 					    ~(SW_WORD_WP | SW_WORD_SHARED));
 		}
 		mmu->ops->protect(mmu, run->addr, run->nr, false);
+		ev->busy[nr_runs++] = *run;
 		pages += run->nr;
 	}
+	ev->nr_busy = nr_runs;
 	sw_space_unlock(space);
-	mmu->ops->unshare(mmu, ev->busy, ev->nr_busy);
+	if (ev->nr_busy)
+		mmu->ops->unshare(mmu, ev->busy, ev->nr_busy);
 	sw_count(unshared, pages);
 }
 
@@ -371,7 +402,7 @@ unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
 	if (taken)
 		mmu->ops->drop_staged(mmu);
 	if (ev->nr_busy)
-		unshare_busy(space, ev);
+		unshare_busy(space, ev, epoch);
 	sw_count(pgsteal, taken);
 	__atomic_fetch_add(&space->mm->evictions, taken, __ATOMIC_RELAXED);
 	return taken;

@@ -1,6 +1,7 @@
 /*
  * mm_internal.h - the structs and the calls between the files of this room.
  * The files, from the fault down: space.c (regions, words, layout events),
+ * owed.c (unmaps that come late),
  * fault.c (into the program), swapin.c (from slot to bytes), reclaim.c (which
  * pages go), evict.c (out of the program), staging.c (second chance, then
  * into a store), budget.c (how much), stream.c (how many at once).
@@ -50,12 +51,31 @@ struct sw_streams {
 unsigned sw_stream_window(struct sw_streams *st, uint64_t vpn, unsigned *slot);
 void sw_stream_continue(struct sw_streams *st, unsigned slot, uint64_t vpn);
 
-/* ---- space.c ---- */
+/* ---- owed.c ---- */
 #define SW_OWED_MAX 64
 
 struct sw_region {
 	uint64_t start, end;
 };
+
+struct sw_owed {                            /* space lock */
+	struct sw_region due[SW_OWED_MAX];  /* unmaps that hit nobody */
+	struct sw_region left[SW_OWED_MAX]; /* moved away, not yet unmapped */
+	unsigned nr_due, nr_left;
+	uint64_t due_ns; /* when the last one became due */
+};
+
+/* A remap left the range; a remap came to it; a region was replaced by it;
+ * the range is unmapped. */
+void sw_owed_left(struct sw_owed *o, uint64_t start, uint64_t end);
+void sw_owed_moved_in(struct sw_owed *o, uint64_t start, uint64_t end);
+void sw_owed_replaced(struct sw_owed *o, uint64_t start, uint64_t end);
+void sw_owed_settle(struct sw_owed *o, uint64_t start, uint64_t end);
+/* A debt that an unmap of the range pays: *hit is not to be touched. */
+bool sw_owed_take(struct sw_owed *o, uint64_t start, uint64_t end,
+		  struct sw_region *hit);
+
+/* ---- space.c ---- */
 
 struct sw_space {
 	struct sw_mm *mm;    /* [const] */
@@ -68,12 +88,10 @@ struct sw_space {
 	struct sw_pagetable pt;
 	struct sw_region *region; /* ascending, disjoint, not touching */
 	unsigned nr_regions, max_regions;
-	uint64_t resident; /* [atomic] PRESENT words */
-	bool dirty_fork;   /* pages may be shared with another space */
-	struct sw_region owed[SW_OWED_MAX]; /* unmaps that came out of order */
-	unsigned nr_owed;
-	uint64_t owed_ns; /* when the last of them was noted */
-	bool event_waits; /* an event waits for busy windows */
+	uint64_t resident;   /* [atomic] PRESENT words */
+	bool dirty_fork;     /* pages may be shared with another space */
+	struct sw_owed owed; /* unmaps that come out of order */
+	bool event_waits;    /* an event waits for busy windows */
 
 	struct sw_streams streams; /* [thread: events of the space] */
 	struct sw_streams wp_streams;
@@ -182,6 +200,8 @@ void sw_staging_release(struct sw_mm *mm);
 void *sw_buf_get(struct sw_mm *mm);
 void sw_buf_put(struct sw_mm *mm, void *buf);
 void sw_staging_add(struct sw_mm *mm, struct folio *folio);
+uint64_t sw_staging_nr(struct sw_mm *mm);
+bool sw_page_is_zero(const void *page);
 /* Writes the oldest `nr` staged folios to their stores; returns how many
  * buffers came free. No lock held. */
 unsigned sw_staging_write(struct sw_mm *mm, unsigned nr);
@@ -251,6 +271,9 @@ struct sw_mm {
 };
 
 void sw_reclaim_wake(struct sw_mm *mm);
+/* Takes one batch out of the space under the hand; true when pages went. For
+ * tests, whose reclaim thread was never started. */
+bool sw_reclaim_evict(struct sw_mm *mm);
 
 /* Pages came free (or never will): faults that wait have a look. */
 static inline void sw_room_wake(struct sw_mm *mm)

@@ -206,6 +206,11 @@ static enum step evict_step(struct sw_mm *mm)
 	return taken ? STEP_TOOK : round ? STEP_ROUND : STEP_NOTHING;
 }
 
+bool sw_reclaim_evict(struct sw_mm *mm)
+{
+	return evict_step(mm) == STEP_TOOK;
+}
+
 /* Sleeps a little, or until somebody asks for pages. */
 static void pause_reclaim(struct sw_mm *mm, uint64_t ns)
 {
@@ -217,10 +222,10 @@ static void pause_reclaim(struct sw_mm *mm, uint64_t ns)
 
 static bool should_write(struct sw_mm *mm)
 {
-	struct sw_staging *st = &mm->staging;
+	uint64_t nr = sw_staging_nr(mm);
 
-	return st->nr >= st->target ||
-	       (sw_budget_free(&mm->budget) <= 0 && st->nr >= WRITE_BATCH);
+	return nr >= mm->staging.target ||
+	       (sw_budget_free(&mm->budget) <= 0 && nr >= WRITE_BATCH);
 }
 
 enum progress {

@@ -19,8 +19,7 @@
 #include "base/time.h"
 #include "mm/mm_internal.h"
 
-#define REMOVED_MS 1000      /* a zap follows its event sooner than this */
-#define OWED_NS    100000000 /* and a late unmap its remap */
+#define REMOVED_MS 1000 /* a zap follows its event sooner than this */
 
 /* ---- words ---- */
 
@@ -381,12 +380,8 @@ void sw_space_remove(void *arg, uint64_t start, uint64_t end)
 				leaf->win[w].removed_ms = now_ms;
 }
 
-/*
- * Two threads may have their events queued in another order than the kernel
- * did their calls: munmap(A) by one, then mremap(B to A) by the other, but
- * the remap is read first. So a remap onto a range that we still know owes us
- * the unmap of what was there, and that one must not hit the newcomer.
- */
+/* The range gets a new tenant by a remap; the unmap of the old ones may be
+ * read later (owed.c). */
 static void note_owed(struct sw_space *space, uint64_t start, uint64_t end)
 {
 	unsigned at = region_at(space, start);
@@ -394,32 +389,24 @@ static void note_owed(struct sw_space *space, uint64_t start, uint64_t end)
 	for (; at < space->nr_regions && space->region[at].start < end; at++) {
 		struct sw_region *r = &space->region[at];
 
-		if (space->nr_owed == SW_OWED_MAX ||
-		    sw_now_ns() - space->owed_ns > OWED_NS)
-			space->nr_owed = 0; /* they would have come by now */
-		space->owed_ns = sw_now_ns();
-		space->owed[space->nr_owed++] =
-			(struct sw_region){ sw_max(r->start, start),
-					    sw_min(r->end, end) };
+		sw_owed_replaced(&space->owed, sw_max(r->start, start),
+				 sw_min(r->end, end));
 	}
+	sw_owed_moved_in(&space->owed, start, end);
 }
 
 static void do_unmap(struct sw_space *space, uint64_t start, uint64_t end)
 {
-	if (sw_now_ns() - space->owed_ns > OWED_NS)
-		space->nr_owed = 0;
-	for (unsigned k = 0; k < space->nr_owed; k++) {
-		struct sw_region o = space->owed[k];
+	struct sw_region hit;
 
-		if (o.start >= end || o.end <= start)
-			continue;
-		space->owed[k] = space->owed[--space->nr_owed];
-		if (start < o.start)
-			do_unmap(space, start, o.start);
-		if (end > o.end)
-			do_unmap(space, o.end, end);
+	if (sw_owed_take(&space->owed, start, end, &hit)) {
+		if (start < hit.start)
+			do_unmap(space, start, hit.start);
+		if (end > hit.end)
+			do_unmap(space, hit.end, end);
 		return;
 	}
+	sw_owed_settle(&space->owed, start, end);
 	zap_range(space, start, end, true);
 	remove_region(space, start, end);
 }
@@ -489,6 +476,7 @@ void sw_space_remap(void *arg, uint64_t from, uint64_t to, uint64_t len)
 		}
 	}
 	remove_region(space, from, from + len);
+	sw_owed_left(&space->owed, from, from + len);
 	if (insert_region(space, to, to + len))
 		sw_warn_once(
 			"out of memory: a moved mapping is served page by page");

@@ -79,6 +79,16 @@ void sw_staging_add(struct sw_mm *mm, struct folio *folio)
 	sw_mutex_unlock(&st->lock);
 }
 
+uint64_t sw_staging_nr(struct sw_mm *mm)
+{
+	uint64_t nr;
+
+	sw_mutex_lock(&mm->staging.lock);
+	nr = mm->staging.nr;
+	sw_mutex_unlock(&mm->staging.lock);
+	return nr;
+}
+
 /* The oldest staged folio, off the list, with a reference; or NULL. */
 static struct folio *take_oldest(struct sw_staging *st)
 {
@@ -119,7 +129,7 @@ static int write_data(swp_entry_t entry, const void *data)
 	return err;
 }
 
-static bool is_zero(const void *page)
+bool sw_page_is_zero(const void *page)
 {
 	uint64_t word;
 
@@ -132,7 +142,7 @@ static int write_folio(struct folio *folio)
 {
 	int err;
 
-	if (is_zero(folio->data)) {
+	if (sw_page_is_zero(folio->data)) {
 		swap_zeromap_folio_set(folio);
 		sw_count(swpout_zero, 1);
 		return 0;

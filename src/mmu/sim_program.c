@@ -1,0 +1,552 @@
+/*
+ * sim_program.c - the program in a simulated space, and the way up: faults
+ * and layout events, raised and read as the kernel and remote_events.c do.
+ *
+ *   call       what is done first                then
+ *   munmap     pages go                          UNMAP is raised
+ *   mremap     pages move                        [UNMAP of what was there],
+ *                                                REMAP, UNMAP of the old range
+ *   dontneed   REMOVE is raised                  pages go
+ *   fork       pages are shared                  FORK is raised
+ *
+ * The caller goes on as soon as its event was read, before it is handled.
+ * Between the two steps and until then the space counts as changing, and
+ * copies into it are refused.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "mmu/sim_internal.h"
+
+#define BATCH     16
+#define MAX_TRIES 100000 /* of one access: more is a livelock */
+
+/* ---- reading messages ---- */
+
+/* Machine lock held: copies what is there, faults before events. */
+static unsigned read_msgs(struct sw_sim *sim, struct sim_msg *msg, bool *layout)
+{
+	struct sim_msg *w, *tmp;
+	unsigned n = 0;
+
+	sw_list_for_each(w, &sim->faults, node) {
+		if (n == BATCH || w->read || w->done)
+			continue;
+		w->read = true;
+		msg[n++] = *w;
+	}
+	sw_list_for_each_safe(w, tmp, &sim->events, node) {
+		if (n == BATCH)
+			break;
+		msg[n++] = *w;
+		*layout = true;
+		sw_list_del(&w->node);
+		w->done = true;
+		/* A waiting thread says so itself, when it gets to run. */
+		sim->changing -= !sim->threaded;
+	}
+	pthread_cond_broadcast(&sim->m->cond);
+	return n;
+}
+
+static void layout_event(struct sw_sim *sim, const struct sim_msg *msg)
+{
+	const struct sw_mmu_client *c = sim->client;
+	void *space = sim->mmu.space;
+
+	switch (msg->kind) {
+	case SIM_FORK:
+		c->fork(space, msg->fd);
+		break;
+	case SIM_REMAP:
+		c->remap(space, msg->a, msg->b, msg->len);
+		break;
+	case SIM_REMOVE:
+		c->remove(space, msg->a, msg->b);
+		break;
+	case SIM_UNMAP:
+		c->unmap(space, msg->a, msg->b);
+		break;
+	case SIM_FAULT:
+		break;
+	}
+}
+
+static void pump(struct sw_sim *sim)
+{
+	struct sim_msg msg[BATCH];
+	bool layout = false;
+	unsigned n;
+
+	sim->client->lock(sim->mmu.space);
+	pthread_mutex_lock(&sim->gate);
+	pthread_mutex_lock(&sim->m->lock);
+	n = read_msgs(sim, msg, &layout);
+	pthread_mutex_unlock(&sim->m->lock);
+	if (layout)
+		sim->gate_epoch = ++sim->mmu.epoch;
+	pthread_mutex_unlock(&sim->gate);
+	for (unsigned i = 0; i < n; i++)
+		if (msg[i].kind != SIM_FAULT)
+			layout_event(sim, &msg[i]);
+	sim->client->unlock(sim->mmu.space);
+	for (unsigned i = 0; i < n; i++)
+		if (msg[i].kind == SIM_FAULT)
+			sim->client->fault(sim->mmu.space, msg[i].a,
+					   msg[i].flags, 1);
+}
+
+/* Machine lock held. */
+static bool has_msgs(struct sw_sim *sim)
+{
+	struct sim_msg *w;
+
+	sw_list_for_each(w, &sim->faults, node)
+		if (!w->read && !w->done)
+			return true;
+	return !sw_list_empty(&sim->events);
+}
+
+static void *event_thread(void *arg)
+{
+	struct sw_sim *sim = arg;
+	struct sw_sim_machine *m = sim->m;
+
+	pthread_mutex_lock(&m->lock);
+	while (!sim->stop) {
+		if (!has_msgs(sim)) {
+			pthread_cond_wait(&m->cond, &m->lock);
+			continue;
+		}
+		pthread_mutex_unlock(&m->lock);
+		pump(sim);
+		pthread_mutex_lock(&m->lock);
+	}
+	pthread_mutex_unlock(&m->lock);
+	return NULL;
+}
+
+int sw_sim_start(struct sw_sim *sim)
+{
+	int err;
+
+	pthread_mutex_lock(&sim->m->lock);
+	sim->threaded = true;
+	pthread_mutex_unlock(&sim->m->lock);
+	err = pthread_create(&sim->thread, NULL, event_thread, sim);
+	if (err)
+		sim->threaded = false;
+	return -err;
+}
+
+void sw_sim_stop(struct sw_sim *sim)
+{
+	if (!sim->threaded)
+		return;
+	pthread_mutex_lock(&sim->m->lock);
+	sim->stop = true;
+	pthread_cond_broadcast(&sim->m->cond);
+	pthread_mutex_unlock(&sim->m->lock);
+	pthread_join(sim->thread, NULL);
+	sim->threaded = false;
+}
+
+/* ---- raising them; machine lock held, given up meanwhile ---- */
+
+static void wait_done(struct sw_sim *sim, struct sim_msg *w)
+{
+	struct sw_sim_machine *m = sim->m;
+
+	pthread_cond_broadcast(&m->cond);
+	if (sim->threaded) {
+		while (!w->done && !sim->dead)
+			pthread_cond_wait(&m->cond, &m->lock);
+		return;
+	}
+	pthread_mutex_unlock(&m->lock);
+	pump(sim);
+	pthread_mutex_lock(&m->lock);
+}
+
+static int fault(struct sw_sim *sim, uint64_t addr, unsigned flags)
+{
+	struct sim_msg w = { .kind = SIM_FAULT, .a = addr, .flags = flags };
+
+	sw_list_add_tail(&sim->faults, &w.node);
+	wait_done(sim, &w);
+	sw_list_del(&w.node);
+	if (sim->dead)
+		return -ESRCH;
+	return w.done ? 0 : -EDEADLK;
+}
+
+/* The caller has raised `changing`, which ends when the event was read. */
+static void event(struct sw_sim *sim, struct sim_msg *w)
+{
+	sw_list_add_tail(&sim->events, &w->node);
+	wait_done(sim, w);
+	if (!w->done)
+		sw_list_del(&w->node);
+	sim->changing -= sim->threaded;
+}
+
+/* ---- touching memory ---- */
+
+/* The write that makes the page its space's own. */
+static void break_sharing(struct sim_page *p)
+{
+	struct sim_frame *copy;
+
+	if (p->frame->refs > 1) {
+		copy = sim_frame_new();
+		memcpy(copy->word, p->frame->word, SW_PAGE_SIZE);
+		sim_frame_put(p->frame);
+		p->frame = copy;
+	}
+	p->exclusive = true;
+}
+
+int sim_access(struct sw_sim *sim, uint64_t addr, bool write)
+{
+	addr &= SW_PAGE_MASK;
+	for (unsigned tries = 0; tries < MAX_TRIES; tries++) {
+		struct sim_page *p = sim_page_at(sim, addr);
+		unsigned flags = write ? SW_FAULT_WRITE : 0;
+		int err;
+
+		if (sim->dead)
+			return -ESRCH;
+		if (!p || !p->vma)
+			return -EFAULT;
+		if (p->poison)
+			return -EIO;
+		if (!p->frame && !p->registered) {
+			p->frame = sim_frame_new();
+			p->exclusive = true;
+		}
+		if (p->frame && !(write && p->wp)) {
+			if (write && !p->exclusive)
+				break_sharing(p);
+			return 0;
+		}
+		if (p->frame)
+			flags |= SW_FAULT_WP;
+		err = fault(sim, addr, flags);
+		if (err)
+			return err;
+	}
+	return -EDEADLK;
+}
+
+int sw_sim_read(struct sw_sim *sim, uint64_t addr, uint64_t *value)
+{
+	int err;
+
+	pthread_mutex_lock(&sim->m->lock);
+	err = sim_access(sim, addr, false);
+	if (!err)
+		*value = sim_page_at(sim, addr)
+				 ->frame->word[addr % SW_PAGE_SIZE / 8];
+	pthread_mutex_unlock(&sim->m->lock);
+	return err;
+}
+
+int sw_sim_write(struct sw_sim *sim, uint64_t addr, uint64_t value)
+{
+	int err;
+
+	pthread_mutex_lock(&sim->m->lock);
+	err = sim_access(sim, addr, true);
+	if (!err)
+		sim_page_at(sim, addr)->frame->word[addr % SW_PAGE_SIZE / 8] =
+			value;
+	pthread_mutex_unlock(&sim->m->lock);
+	return err;
+}
+
+/* ---- changing the layout ---- */
+
+#define for_each_page(p, sim, start, end)                             \
+	for (struct sim_page *p = sim_page_at(sim, start), *end_ = p; \
+	     p && p < end_ + ((end) - (start)) / SW_PAGE_SIZE; p++)
+
+/* Machine lock held. */
+static uint64_t find_free(struct sw_sim *sim, uint64_t len)
+{
+	uint64_t want = len / SW_PAGE_SIZE, run = 0;
+
+	for (uint64_t i = 0; i < sim->nr_pages; i++) {
+		run = sim->page[i].vma ? 0 : run + 1;
+		if (run == want)
+			return sim->base + (i + 1 - want) * SW_PAGE_SIZE;
+	}
+	sw_bug(__FILE__, __LINE__, "no room in the simulated space");
+}
+
+static void map_pages(struct sw_sim *sim, uint64_t start, uint64_t end,
+		      bool stranger)
+{
+	sim->m->next_vma++;
+	for_each_page(p, sim, start, end)
+	{
+		SW_BUG_ON(p->vma);
+		p->vma = sim->m->next_vma;
+		p->registered = !stranger;
+	}
+}
+
+void sw_sim_map(struct sw_sim *sim, uint64_t start, uint64_t end, bool stranger)
+{
+	pthread_mutex_lock(&sim->m->lock);
+	map_pages(sim, start, end, stranger);
+	pthread_mutex_unlock(&sim->m->lock);
+}
+
+uint64_t sw_sim_map_free(struct sw_sim *sim, uint64_t len)
+{
+	uint64_t at;
+
+	pthread_mutex_lock(&sim->m->lock);
+	at = find_free(sim, len);
+	map_pages(sim, at, at + len, false);
+	pthread_mutex_unlock(&sim->m->lock);
+	return at;
+}
+
+/* Machine lock held. */
+static bool forget_pages(struct sw_sim *sim, uint64_t start, uint64_t end)
+{
+	bool any = false;
+
+	for_each_page(p, sim, start, end)
+	{
+		any |= p->registered;
+		sim_page_clear(p);
+		*p = (struct sim_page){ 0 };
+	}
+	return any;
+}
+
+/* Machine lock held: the range is somewhere else from now on. */
+static void move_pages(struct sw_sim *sim, uint64_t from, uint64_t to,
+		       uint64_t len)
+{
+	for (uint64_t off = 0; off < len; off += SW_PAGE_SIZE) {
+		struct sim_page *p = sim_page_at(sim, from + off);
+
+		*sim_page_at(sim, to + off) = *p;
+		*p = (struct sim_page){ 0 };
+	}
+}
+
+static void say_unmap(struct sw_sim *sim, uint64_t start, uint64_t end)
+{
+	struct sim_msg w = { .kind = SIM_UNMAP, .a = start, .b = end };
+
+	event(sim, &w);
+}
+
+static void say_remap(struct sw_sim *sim, uint64_t from, uint64_t to,
+		      uint64_t len)
+{
+	struct sim_msg w = {
+		.kind = SIM_REMAP, .a = from, .b = to, .len = len
+	};
+
+	event(sim, &w);
+}
+
+void sw_sim_munmap(struct sw_sim *sim, uint64_t start, uint64_t end)
+{
+	pthread_mutex_lock(&sim->m->lock);
+	if (forget_pages(sim, start, end)) {
+		sim->changing++;
+		say_unmap(sim, start, end);
+	}
+	pthread_mutex_unlock(&sim->m->lock);
+}
+
+void sw_sim_mremap(struct sw_sim *sim, uint64_t from, uint64_t to, uint64_t len)
+{
+	bool over;
+
+	pthread_mutex_lock(&sim->m->lock);
+	over = forget_pages(sim, to, to + len);
+	move_pages(sim, from, to, len);
+	sim->changing += 2 + over;
+	if (over)
+		say_unmap(sim, to, to + len);
+	say_remap(sim, from, to, len);
+	say_unmap(sim, from, from + len);
+	pthread_mutex_unlock(&sim->m->lock);
+}
+
+uint64_t sw_sim_mremap_free(struct sw_sim *sim, uint64_t from, uint64_t len)
+{
+	uint64_t to;
+
+	pthread_mutex_lock(&sim->m->lock);
+	to = find_free(sim, len);
+	move_pages(sim, from, to, len);
+	sim->changing += 2;
+	say_remap(sim, from, to, len);
+	say_unmap(sim, from, from + len);
+	pthread_mutex_unlock(&sim->m->lock);
+	return to;
+}
+
+void sw_sim_dontneed(struct sw_sim *sim, uint64_t start, uint64_t end)
+{
+	struct sim_msg w = { .kind = SIM_REMOVE, .a = start, .b = end };
+
+	pthread_mutex_lock(&sim->m->lock);
+	sim->changing++;
+	event(sim, &w);
+	if (sim->threaded) { /* the kernel takes its locks anew here */
+		pthread_mutex_unlock(&sim->m->lock);
+		sched_yield();
+		pthread_mutex_lock(&sim->m->lock);
+	}
+	for_each_page(p, sim, start, end) sim_page_clear(p);
+	pthread_mutex_unlock(&sim->m->lock);
+}
+
+void sw_sim_munmap_quiet(struct sw_sim *sim, uint64_t start, uint64_t end)
+{
+	pthread_mutex_lock(&sim->m->lock);
+	forget_pages(sim, start, end);
+	sim->changing++;
+	pthread_mutex_unlock(&sim->m->lock);
+}
+
+void sw_sim_mremap_quiet(struct sw_sim *sim, uint64_t from, uint64_t to,
+			 uint64_t len)
+{
+	pthread_mutex_lock(&sim->m->lock);
+	move_pages(sim, from, to, len);
+	sim->changing += 2;
+	pthread_mutex_unlock(&sim->m->lock);
+}
+
+void sw_sim_say_unmap(struct sw_sim *sim, uint64_t start, uint64_t end)
+{
+	pthread_mutex_lock(&sim->m->lock);
+	say_unmap(sim, start, end);
+	pthread_mutex_unlock(&sim->m->lock);
+}
+
+void sw_sim_say_remap(struct sw_sim *sim, uint64_t from, uint64_t to,
+		      uint64_t len)
+{
+	pthread_mutex_lock(&sim->m->lock);
+	say_remap(sim, from, to, len);
+	pthread_mutex_unlock(&sim->m->lock);
+}
+
+void sw_sim_change(struct sw_sim *sim, int by)
+{
+	pthread_mutex_lock(&sim->m->lock);
+	sim->changing += by;
+	pthread_mutex_unlock(&sim->m->lock);
+}
+
+/* ---- fork and exit ---- */
+
+/* Machine lock held. */
+static struct sw_sim *clone_pages(struct sw_sim *sim)
+{
+	struct sw_sim *child = sim_alloc(sim->m, sim->base, sim->nr_pages);
+
+	for (uint64_t i = 0; i < sim->nr_pages; i++) {
+		struct sim_page *p = &sim->page[i];
+
+		child->page[i] = *p;
+		child->page[i].pinned = false;
+		if (!p->frame)
+			continue;
+		p->frame->refs++;
+		/* A pinned page is copied at once and stays the parent's. */
+		child->page[i].exclusive = false;
+		if (p->pinned && p->exclusive)
+			break_sharing(&child->page[i]);
+		else
+			p->exclusive = false;
+	}
+	return child;
+}
+
+struct sw_sim *sw_sim_fork(struct sw_sim *sim)
+{
+	struct sim_msg w = { .kind = SIM_FORK };
+	struct sw_sim_machine *m = sim->m;
+	struct sw_sim *child;
+
+	pthread_mutex_lock(&m->lock);
+	SW_BUG_ON(m->nr_children == SIM_MAX_SPACES);
+	child = clone_pages(sim);
+	w.fd = m->nr_children++;
+	m->child[w.fd] = child;
+	child->threaded = sim->threaded; /* until then its faults wait */
+	sim->changing++;
+	event(sim, &w);
+	pthread_mutex_unlock(&m->lock);
+	return child;
+}
+
+struct sw_sim *sw_sim_adopt(struct sw_sim_machine *m, int fd,
+			    const struct sw_mmu_client *client, void *space)
+{
+	struct sw_sim *sim;
+
+	pthread_mutex_lock(&m->lock);
+	sim = m->child[fd];
+	SW_BUG_ON(!sim);
+	sim->client = client;
+	sim->mmu.space = space;
+	pthread_mutex_unlock(&m->lock);
+	return sim;
+}
+
+void sw_sim_exit(struct sw_sim *sim)
+{
+	pthread_mutex_lock(&sim->m->lock);
+	sim->dead = true;
+	for (uint64_t i = 0; i < sim->nr_pages; i++)
+		sim_page_clear(&sim->page[i]);
+	pthread_cond_broadcast(&sim->m->cond);
+	pthread_mutex_unlock(&sim->m->lock);
+}
+
+/* ---- looking ---- */
+
+bool sw_sim_is_present(struct sw_sim *sim, uint64_t addr)
+{
+	bool is;
+
+	pthread_mutex_lock(&sim->m->lock);
+	is = sim_page_at(sim, addr)->frame;
+	pthread_mutex_unlock(&sim->m->lock);
+	return is;
+}
+
+bool sw_sim_is_mapped(struct sw_sim *sim, uint64_t addr)
+{
+	bool is;
+
+	pthread_mutex_lock(&sim->m->lock);
+	is = sim_page_at(sim, addr)->vma;
+	pthread_mutex_unlock(&sim->m->lock);
+	return is;
+}
+
+uint64_t sw_sim_resident(struct sw_sim *sim)
+{
+	uint64_t n = 0;
+
+	pthread_mutex_lock(&sim->m->lock);
+	for (uint64_t i = 0; i < sim->nr_pages; i++)
+		n += sim->page[i].frame && sim->page[i].registered;
+	pthread_mutex_unlock(&sim->m->lock);
+	return n;
+}

@@ -1,0 +1,362 @@
+/*
+ * fixture.h - what the tests of the memory manager share: a session without
+ * its threads. One swap device on a store that can fail, one machine of
+ * simulated spaces, one program, and an end that checks all invariants.
+ *
+ * Nothing is evicted unless a test says so: the budget is far away by default
+ * and reclaim runs in steps, in the thread of the test.
+ */
+#ifndef SW_MM_FIXTURE_H
+#define SW_MM_FIXTURE_H
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "mm/mm_internal.h"
+#include "mmu/sim.h"
+
+#define PG       SW_PAGE_SIZE
+#define FX_BASE  (0x40000000ull - 128 * PG) /* leaves have a border inside */
+#define FX_PAGES 4096u
+#define FX_SLOTS 4096u
+
+/* ThreadSanitizer does not see what orders the threads inside liburcu. */
+const char *__tsan_default_suppressions(void);
+
+const char *__tsan_default_suppressions(void)
+{
+	return "race:liburcu-bp\n";
+}
+
+/* ---- a store of plain pages that may fail ---- */
+
+struct fx_store {
+	uint64_t (*page)[SW_PAGE_SIZE / 8];
+	bool *used;
+	uint64_t slots;
+	unsigned fail_read, fail_write; /* the nth from now, 0: none */
+	bool fail_reads, fail_writes;   /* all of them */
+	uint64_t reads, writes;
+	pthread_mutex_t lock;
+};
+
+static inline bool fx_is_nth(unsigned *n)
+{
+	return *n && !--*n;
+}
+
+static inline int fx_store_write(void *arg, uint64_t offset, unsigned nr,
+				 const void *pages)
+{
+	struct fx_store *st = arg;
+	int err = 0;
+
+	pthread_mutex_lock(&st->lock);
+	SW_BUG_ON(offset + nr > st->slots);
+	if (fx_is_nth(&st->fail_write) || st->fail_writes)
+		err = -ENOSPC;
+	for (unsigned i = 0; !err && i < nr; i++) {
+		memcpy(st->page[offset + i], (const char *)pages + i * PG, PG);
+		st->used[offset + i] = true;
+		st->writes++;
+	}
+	pthread_mutex_unlock(&st->lock);
+	return err;
+}
+
+static inline int fx_store_read(void *arg, uint64_t offset, unsigned nr,
+				void *pages)
+{
+	struct fx_store *st = arg;
+	int err = 0;
+
+	pthread_mutex_lock(&st->lock);
+	SW_BUG_ON(offset + nr > st->slots);
+	if (fx_is_nth(&st->fail_read) || st->fail_reads)
+		err = -EIO;
+	for (unsigned i = 0; !err && i < nr; i++) {
+		if (!st->used[offset + i])
+			err = -EIO;
+		memcpy((char *)pages + i * PG, st->page[offset + i], PG);
+		st->reads++;
+	}
+	pthread_mutex_unlock(&st->lock);
+	return err;
+}
+
+/* What was freed must not be read again: it is overwritten. */
+static inline void fx_store_free(void *arg, uint64_t offset, unsigned nr)
+{
+	struct fx_store *st = arg;
+
+	pthread_mutex_lock(&st->lock);
+	for (unsigned i = 0; i < nr; i++) {
+		st->used[offset + i] = false;
+		st->page[offset + i][0] = 0xdeadull << 48;
+	}
+	pthread_mutex_unlock(&st->lock);
+}
+
+static const struct swap_ops fx_store_ops = {
+	.write = fx_store_write,
+	.read = fx_store_read,
+	.slot_free = fx_store_free,
+};
+
+/* ---- the session ---- */
+
+struct fx {
+	struct fx_store store;
+	struct sw_sim_machine *machine;
+	struct sw_mm_host host;
+	struct sw_mm *mm;
+	struct sw_sim *sim;     /* of the first program */
+	struct sw_space *space; /* the same, as mm sees it */
+	int type;               /* of the device */
+	uint64_t slots;
+	bool threaded;
+	unsigned born; /* [atomic] children whose events are read */
+};
+
+static inline struct sw_mmu *fx_forked(void *arg, struct sw_space *parent,
+				       struct sw_space *child, int fd)
+{
+	struct fx *f = arg;
+
+	(void)parent;
+	return sw_sim_mmu(sw_sim_adopt(f->machine, fd, &sw_mm_client, child));
+}
+
+static inline void fx_forked_ready(void *arg, struct sw_space *child)
+{
+	struct fx *f = arg;
+
+	if (f->threaded)
+		SW_BUG_ON(sw_sim_start(sw_sim_of(sw_space_mmu(child))));
+	__atomic_fetch_add(&f->born, 1, __ATOMIC_RELEASE);
+}
+
+static inline uint64_t fx_delta(struct fx *f, enum sw_counter c)
+{
+	static uint64_t seen[SW_NR_COUNTERS];
+	uint64_t now = sw_counter_read(c), delta = now - seen[c];
+
+	(void)f;
+	seen[c] = now;
+	return delta;
+}
+
+/* How often it was counted since this was last asked. */
+#define fx_counted(f, name) fx_delta(f, SW_CTR_##name)
+
+static inline void fx_open_sized(struct fx *f, uint64_t budget, uint64_t slots)
+{
+	struct sw_mm_config config = { .budget_pages = budget,
+				       .host = &f->host };
+	struct swapon_spec spec = {
+		.name = "test",
+		.ops = &fx_store_ops,
+		.store = &f->store,
+		.max = slots + 1,
+		.prio = -1,
+		.flags = SWP_SOLIDSTATE,
+	};
+
+	*f = (struct fx){ .host = { fx_forked, fx_forked_ready, f },
+			  .slots = slots };
+	f->store.page = calloc(slots + 1, PG);
+	f->store.used = calloc(slots + 1, 1);
+	f->store.slots = slots + 1;
+	pthread_mutex_init(&f->store.lock, NULL);
+	SW_BUG_ON(swap_init());
+	f->type = swapon(&spec);
+	SW_BUG_ON(f->type < 0);
+	f->machine = sw_sim_machine_new();
+	f->mm = sw_mm_new(&config);
+	SW_BUG_ON(!f->mm || !f->machine);
+	f->space = sw_space_new(f->mm);
+	f->sim = sw_sim_new(f->machine, FX_BASE, FX_PAGES, &sw_mm_client,
+			    f->space);
+	sw_space_set_mmu(f->space, sw_sim_mmu(f->sim));
+	sw_space_attach(f->space);
+	for (enum sw_counter c = 0; c < SW_NR_COUNTERS; c++)
+		fx_delta(f, c);
+}
+
+static inline void fx_open(struct fx *f)
+{
+	fx_open_sized(f, 1 << 20, FX_SLOTS);
+}
+
+static inline uint64_t fx_slots_used(struct fx *f)
+{
+	struct sw_swap_device_info info;
+
+	SW_BUG_ON(!swap_device_info(f->type, &info));
+	return info.used;
+}
+
+/* The end of a program. */
+static inline void fx_end(struct sw_sim *sim)
+{
+	struct sw_space *space = sim ? sw_sim_mmu(sim)->space : NULL;
+
+	if (!sim)
+		return;
+	sw_sim_exit(sim);
+	sw_sim_stop(sim);
+	sw_space_free(space);
+	sw_sim_free(sim);
+}
+
+/* Every slot is back, every invariant holds, nothing leaked. */
+static inline unsigned fx_finish(struct fx *f)
+{
+	unsigned bad = 0;
+
+	fx_end(f->sim);
+	sw_mm_stop(f->mm);
+	sw_evict_unprepare(f->mm, &f->mm->ev);
+	bad += swap_check(NULL, NULL);
+	bad += fx_slots_used(f) != 0;
+	bad += folio_pool_in_use() != 0;
+	bad += f->mm->budget.resident != 0;
+	bad += f->mm->budget.staged != 0;
+	if (bad)
+		fprintf(stderr,
+			"at the end: %llu slots, %u folios, %lld resident, %lld staged\n",
+			(unsigned long long)fx_slots_used(f),
+			folio_pool_in_use(), (long long)f->mm->budget.resident,
+			(long long)f->mm->budget.staged);
+	SW_BUG_ON(swapoff(f->type, NULL, NULL));
+	sw_mm_free(f->mm);
+	swap_exit();
+	sw_sim_machine_free(f->machine);
+	pthread_mutex_destroy(&f->store.lock);
+	free(f->store.page);
+	free(f->store.used);
+	return bad;
+}
+
+static inline void fx_print_counters(void)
+{
+	for (enum sw_counter c = 0; c < SW_NR_COUNTERS; c++)
+		if (sw_counter_read(c))
+			printf("%s %llu\n", sw_counter_names[c],
+			       (unsigned long long)sw_counter_read(c));
+}
+
+#define fx_close(f) assert_int_equal(fx_finish(f), 0)
+
+/* ---- what a test does and sees ---- */
+
+/* Page `n` of the program. */
+static inline uint64_t fx_at(unsigned n)
+{
+	return FX_BASE + n * PG;
+}
+
+static inline void fx_map(struct sw_sim *sim, unsigned first, unsigned nr)
+{
+	uint64_t start = fx_at(first), end = fx_at(first + nr);
+
+	sw_sim_map(sim, start, end, false);
+	SW_BUG_ON(sw_space_add_region(sw_sim_mmu(sim)->space,
+				      sw_sim_mmu(sim)->epoch, start, end));
+}
+
+static inline void fx_write(struct sw_sim *sim, unsigned n, uint64_t value)
+{
+	assert_int_equal(sw_sim_write(sim, fx_at(n), value), 0);
+}
+
+#define fx_expect(sim, n, want)                                         \
+	do {                                                            \
+		uint64_t got_ = ~0ull;                                  \
+		assert_int_equal(sw_sim_read(sim, fx_at(n), &got_), 0); \
+		assert_int_equal(got_, want);                           \
+	} while (0)
+
+/* Maps pages [first, first + nr) and writes 100 + n to each. */
+static inline void fx_fill(struct sw_sim *sim, unsigned first, unsigned nr)
+{
+	fx_map(sim, first, nr);
+	for (unsigned n = first; n < first + nr; n++)
+		fx_write(sim, n, 100 + n);
+}
+
+/* Takes out all that can be taken, after `sweeps` sweeps. */
+static inline unsigned fx_evict(struct fx *f)
+{
+	unsigned quiet = 0, batches = 0;
+
+	while (quiet < 16) {
+		bool took = sw_reclaim_evict(f->mm);
+
+		batches += took;
+		quiet = took ? 0 : quiet + 1;
+	}
+	sw_evict_unprepare(f->mm, &f->mm->ev);
+	return batches;
+}
+
+/* The same, and through the store: nothing stays staged. */
+static inline void fx_swap_out(struct fx *f)
+{
+	fx_evict(f);
+	sw_staging_write(f->mm, 1 << 20);
+}
+
+static inline uint64_t fx_word(struct sw_sim *sim, unsigned n)
+{
+	struct sw_space *space = sw_sim_mmu(sim)->space;
+	struct sw_leaf *leaf = sw_pt_lookup(&space->pt, fx_at(n));
+
+	return leaf ? leaf->word[sw_leaf_index(fx_at(n))] : 0;
+}
+
+static inline enum sw_word_kind fx_kind(struct sw_sim *sim, unsigned n)
+{
+	return sw_word_kind(fx_word(sim, n));
+}
+
+static inline unsigned fx_count_of(struct sw_sim *sim, unsigned n)
+{
+	uint64_t word = fx_word(sim, n);
+
+	return sw_word_kind(word) == SW_WORD_SWAP
+		       ? swp_swapcount(sw_word_entry(word))
+		       : 0;
+}
+
+/* The books agree with the words. */
+static inline unsigned fx_check_space(struct sw_space *space)
+{
+	struct sw_leaf *leaf = sw_pt_next(&space->pt, 0);
+	unsigned bad = 0;
+	uint64_t sum = 0;
+
+	for (; leaf; leaf = sw_pt_next(&space->pt, leaf->base + SW_LEAF_BYTES))
+		for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++) {
+			uint64_t *word = &leaf->word[w * SW_WINDOW_PAGES];
+			unsigned n = 0;
+
+			for (unsigned i = 0; i < SW_WINDOW_PAGES; i++)
+				n += sw_word_kind(word[i]) == SW_WORD_PRESENT;
+			bad += leaf->win[w].present != n || leaf->win[w].busy;
+			sum += n;
+		}
+	return bad + (space->resident != sum);
+}
+
+#define fx_test(name) cmocka_unit_test(name)
+
+#endif

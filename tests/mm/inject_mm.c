@@ -1,0 +1,92 @@
+/*
+ * inject_mm.c - the program of model.h with one call failing: the first, the
+ * second ... of each operation of the mmu, with each errno it may give, and of
+ * reads and writes of the store. Whatever fails, the program reads what it
+ * wrote; where bytes were really lost it gets SIGBUS, and never anything else.
+ *
+ *        inject_mm [SEED]
+ */
+#include "model.h"
+
+#include "base/log.h"
+
+#define STEPS 250
+
+/* What may fail besides the mmu's operations. */
+enum {
+	STORE_READ = SW_SIM_NR_OPS,
+	STORE_WRITE,
+};
+
+static const struct failure {
+	const char *name;
+	unsigned op;
+	int err;
+	bool loses; /* bytes are gone by it: SIGBUS is right */
+} failures[] = {
+	{ "copy EAGAIN", SW_SIM_COPY, -EAGAIN, false },
+	{ "copy ENOMEM", SW_SIM_COPY, -ENOMEM, false },
+	{ "copy ENOENT", SW_SIM_COPY, -ENOENT, false },
+	{ "protect EAGAIN", SW_SIM_PROTECT, -EAGAIN, false },
+	{ "protect ENOENT", SW_SIM_PROTECT, -ENOENT, false },
+	{ "poison EAGAIN", SW_SIM_POISON, -EAGAIN, true },
+	{ "take ESRCH", SW_SIM_TAKE, -ESRCH, false },
+	{ "read_staged EIO", SW_SIM_READ_STAGED, -EIO, true },
+	{ "unshare ESRCH", SW_SIM_UNSHARE, -ESRCH, false },
+	{ "store read EIO", STORE_READ, -EIO, true },
+	{ "store write ENOSPC", STORE_WRITE, -ENOSPC, false },
+};
+
+static void arm(struct model *m, const struct failure *f, unsigned nth)
+{
+	if (f->op == STORE_READ)
+		m->f.store.fail_read = nth;
+	else if (f->op == STORE_WRITE)
+		m->f.store.fail_write = nth;
+	else
+		sw_sim_fail(m->f.machine, f->op, nth, f->err);
+	/* Nothing is poisoned unless something was lost first. */
+	if (f->op == SW_SIM_POISON)
+		m->f.store.fail_read = nth;
+}
+
+/* False: so many calls were not made, the failure never came. */
+static bool run(uint64_t seed, const struct failure *f, unsigned nth)
+{
+	struct model m;
+	bool came;
+
+	md_open(&m, seed, 1 << 20, 2048);
+	m.allow_loss = f->loses;
+	arm(&m, f, nth);
+	while (m.steps < STEPS) {
+		md_step(&m);
+		md_check(&m, m.steps % 64 == 0);
+	}
+	arm(&m, f, 0);
+	came = sw_sim_calls(m.f.machine, SW_SIM_COPY) >= nth;
+	if (f->op < SW_SIM_NR_OPS)
+		came = sw_sim_calls(m.f.machine, f->op) >= nth;
+	md_check(&m, true);
+	md_close(&m);
+	return came;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	unsigned runs = 0;
+
+	sw_log_set_level(SW_LOG_ERROR);
+	for (unsigned k = 0; k < SW_ARRAY_SIZE(failures); k++) {
+		const struct failure *f = &failures[k];
+		unsigned nth = 1;
+
+		fprintf(stderr, "%s\n", f->name);
+		/* Each of the first calls, then wider steps. */
+		for (; nth < 400 && run(seed, f, nth); runs++)
+			nth += 1 + nth / 8;
+	}
+	printf("%u runs\n", runs);
+	return 0;
+}

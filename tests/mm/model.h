@@ -1,0 +1,335 @@
+/*
+ * model.h - random programs against the most naive model of memory there is:
+ * one number a page. Every step is checked against the invariants of the swap
+ * layer and the books of the memory manager.
+ */
+#ifndef SW_MM_MODEL_H
+#define SW_MM_MODEL_H
+
+#include "fixture.h"
+
+#define MD_SPACES 6
+#define MD_PAGES  512u
+
+struct md_space {
+	struct sw_sim *sim;
+	bool mapped[MD_PAGES];
+	uint64_t value[MD_PAGES];
+};
+
+struct model {
+	struct fx f;
+	struct md_space space[MD_SPACES];
+	uint64_t seed, rng, steps, next_value;
+	unsigned sigbus; /* reads of poisoned pages, where allowed */
+	bool allow_loss; /* a store may lose pages: SIGBUS, never zeros */
+	bool check;      /* walk all invariants after each step */
+};
+
+static inline uint64_t md_random(struct model *m, uint64_t below)
+{
+	m->rng ^= m->rng << 13;
+	m->rng ^= m->rng >> 7;
+	m->rng ^= m->rng << 17;
+	return (m->rng >> 11) % below;
+}
+
+static inline void md_die(struct model *m, const char *what, unsigned s,
+			  unsigned page)
+{
+	fprintf(stderr, "seed %llu, step %llu: space %u page %u: %s\n",
+		(unsigned long long)m->seed, (unsigned long long)m->steps, s,
+		page, what);
+	abort();
+}
+
+/* ---- checks ---- */
+
+/* How many words of all spaces own the slot. */
+static inline unsigned md_owners(void *arg, swp_entry_t entry)
+{
+	struct model *m = arg;
+	unsigned n = 0;
+
+	for (unsigned s = 0; s < MD_SPACES; s++) {
+		struct sw_sim *sim = m->space[s].sim;
+
+		for (unsigned i = 0; sim && i < MD_PAGES; i++) {
+			uint64_t word = fx_word(sim, i);
+
+			n += sw_word_kind(word) == SW_WORD_SWAP &&
+			     sw_word_entry(word).val == entry.val;
+		}
+	}
+	return n;
+}
+
+/* The words of a space against what is really in its pages. */
+static inline void md_check_words(struct model *m, unsigned s)
+{
+	struct sw_sim *sim = m->space[s].sim;
+
+	for (unsigned i = 0; i < MD_PAGES; i++) {
+		uint64_t word = fx_word(sim, i);
+		bool present = sw_sim_is_present(sim, fx_at(i));
+
+		if (sw_word_kind(word) == SW_WORD_SWAP && present)
+			md_die(m, "out, but the program has it", s, i);
+		if (sw_word_kind(word) == SW_WORD_PRESENT && !present)
+			md_die(m, "called present, but missing", s, i);
+		if (sw_word_kind(word) == SW_WORD_NONE && present)
+			md_die(m, "present and unknown", s, i);
+		if (word && !m->space[s].mapped[i])
+			md_die(m, "a word for no mapping", s, i);
+	}
+	if (fx_check_space(sw_sim_mmu(sim)->space))
+		md_die(m, "the books of the space are wrong", s, 0);
+}
+
+static inline void md_check(struct model *m, bool owners)
+{
+	int64_t resident = 0;
+
+	for (unsigned s = 0; s < MD_SPACES; s++) {
+		struct sw_sim *sim = m->space[s].sim;
+
+		if (!sim)
+			continue;
+		if (owners)
+			md_check_words(m, s);
+		resident += sw_space_resident(sw_sim_mmu(sim)->space);
+	}
+	if (resident != m->f.mm->budget.resident)
+		md_die(m, "budget.resident is wrong", 0, 0);
+	if (swap_check(owners ? md_owners : NULL, m))
+		md_die(m, "swap_check", 0, 0);
+}
+
+/* ---- steps ---- */
+
+static inline void md_read(struct model *m, unsigned s, unsigned i)
+{
+	struct md_space *sp = &m->space[s];
+	uint64_t got = 0, want = sp->mapped[i] ? sp->value[i] : 0;
+	int err = sw_sim_read(sp->sim, fx_at(i), &got);
+
+	if (err == -EIO && m->allow_loss) {
+		m->sigbus++;
+		return;
+	}
+	if (err != (sp->mapped[i] ? 0 : -EFAULT))
+		md_die(m, strerror(-err), s, i);
+	if (got != want) {
+		fprintf(stderr, "got %llu, want %llu\n",
+			(unsigned long long)got, (unsigned long long)want);
+		md_die(m, "wrong value", s, i);
+	}
+}
+
+static inline void md_write(struct model *m, unsigned s, unsigned i)
+{
+	struct md_space *sp = &m->space[s];
+	/* Zeros now and then: their slots are only marked. */
+	uint64_t value = md_random(m, 8) ? ++m->next_value : 0;
+	int err = sw_sim_write(sp->sim, fx_at(i), value);
+
+	if (err == -EIO && m->allow_loss) {
+		m->sigbus++;
+		return;
+	}
+	if (err != (sp->mapped[i] ? 0 : -EFAULT))
+		md_die(m, strerror(-err), s, i);
+	sp->value[i] = value;
+}
+
+/* A random range of at most `max` pages. */
+static inline unsigned md_range(struct model *m, unsigned max, unsigned *nr)
+{
+	*nr = 1 + md_random(m, md_random(m, 4) ? sw_min(max, 16u) : max);
+	return md_random(m, MD_PAGES - *nr + 1);
+}
+
+static inline void md_map(struct model *m, unsigned s)
+{
+	struct md_space *sp = &m->space[s];
+	unsigned nr, i = md_range(m, 200, &nr), end = i + nr;
+
+	/* Whatever of the range is free, up to the first taken page. */
+	while (i < end && sp->mapped[i])
+		i++;
+	for (nr = 0; i + nr < end && !sp->mapped[i + nr]; nr++) {
+		sp->mapped[i + nr] = true;
+		sp->value[i + nr] = 0;
+	}
+	if (nr)
+		fx_map(sp->sim, i, nr);
+}
+
+static inline void md_munmap(struct model *m, unsigned s)
+{
+	unsigned nr, i = md_range(m, 64, &nr);
+
+	sw_sim_munmap(m->space[s].sim, fx_at(i), fx_at(i + nr));
+	memset(&m->space[s].mapped[i], 0, nr);
+}
+
+static inline void md_dontneed(struct model *m, unsigned s)
+{
+	struct md_space *sp = &m->space[s];
+	unsigned nr, i = md_range(m, 64, &nr);
+
+	for (unsigned k = i; k < i + nr; k++)
+		if (!sp->mapped[k])
+			return;
+	sw_sim_dontneed(sp->sim, fx_at(i), fx_at(i + nr));
+	memset(&sp->value[i], 0, nr * sizeof(sp->value[0]));
+}
+
+static inline void md_mremap(struct model *m, unsigned s)
+{
+	struct md_space *sp = &m->space[s];
+	unsigned nr, from = md_range(m, 64, &nr);
+	unsigned to = md_random(m, MD_PAGES - nr + 1);
+
+	if (to < from + nr && from < to + nr)
+		return;
+	for (unsigned k = from; k < from + nr; k++)
+		if (!sp->mapped[k])
+			return;
+	sw_sim_mremap(sp->sim, fx_at(from), fx_at(to), nr * PG);
+	memset(&sp->mapped[to], 1, nr);
+	memset(&sp->mapped[from], 0, nr);
+	memcpy(&sp->value[to], &sp->value[from], nr * sizeof(sp->value[0]));
+}
+
+static inline void md_fork(struct model *m, unsigned s)
+{
+	for (unsigned c = 0; c < MD_SPACES; c++) {
+		if (m->space[c].sim)
+			continue;
+		/* Half of them while some other call is under way, so that
+                 * what the two share cannot be write-protected. */
+		bool late = md_random(m, 2);
+
+		m->space[c] = m->space[s];
+		sw_sim_change(m->space[s].sim, late);
+		m->space[c].sim = sw_sim_fork(m->space[s].sim);
+		sw_sim_change(m->space[s].sim, -(int)late);
+		return;
+	}
+}
+
+static inline void md_exit(struct model *m, unsigned s)
+{
+	unsigned alive = 0;
+
+	for (unsigned i = 0; i < MD_SPACES; i++)
+		alive += m->space[i].sim != NULL;
+	if (alive < 2)
+		return;
+	fx_end(m->space[s].sim);
+	m->space[s].sim = NULL;
+}
+
+/* A run of pages, up or down: streams, windows, read-ahead. */
+static inline void md_sweep(struct model *m, unsigned s)
+{
+	unsigned nr, i = md_range(m, 150, &nr);
+	bool write = md_random(m, 2), down = !md_random(m, 4);
+
+	for (unsigned k = 0; k < nr; k++) {
+		unsigned at = down ? i + nr - 1 - k : i + k;
+
+		if (write)
+			md_write(m, s, at);
+		else
+			md_read(m, s, at);
+	}
+}
+
+static inline void md_reclaim(struct model *m, unsigned s)
+{
+	unsigned nr = 1 + md_random(m, 4);
+
+	/* Pages under I/O, or of a kind that is not moved, come and go. */
+	for (unsigned i = md_random(m, 4); i--;)
+		sw_sim_pin(m->space[s].sim, fx_at(md_random(m, MD_PAGES)),
+			   md_random(m, 2));
+	if (!md_random(m, 8))
+		sw_sim_refuse(m->space[s].sim, fx_at(md_random(m, MD_PAGES)),
+			      md_random(m, 2));
+	while (nr--)
+		sw_reclaim_evict(m->f.mm);
+	if (md_random(m, 2))
+		sw_staging_write(m->f.mm, 1 + md_random(m, 200));
+}
+
+static inline void md_step(struct model *m)
+{
+	unsigned s;
+
+	m->steps++;
+	do {
+		s = md_random(m, MD_SPACES);
+	} while (!m->space[s].sim);
+	switch (md_random(m, 100)) {
+	case 0 ... 24:
+		md_read(m, s, md_random(m, MD_PAGES));
+		break;
+	case 25 ... 49:
+		md_write(m, s, md_random(m, MD_PAGES));
+		break;
+	case 50 ... 64:
+		md_sweep(m, s);
+		break;
+	case 65 ... 80:
+		md_reclaim(m, s);
+		break;
+	case 81 ... 85:
+		md_map(m, s);
+		break;
+	case 86 ... 89:
+		md_munmap(m, s);
+		break;
+	case 90 ... 92:
+		md_dontneed(m, s);
+		break;
+	case 93 ... 95:
+		md_mremap(m, s);
+		break;
+	case 96 ... 97:
+		md_fork(m, s);
+		break;
+	default:
+		md_exit(m, s);
+	}
+}
+
+static inline void md_open(struct model *m, uint64_t seed, uint64_t budget,
+			   uint64_t slots)
+{
+	*m = (struct model){ .seed = seed,
+			     .rng = seed * 0x9e3779b97f4a7c15ull | 1,
+			     .check = true };
+	fx_open_sized(&m->f, budget, slots);
+	m->space[0].sim = m->f.sim;
+	m->f.sim = NULL;
+	for (unsigned i = 0; i < 6; i++)
+		md_map(m, 0);
+}
+
+/* Everything that is still there is read once more. */
+static inline void md_close(struct model *m)
+{
+	for (unsigned s = 0; s < MD_SPACES; s++) {
+		if (!m->space[s].sim)
+			continue;
+		for (unsigned i = 0; i < MD_PAGES; i++)
+			md_read(m, s, i);
+		fx_end(m->space[s].sim);
+	}
+	if (fx_finish(&m->f))
+		md_die(m, "something is left at the end", 0, 0);
+}
+
+#endif

@@ -1,0 +1,36 @@
+/*
+ * model_mm.c - random reads, writes, munmaps, remaps, dontneeds, forks and
+ * exits over several spaces, with eviction in between, against the naive
+ * model of model.h.
+ *
+ *        model_mm [SEED [STEPS]]
+ */
+#include "model.h"
+
+#include "base/time.h"
+
+static void run(uint64_t seed, uint64_t steps, uint64_t budget, uint64_t slots)
+{
+	struct model m;
+
+	md_open(&m, seed, budget, slots);
+	while (m.steps < steps) {
+		md_step(&m);
+		md_check(&m, m.steps % 16 == 0);
+	}
+	md_check(&m, true);
+	md_close(&m);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : sw_now_ns();
+	uint64_t steps = argc > 2 ? strtoull(argv[2], NULL, 0) : 4000;
+
+	printf("seed %llu\n", (unsigned long long)seed);
+	fflush(stdout);
+	run(seed, steps, 1 << 20, 8192);    /* room for all */
+	run(seed + 1, steps, 1 << 20, 700); /* full at times */
+	fx_print_counters();
+	return 0;
+}

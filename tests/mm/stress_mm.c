@@ -1,0 +1,216 @@
+/*
+ * stress_mm.c - everything at once: one program of several threads served by
+ * its event thread, children with threads of their own, and reclaim under a
+ * budget of half of what they use. Each thread knows what its own pages hold;
+ * they move through the space, so that one thread's pages come to where
+ * another's just were.
+ *
+ *        stress_mm [SEED [SECONDS]]
+ */
+#include <semaphore.h>
+
+#include "fixture.h"
+
+#include "base/time.h"
+
+#define THREADS    4
+#define AREA_PAGES 256u
+#define CHILDREN   3 /* at a time */
+
+static struct fx f;
+static uint64_t end_ns, seed;
+static sem_t child_slots;
+static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* A thread of a program and the area it owns. */
+struct worker {
+	struct sw_sim *sim;
+	uint64_t at; /* address of the area */
+	uint64_t rng, next;
+	uint64_t value[AREA_PAGES];
+	bool is_child;
+};
+
+static uint64_t rnd(struct worker *w, uint64_t below)
+{
+	w->rng ^= w->rng << 13;
+	w->rng ^= w->rng >> 7;
+	w->rng ^= w->rng << 17;
+	return (w->rng >> 11) % below;
+}
+
+static void die(struct worker *w, const char *what, unsigned page, uint64_t got)
+{
+	fprintf(stderr,
+		"seed %llu: %s: page %u at %#llx: got %llu, want %llu%s\n",
+		(unsigned long long)seed, what, page,
+		(unsigned long long)(w->at + page * PG),
+		(unsigned long long)got, (unsigned long long)w->value[page],
+		w->is_child ? " (child)" : "");
+	abort();
+}
+
+static void read_page(struct worker *w, unsigned i)
+{
+	uint64_t got = 0;
+	int err = sw_sim_read(w->sim, w->at + i * PG + 8, &got);
+
+	if (err)
+		die(w, strerror(-err), i, 0);
+	if (got != w->value[i])
+		die(w, "wrong value", i, got);
+}
+
+static void write_page(struct worker *w, unsigned i)
+{
+	uint64_t value = rnd(w, 8) ? ++w->next : 0;
+	int err = sw_sim_write(w->sim, w->at + i * PG + 8, value);
+
+	if (err)
+		die(w, strerror(-err), i, 0);
+	w->value[i] = value;
+}
+
+static void sweep(struct worker *w)
+{
+	unsigned i = rnd(w, AREA_PAGES), nr = rnd(w, AREA_PAGES - i + 1);
+	bool write = rnd(w, 2);
+
+	for (; nr--; i++)
+		if (write)
+			write_page(w, i);
+		else
+			read_page(w, i);
+}
+
+static void dontneed(struct worker *w)
+{
+	unsigned i = rnd(w, AREA_PAGES), nr = 1 + rnd(w, AREA_PAGES - i);
+
+	sw_sim_dontneed(w->sim, w->at + i * PG, w->at + (i + nr) * PG);
+	memset(&w->value[i], 0, nr * sizeof(w->value[0]));
+}
+
+static void new_area(struct worker *w)
+{
+	if (w->at)
+		sw_sim_munmap(w->sim, w->at, w->at + AREA_PAGES * PG);
+	w->at = sw_sim_map_free(w->sim, AREA_PAGES * PG);
+	SW_BUG_ON(sw_space_add_region(sw_sim_mmu(w->sim)->space,
+				      sw_space_epoch(sw_sim_mmu(w->sim)->space),
+				      w->at, w->at + AREA_PAGES * PG));
+	memset(w->value, 0, sizeof(w->value));
+}
+
+static void step(struct worker *w)
+{
+	switch (rnd(w, 40)) {
+	case 0:
+		dontneed(w);
+		break;
+	case 1:
+		new_area(w);
+		break;
+	case 2 ... 3:
+		w->at = sw_sim_mremap_free(w->sim, w->at, AREA_PAGES * PG);
+		break;
+	case 4 ... 14:
+		sweep(w);
+		break;
+	case 15 ... 25:
+		read_page(w, rnd(w, AREA_PAGES));
+		break;
+	default:
+		write_page(w, rnd(w, AREA_PAGES));
+	}
+}
+
+static void check_all(struct worker *w)
+{
+	for (unsigned i = 0; i < AREA_PAGES; i++)
+		read_page(w, i);
+}
+
+static void *child_main(void *arg)
+{
+	struct worker *w = arg;
+
+	for (unsigned i = 0; i < 200 && sw_now_ns() < end_ns; i++)
+		step(w);
+	check_all(w);
+	fx_end(w->sim);
+	free(w);
+	sem_post(&child_slots);
+	return NULL;
+}
+
+/* A child with a copy of the forking thread's area lives by itself. */
+static void start_child(struct worker *w)
+{
+	struct worker *c;
+	unsigned born;
+	pthread_t t;
+
+	if (sem_trywait(&child_slots))
+		return;
+	c = malloc(sizeof(*c));
+	SW_BUG_ON(!c);
+	pthread_mutex_lock(&fork_lock);
+	born = __atomic_load_n(&f.born, __ATOMIC_ACQUIRE);
+	*c = *w;
+	c->is_child = true;
+	c->sim = sw_sim_fork(w->sim);
+	while (__atomic_load_n(&f.born, __ATOMIC_ACQUIRE) == born)
+		sched_yield();
+	pthread_mutex_unlock(&fork_lock);
+	SW_BUG_ON(pthread_create(&t, NULL, child_main, c));
+	pthread_detach(t);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+
+	new_area(w);
+	while (sw_now_ns() < end_ns) {
+		step(w);
+		if (!rnd(w, 60))
+			start_child(w);
+	}
+	check_all(w);
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	struct worker w[THREADS] = { 0 };
+	pthread_t t[THREADS];
+	double seconds = argc > 2 ? atof(argv[2]) : 3;
+
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : sw_now_ns();
+	printf("seed %llu\n", (unsigned long long)seed);
+	fflush(stdout);
+	end_ns = sw_now_ns() + seconds * 1e9;
+	sem_init(&child_slots, 0, CHILDREN);
+	fx_open_sized(&f, THREADS * AREA_PAGES * 7 / 8, FX_SLOTS);
+	f.threaded = true;
+	SW_BUG_ON(sw_sim_start(f.sim));
+	SW_BUG_ON(sw_mm_start(f.mm));
+	for (unsigned i = 0; i < THREADS; i++) {
+		w[i].sim = f.sim;
+		w[i].rng = (seed + i) * 0x9e3779b97f4a7c15ull | 1;
+		w[i].next = (i + 1) * 1000000ull;
+		SW_BUG_ON(pthread_create(&t[i], NULL, worker_main, &w[i]));
+	}
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(t[i], NULL);
+	for (unsigned i = 0; i < CHILDREN; i++)
+		sem_wait(&child_slots);
+	fx_print_counters();
+	if (fx_finish(&f)) {
+		fprintf(stderr, "seed %llu: something is left at the end\n",
+			(unsigned long long)seed);
+		return 1;
+	}
+	return 0;
+}

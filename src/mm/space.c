@@ -14,12 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/time.h"
 #include "mm/mm_internal.h"
 
-#define REMOVED_MS 1000 /* a zap follows its event sooner than this */
+#define FORK_NAP_US 50   /* while a forking thread gets going again, */
+#define FORK_NAPS   60   /* so many in all */
+#define REMOVED_MS  1000 /* a zap follows its event sooner than this */
 
 /* ---- words ---- */
 
@@ -545,18 +548,31 @@ static int fork_leaf(struct sw_space *child, struct sw_space *parent,
  * is changing) is accounted late, by the next measurement. A window that was
  * protected by an earlier fork still is, and the child inherited that.
  */
+static bool protect(struct sw_space *space, uint64_t at, unsigned *patience)
+{
+	struct sw_mmu *mmu = space->mmu;
+	int err;
+
+	/* The forking thread has been told that its event was read, but the
+	 * layout counts as changing until it has run again. */
+	while ((err = mmu->ops->protect(mmu, at, SW_WINDOW_PAGES, true)) ==
+		       -EAGAIN &&
+	       *patience) {
+		--*patience;
+		usleep(FORK_NAP_US);
+	}
+	return !err;
+}
+
 static void protect_window(struct sw_space *child, struct sw_space *parent,
-			   struct sw_leaf *leaf, unsigned w)
+			   struct sw_leaf *leaf, unsigned w, unsigned *patience)
 {
 	uint64_t at = leaf->base + w * SW_WINDOW_BYTES;
 	struct sw_leaf *to = sw_pt_lookup(&child->pt, leaf->base);
 
 	if (!leaf->win[w].all_wp)
-		leaf->win[w].all_wp =
-			!parent->mmu->ops->protect(parent->mmu, at,
-						   SW_WINDOW_PAGES, true) &&
-			!child->mmu->ops->protect(child->mmu, at,
-						  SW_WINDOW_PAGES, true);
+		leaf->win[w].all_wp = protect(parent, at, patience) &&
+				      protect(child, at, patience);
 	if (to)
 		to->win[w].all_wp = leaf->win[w].all_wp;
 }
@@ -564,11 +580,13 @@ static void protect_window(struct sw_space *child, struct sw_space *parent,
 static void protect_shared(struct sw_space *child, struct sw_space *parent)
 {
 	struct sw_leaf *leaf = sw_pt_next(&parent->pt, 0);
+	unsigned patience = FORK_NAPS;
 
 	for (; leaf; leaf = sw_pt_next(&parent->pt, leaf->base + SW_LEAF_BYTES))
 		for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
 			if (leaf->win[w].present)
-				protect_window(child, parent, leaf, w);
+				protect_window(child, parent, leaf, w,
+					       &patience);
 }
 
 static int fork_tables(struct sw_space *child, struct sw_space *parent)

@@ -261,6 +261,8 @@ static void do_take(void)
 	own.taken.op = SW_AGENT_TAKEN;
 	for (unsigned i = 0; i < SW_STAGE_PAGES; i++)
 		own.taken.page[i] = SW_PAGE_HOLE;
+	if (!own.broken)
+		__atomic_fetch_add(&own.ctl->batch, 1, __ATOMIC_RELEASE);
 	for (unsigned i = 0; i < t->nr_runs; i++) {
 		struct sw_agent_run *r = &t->run[i];
 
@@ -427,6 +429,8 @@ static void helper(void)
 		case SW_AGENT_UNSHARE:
 			do_unshare();
 			break;
+		case SW_AGENT_LEAVE:
+			return;
 		}
 	}
 	sys4(SYS_pidfd_send_signal, own.pidfd, SIGKILL, 0, 0);

@@ -11,6 +11,7 @@
  *   superv > TAKE  > agent > TAKEN       move runs of pages into staging
  *   superv > DROP                        forget what is staged
  *   superv > UNSHARE > agent > UNSHARED  write-touch pages shared by fork
+ *   superv > LEAVE                       not wanted: end, and do no harm
  *
  * End of file on the socket means that the supervisor died: the agent kills
  * its process, so that nobody ever reads zeros in place of paged-out data.
@@ -39,6 +40,7 @@ enum sw_agent_op {
 	SW_AGENT_DROP,
 	SW_AGENT_UNSHARE,
 	SW_AGENT_UNSHARED,
+	SW_AGENT_LEAVE,
 };
 
 struct sw_agent_hello {
@@ -100,11 +102,16 @@ struct sw_agent_unshare {
  * changes only under the gate. So a page is moved either before the program
  * can learn that its munmap (or mremap, madvise, fork) was seen, or not at
  * all: without this a move could hit a new mapping at the old address.
+ *
+ * `batch` counts the batches that the agent began, each with an empty staging
+ * area. After its death that tells whether what is staged belongs to the batch
+ * it was last asked for, or to the one before, which was read already.
  */
 struct sw_agent_ctl {
 	uint32_t gate;
 	uint32_t pad;
 	uint64_t epoch;
+	uint64_t batch;
 };
 
 /* userfaultfd ABI newer than Debian 12's headers (Linux 6.6 to 6.8). */

@@ -126,6 +126,7 @@ static int talk(struct sw_remote *r, const void *msg, size_t len, void *answer,
 /*
  * The agent died in the middle of a batch: its process may live on, and what
  * was moved is in its staging area. Ask the page table which pages are there.
+ * If it died before it began this batch, they are the last one's.
  */
 static int staged_after_death(struct sw_remote *r, uint8_t *page)
 {
@@ -134,6 +135,9 @@ static int staged_after_death(struct sw_remote *r, uint8_t *page)
 	FILE *f;
 	size_t n;
 
+	if (__atomic_load_n(&r->ctl->batch, __ATOMIC_ACQUIRE) == r->batch)
+		return -ESRCH;
+	r->batch = r->ctl->batch;
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", r->pid);
 	f = fopen(path, "r");
 	if (!f)
@@ -163,13 +167,15 @@ static int remote_take(struct sw_mmu *mmu, const struct sw_agent_run *run,
 	memcpy(t.run, run, nr_runs * sizeof(*run));
 	pthread_mutex_lock(&r->agent_lock);
 	err = talk(r, &t, sizeof(t), &answer, sizeof(answer));
-	pthread_mutex_unlock(&r->agent_lock);
-	if (!err) {
+	if (err) {
+		sw_remote_agent_dead(r);
+		err = staged_after_death(r, page);
+	} else {
+		r->batch = __atomic_load_n(&r->ctl->batch, __ATOMIC_ACQUIRE);
 		memcpy(page, answer.page, sizeof(answer.page));
-		return 0;
 	}
-	sw_remote_agent_dead(r);
-	return staged_after_death(r, page);
+	pthread_mutex_unlock(&r->agent_lock);
+	return err;
 }
 
 static int remote_read_staged(struct sw_mmu *mmu, const uint16_t *at,

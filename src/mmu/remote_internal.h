@@ -17,6 +17,7 @@ struct sw_remote {
 	int sock;
 	uint64_t stage;           /* its staging area, address in the target */
 	struct sw_agent_ctl *ctl; /* [atomic] shared with the agent */
+	uint64_t batch;           /* agent_lock: as many have been answered */
 	struct sw_agent_ctl no_ctl; /* stands in until there is one */
 	pthread_mutex_t agent_lock; /* one conversation at a time */
 

@@ -97,14 +97,15 @@ struct sw_proc *sw_proc_accept(int sock, pid_t root)
 	socklen_t len = sizeof(peer);
 	struct sw_agent_hello h;
 	struct sw_proc *p = NULL;
+	uint32_t leave = SW_AGENT_LEAVE;
 	int fd;
 
 	if (getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &peer, &len) ||
 	    recv_fd(sock, &h, sizeof(h), &fd) || !is_ours(&h, peer.pid, root))
-		goto err_close;
+		goto err_leave;
 	p = calloc(1, sizeof(*p));
 	if (!p)
-		goto err_close;
+		goto err_leave;
 	sw_list_init(&p->node);
 	p->pid = h.pid;
 	p->helper = peer.pid;
@@ -124,7 +125,10 @@ struct sw_proc *sw_proc_accept(int sock, pid_t root)
 	sw_proc_free(p);
 	return NULL;
 
-err_close:
+err_leave:
+	/* It would take the end of the connection for our death and kill its
+	 * process: which may have executed another program meanwhile. */
+	send_fds(sock, &leave, sizeof(leave), NULL, 0);
 	close(sock);
 	return NULL;
 }

@@ -1,0 +1,141 @@
+/*
+ * test_remote.c - what the supervisor makes of an agent that dies. The agent
+ * is played by the test, at the other end of the socket; its staging area is
+ * memory of the test itself.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "mmu/remote.h"
+
+struct stage {
+	struct sw_remote *remote;
+	struct sw_mmu *mmu;
+	struct sw_agent_ctl *ctl;
+	char *area;
+	int agent; /* the agent's end */
+};
+
+static void no_lock(void *space)
+{
+	(void)space;
+}
+
+static const struct sw_mmu_client client = { .lock = no_lock,
+					     .unlock = no_lock };
+
+static int set_up(void **state)
+{
+	static struct stage s;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -1;
+	s.area = mmap(NULL, SW_STAGE_PAGES * SW_PAGE_SIZE,
+		      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		      0);
+	s.ctl = mmap(NULL, SW_PAGE_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	s.remote = sw_remote_new(-1, getpid(), &client, NULL);
+	if (s.area == MAP_FAILED || s.ctl == MAP_FAILED || !s.remote)
+		return -1;
+	madvise(s.area, SW_STAGE_PAGES * SW_PAGE_SIZE, MADV_NOHUGEPAGE);
+	s.mmu = sw_remote_mmu(s.remote);
+	s.agent = pair[1];
+	sw_remote_set_agent(s.remote, getpid(), getpid(), pair[0], s.ctl,
+			    (uint64_t)s.area);
+	*state = &s;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct stage *s = *state;
+
+	sw_remote_free(s->remote);
+	if (s->agent >= 0)
+		close(s->agent);
+	return munmap(s->area, SW_STAGE_PAGES * SW_PAGE_SIZE);
+}
+
+static void die(struct stage *s)
+{
+	close(s->agent);
+	s->agent = -1;
+}
+
+static int take(struct stage *s, uint8_t *page)
+{
+	struct sw_agent_run run = { .addr = 1ull << 30, .nr = 4, .at = 0 };
+
+	return s->mmu->ops->take(s->mmu, &run, 1, s->mmu->epoch, page);
+}
+
+/* Lets the agent answer one TAKE, before it was asked. */
+static void agent_takes_two_pages(struct stage *s)
+{
+	struct sw_agent_taken taken = { .op = SW_AGENT_TAKEN };
+
+	taken.page[0] = taken.page[1] = SW_PAGE_TAKEN;
+	s->ctl->batch++;
+	s->area[0] = s->area[SW_PAGE_SIZE] = 'x';
+	assert_int_equal(send(s->agent, &taken, sizeof(taken), 0),
+			 sizeof(taken));
+}
+
+static void pages_of_the_last_batch_are_not_taken_again(void **state)
+{
+	struct stage *s = *state;
+	uint8_t page[SW_MMU_BATCH];
+
+	agent_takes_two_pages(s);
+	assert_int_equal(take(s, page), 0);
+	assert_int_equal(page[0], SW_PAGE_TAKEN);
+	assert_int_equal(page[2], SW_PAGE_HOLE);
+	/* It dies before it could drop them or begin another batch. */
+	s->mmu->ops->drop_staged(s->mmu);
+	die(s);
+	assert_int_equal(take(s, page), -ESRCH);
+	assert_false(s->mmu->can_take);
+}
+
+static void a_batch_that_was_begun_is_found_in_the_staging_area(void **state)
+{
+	struct stage *s = *state;
+	uint8_t page[SW_MMU_BATCH];
+
+	agent_takes_two_pages(s);
+	assert_int_equal(take(s, page), 0);
+	madvise(s->area, 2 * SW_PAGE_SIZE, MADV_DONTNEED);
+	/* Begun, one page moved, dead. */
+	s->ctl->batch++;
+	s->area[3 * SW_PAGE_SIZE] = 'y';
+	die(s);
+	assert_int_equal(take(s, page), 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(page[i],
+				 i == 3 ? SW_PAGE_TAKEN : SW_PAGE_STALE);
+	assert_int_equal(take(s, page), -ESRCH);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			pages_of_the_last_batch_are_not_taken_again, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_batch_that_was_begun_is_found_in_the_staging_area,
+			set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

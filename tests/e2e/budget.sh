@@ -19,7 +19,9 @@ within() {
 	read_sample
 	bound=$((limit + limit / 20 + (8 << 20)))
 	echo "$session: limit $((limit >> 10)) KiB, at most" \
-		"$((after >> 10)) KiB in $samples samples"
+		"$((after >> 10)) KiB in $samples samples, $torn torn"
+	[ "$torn" -le "$samples" ] ||
+		fail "$session: $torn samples torn, only $samples whole"
 	[ "$after" -gt 0 ] || fail "$session: the limit was never reached"
 	[ "$max" -le $bound ] ||
 		fail "$session: $max bytes, limit $limit, bound $bound," \
@@ -30,13 +32,14 @@ within() {
 }
 
 read_sample() {
-	samples=0 max=0 after=0 above=0
+	samples=0 max=0 after=0 above=0 torn=0
 	while read -r key number; do
 		case $key in
 		samples) samples=$number ;;
 		max) max=$number ;;
 		after) after=$number ;;
 		above) above=$number ;;
+		torn) torn=$number ;;
 		esac
 	done <"$tmp/sample"
 }

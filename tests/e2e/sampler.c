@@ -14,9 +14,13 @@
  *   max BYTES           the largest sum
  *   after BYTES         the largest sum after LIMIT was reached first
  *   above N             samples over LIMIT * 1.05 + 8 MiB
+ *   torn N              samples given up, see below
  *
- * A sum is not one moment: while a page moves between two processes it can
- * be missed or counted twice. Both are rare and small beside the tolerance.
+ * A sum is not one moment. When a child that shares all of its parent's pages
+ * ends between the two looks, half of them are counted for the child and all
+ * of them for the parent: so a sum counts only if the same address spaces were
+ * there before and after it, and is taken again if not. A page copied in that
+ * time is counted half too often; that is small beside the tolerance.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -36,6 +40,7 @@
 #include <unistd.h>
 
 #define MAX_PROCS 4096
+#define TRIES     50 /* to see the tree stand still */
 
 struct proc {
 	int pid;
@@ -44,10 +49,11 @@ struct proc {
 	bool agent;
 	bool ours;    /* descends from the command */
 	char mm[200]; /* where its stack, code and heap lie */
+	bool has_mm;
 };
 
-static struct proc procs[MAX_PROCS];
-static unsigned nr_procs;
+static struct proc procs[MAX_PROCS], before[MAX_PROCS];
+static unsigned nr_procs, nr_before;
 
 /* Fields 26-28 and 45-51 of stat name addresses of the memory map. */
 static void read_identity(struct proc *p, char *rest)
@@ -55,12 +61,14 @@ static void read_identity(struct proc *p, char *rest)
 	char *save, *field = strtok_r(rest, " ", &save);
 
 	p->mm[0] = 0;
+	p->has_mm = false;
 	for (int n = 3; field; n++, field = strtok_r(NULL, " ", &save)) {
 		size_t used = strlen(p->mm);
 
-		if ((n >= 26 && n <= 28) || (n >= 45 && n <= 51))
-			snprintf(p->mm + used, sizeof(p->mm) - used, "%s ",
-				 field);
+		if ((n < 26 || n > 28) && (n < 45 || n > 51))
+			continue;
+		snprintf(p->mm + used, sizeof(p->mm) - used, "%s ", field);
+		p->has_mm |= strcmp(field, "0") != 0;
 	}
 }
 
@@ -158,12 +166,10 @@ static bool is_supervisor(const struct proc *p, int root)
 }
 
 /* Programs first, then agents: an agent counts only where it is alone. */
-static uint64_t sample(int root, bool skip_root)
+static uint64_t sum_up(int root, bool skip_root)
 {
 	uint64_t sum = 0;
 
-	read_procs();
-	mark_tree(root);
 	for (unsigned i = 0; i < nr_procs; i++) {
 		struct proc *p = &procs[i];
 		bool counted = false;
@@ -181,6 +187,45 @@ static uint64_t sample(int root, bool skip_root)
 			sum += pss_anon(p->pid);
 	}
 	return sum;
+}
+
+static void look(int root)
+{
+	read_procs();
+	mark_tree(root);
+}
+
+/* Has the tree the same address spaces as it had before? */
+static bool same_tree(void)
+{
+	unsigned i = 0, j = 0;
+
+	for (;; i++, j++) {
+		while (i < nr_before && !(before[i].ours && before[i].has_mm))
+			i++;
+		while (j < nr_procs && !(procs[j].ours && procs[j].has_mm))
+			j++;
+		if (i == nr_before || j == nr_procs)
+			return i == nr_before && j == nr_procs;
+		if (before[i].pid != procs[j].pid ||
+		    strcmp(before[i].mm, procs[j].mm))
+			return false;
+	}
+}
+
+/* False: the tree never stood still. */
+static bool sample(int root, bool skip_root, uint64_t *sum)
+{
+	look(root);
+	for (unsigned tries = 0; tries < TRIES; tries++) {
+		*sum = sum_up(root, skip_root);
+		memcpy(before, procs, nr_procs * sizeof(procs[0]));
+		nr_before = nr_procs;
+		look(root);
+		if (same_tree())
+			return true;
+	}
+	return false;
 }
 
 static double now(void)
@@ -201,7 +246,7 @@ static void forward(int sig)
 int main(int argc, char **argv)
 {
 	uint64_t limit = 0, max = 0, after = 0;
-	unsigned samples = 0, above = 0;
+	unsigned samples = 0, above = 0, torn = 0;
 	bool skip_root = false, reached = false;
 	double interval = 0.05;
 	const char *out = NULL;
@@ -232,10 +277,13 @@ int main(int argc, char **argv)
 	signal(SIGINT, forward);
 	while (waitpid(root_pid, &status, WNOHANG) == 0) {
 		double start = now();
-		uint64_t sum = sample(root_pid, skip_root);
+		uint64_t sum;
+		bool whole = sample(root_pid, skip_root, &sum);
 		double left = interval - (now() - start);
 
-		samples++;
+		samples += whole;
+		torn += !whole;
+		sum = whole ? sum : 0;
 		max = sum > max ? sum : max;
 		reached |= limit && sum >= limit / 20 * 19;
 		if (reached && sum > after)
@@ -251,9 +299,10 @@ int main(int argc, char **argv)
 	}
 	f = out ? fopen(out, "w") : stderr;
 	if (f)
-		fprintf(f, "samples %u\nmax %llu\nafter %llu\nabove %u\n",
+		fprintf(f,
+			"samples %u\nmax %llu\nafter %llu\nabove %u\ntorn %u\n",
 			samples, (unsigned long long)max,
-			(unsigned long long)after, above);
+			(unsigned long long)after, above, torn);
 	if (out && f)
 		fclose(f);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -90,8 +90,8 @@ static void pin_clean(struct sw_space *space, struct sw_evictor *ev,
 		sw_clean_folio(space, sw_leaf_addr(leaf, i), leaf->word[i]);
 
 	if (!folio) {
-		leaf->word[i] &= SW_WORD_KIND | SW_WORD_WP | SW_WORD_SHARED |
-				 SW_WORD_HOT | SW_WORD_PIN;
+		leaf->word[i] &=
+			SW_WORD_KIND | SW_WORD_WP | SW_WORD_HOT | SW_WORD_PIN;
 		return;
 	}
 	folio_set(folio, SW_FOLIO_WRITEBACK);
@@ -355,8 +355,7 @@ static void unshare_busy(struct sw_space *space, struct sw_evictor *ev,
 			if (leaf->word[k] & SW_WORD_CLEAN)
 				sw_clean_forget(space, leaf, k);
 			sw_word_set(space, leaf, k,
-				    leaf->word[k] &
-					    ~(SW_WORD_WP | SW_WORD_SHARED));
+				    sw_word_unshared(leaf->word[k]));
 		}
 		mmu->ops->protect(mmu, run->addr, run->nr, false);
 		ev->busy[nr_runs++] = *run;

@@ -308,18 +308,25 @@ static void unprotect_word(struct sw_space *space, struct sw_leaf *leaf,
 	if (word & SW_WORD_CLEAN) {
 		__atomic_fetch_add(&space->mm->clean_lost, 1, __ATOMIC_RELAXED);
 		sw_clean_forget(space, leaf, i);
-	} else if (space->dirty_fork && !(word & SW_WORD_SHARED)) {
-		/* The copy that the write makes. */
-		sw_budget_add(&space->mm->budget.shared, -1);
 	}
-	sw_word_set(space, leaf, i,
-		    leaf->word[i] & ~(SW_WORD_WP | SW_WORD_SHARED));
+	/* A frame that was shared is left to the others: a write copies it. */
+	sw_word_set(space, leaf, i, sw_word_unshared(leaf->word[i]));
+}
+
+/* How many of `nr` pages a write would copy. */
+static unsigned nr_shared(struct fault *f, unsigned nr)
+{
+	unsigned shared = 0;
+
+	for (unsigned k = 0; k < nr; k++)
+		shared += sw_is_shared(f->space->mm, f->leaf->word[f->i + k]);
+	return shared;
 }
 
 static void fault_wp(struct fault *f)
 {
 	struct sw_space *space = f->space;
-	unsigned slot, nr = 1, granted;
+	unsigned slot, nr = 1, copies = 0;
 	uint64_t word = f->leaf->word[f->i];
 	bool ours = sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP;
 	int err;
@@ -329,19 +336,22 @@ static void fault_wp(struct fault *f)
 				      f->addr / SW_PAGE_SIZE, &slot);
 		nr = run_of(f, SW_WORD_KIND | SW_WORD_WP,
 			    sw_min(nr, room_in_window(f)));
+		copies = nr_shared(f, nr);
 	}
 	sw_window_take(f->leaf, f->i);
 	sw_space_unlock(space);
-	granted = word & SW_WORD_CLEAN ? nr : sw_budget_reserve(space->mm, nr);
+	if (copies)
+		nr = sw_min(nr, sw_budget_reserve(space->mm, copies));
 	sw_space_lock(space);
-	for (unsigned k = 0; ours && k < granted; k++)
+	for (unsigned k = 0; ours && k < nr; k++)
 		unprotect_word(space, f->leaf, f->i + k);
 	if (ours)
 		sw_stream_continue(&space->wp_streams, slot,
-				   f->addr / SW_PAGE_SIZE + granted);
+				   f->addr / SW_PAGE_SIZE + nr);
+	sw_window_of(f->leaf, f->i)->all_wp = false;
 	/* After the words: a page that is clean in our books must never be
          * writable. */
-	err = space->mmu->ops->protect(space->mmu, f->addr, granted, false);
+	err = space->mmu->ops->protect(space->mmu, f->addr, nr, false);
 	sw_window_give(space, f->leaf, f->i);
 	sw_space_unlock(space);
 	if (err)

@@ -1,8 +1,8 @@
 /*
  * mm_internal.h - the structs and the calls between the files of this room.
- * The files, from the fault down: space.c (regions, words, layout events),
- * owed.c (unmaps that come late),
- * fault.c (into the program), swapin.c (from slot to bytes), reclaim.c (which
+ * The files, from the fault down: space.c (words, windows, regions), layout.c
+ * (layout events), owed.c (unmaps that come late), fork.c, share.c (frames of
+ * several words), fault.c (into the program), swapin.c (from slot to bytes), reclaim.c (which
  * pages go), evict.c (out of the program), staging.c (second chance, then
  * into a store), budget.c (how much), stream.c (how many at once).
  *
@@ -28,7 +28,7 @@ struct sw_budget {
 	int64_t limit;     /* [const] */
 	int64_t low, high; /* [const] free pages: wake reclaim, stop it */
 	int64_t resident;  /* PRESENT words of all spaces */
-	int64_t shared;    /* of these: counted once too often (fork) */
+	int64_t shared;    /* of these: counted too often (share.c) */
 	int64_t staged;    /* pages in our buffers */
 	int64_t unmanaged; /* the rest, by measurement; may be negative */
 	int64_t peak;
@@ -92,6 +92,7 @@ struct sw_space {
 	bool dirty_fork;     /* pages may be shared with another space */
 	struct sw_owed owed; /* unmaps that come out of order */
 	bool event_waits;    /* an event waits for busy windows */
+	uint64_t arm_next;   /* [thread: events] fork.c; SW_ARMED: done */
 
 	struct sw_streams streams; /* [thread: events of the space] */
 	struct sw_streams wp_streams;
@@ -142,11 +143,48 @@ struct folio *sw_clean_folio(struct sw_space *space, uint64_t addr,
  * does. Space lock held. */
 uint64_t sw_space_region_end(const struct sw_space *space, uint64_t addr);
 
+/* The first region that ends after `addr`. Space lock held for these. */
+unsigned sw_region_at(const struct sw_space *space, uint64_t addr);
+int sw_region_insert(struct sw_space *space, uint64_t start, uint64_t end);
+void sw_region_remove(struct sw_space *space, uint64_t start, uint64_t end);
+
+/* Is any window of the range busy? Waits until none is, while reclaim starts
+ * nothing new on the space; gives the space lock up meanwhile. */
+bool sw_space_is_busy(struct sw_space *space, uint64_t start, uint64_t end);
+void sw_space_wait_idle(struct sw_space *space, uint64_t start, uint64_t end);
+
+/* ---- layout.c, fork.c ---- */
+
+/* Zaps every word of the range, whose windows are idle; with `drop_leaves`
+ * frees leaves that lie in it. Space lock held. */
+void sw_space_zap(struct sw_space *space, uint64_t start, uint64_t end,
+		  bool drop_leaves);
+
 /* Up-calls; see struct sw_mmu_client. */
+#define SW_ARMED UINT64_MAX
+bool sw_space_settle(void *space);
 void sw_space_fork(void *space, int fd);
 void sw_space_remap(void *space, uint64_t from, uint64_t to, uint64_t len);
 void sw_space_remove(void *space, uint64_t start, uint64_t end);
 void sw_space_unmap(void *space, uint64_t start, uint64_t end);
+
+/* ---- share.c: all atomic ---- */
+struct sw_shares {
+	struct sw_mutex lock; /* SW_RANK_POOL */
+	uint32_t *count;      /* [const] words that name a frame; 0 is none */
+	uint32_t free;        /* lock: first free counter */
+	uint32_t touched;     /* lock: highest counter ever used */
+};
+
+int sw_shares_init(struct sw_mm *mm);
+void sw_shares_release(struct sw_mm *mm);
+/* One word more for the frame of a PRESENT word without a clean copy. Returns
+ * the word for both, shared now unless counters ran out. */
+uint64_t sw_share(struct sw_mm *mm, uint64_t word);
+/* A SHARED word is no more: the frame has one word less. */
+void sw_unshare(struct sw_mm *mm, uint64_t word);
+/* Would a write to the page make a copy? */
+bool sw_is_shared(struct sw_mm *mm, uint64_t word);
 
 /* ---- fault.c, swapin.c ---- */
 void sw_fault(void *space, uint64_t addr, unsigned flags, int tid);
@@ -248,6 +286,7 @@ struct sw_mm {
 	const struct sw_mm_host *host; /* [const] */
 	struct sw_budget budget;
 	struct sw_staging staging;
+	struct sw_shares shares;
 	uint64_t evictions;  /* [atomic] clock of the shadows */
 	uint64_t clean_kept; /* [atomic] kept copies that paid, */
 	uint64_t clean_lost; /* [atomic] or were written to */

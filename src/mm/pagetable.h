@@ -7,14 +7,15 @@
  *
  *   NONE     0                                    never touched: reads as zeros
  *   PRESENT  [entry if CLEAN][pin hot:2 shared clean wp][01]  the program has it
- *   PRESENT  [zeroed if not ][pin hot:2 shared ..... wp][01]
+ *   PRESENT  [share   zeroed][pin hot:2 shared ..... wp][01]
  *   SWAP     [entry         ][pin ................... ][10]  its slot has it
  *   POISON   [0             ][ ...................... ][11]  lost
  *
  * The entry is a swp_entry_t squeezed into bits 8..63: type in the top five,
  * offset in the 51 below. A SWAP word owns one count of its slot; a CLEAN
  * word owns none: the slot is cached and unowned, and the owner of its folio
- * (folio->mapping, folio->index) must be compared before it is believed in.
+ * (folio->mapping, folio->index) must be compared before it is believed in. A
+ * SHARED word holds the number of its counter (share.c) and is never CLEAN.
  *
  * Windows of 64 pages are the unit of exclusive work: whoever sets `busy`
  * under the space lock may drop the lock and do system calls on the window;
@@ -42,14 +43,15 @@ enum sw_word_kind {
 #define SW_WORD_KIND   3ull
 #define SW_WORD_WP     (1ull << 2) /* a first write will be reported */
 #define SW_WORD_CLEAN  (1ull << 3) /* the slot in the payload has a copy */
-#define SW_WORD_SHARED (1ull << 4) /* fork left the frame shared */
+#define SW_WORD_SHARED (1ull << 4) /* fork left the frame shared: share.c */
 #define SW_WORD_HOT    (3ull << 5) /* sweeps to be spared, 0..3 */
 #define SW_WORD_HOT_1  (1ull << 5)
 #define SW_WORD_PIN    (1ull << 7) /* never take it out */
 /* Of a PRESENT word without CLEAN: its history here began with zeros, or with
  * a look at the page table. Should the program's own zap of the page pass us
  * by, then zeros are what it reads. */
-#define SW_WORD_ZEROED (1ull << 8)
+#define SW_WORD_ZEROED      (1ull << 8)
+#define SW_WORD_SHARE_SHIFT 9
 
 static inline enum sw_word_kind sw_word_kind(uint64_t w)
 {
@@ -71,13 +73,21 @@ static inline uint64_t sw_word_swap(swp_entry_t e)
 	return sw_entry_bits(e) | SW_WORD_SWAP;
 }
 
+/* A PRESENT word whose page is the program's alone, to be written freely. */
+static inline uint64_t sw_word_unshared(uint64_t w)
+{
+	if (w & SW_WORD_SHARED)
+		w &= (1ull << SW_WORD_SHARE_SHIFT) - 1;
+	return w & ~(SW_WORD_WP | SW_WORD_SHARED);
+}
+
 struct sw_window {
 	uint8_t present;     /* PRESENT words, 0..64 */
 	uint32_t removed_ms; /* when the program last gave pages of it away */
 	uint8_t refused;     /* sweeps to skip: the kernel would not move it */
 	bool busy;
 	bool waiters; /* a fault met `busy`: wake the range afterwards */
-	bool all_wp;  /* every present page of it is write-protected */
+	bool all_wp;  /* every present page was armed and still is: fork.c */
 };
 
 struct sw_leaf {

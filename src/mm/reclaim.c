@@ -306,7 +306,12 @@ struct sw_mm *sw_mm_new(const struct sw_mm_config *config)
 		return NULL;
 	mm->host = config->host;
 	sw_budget_init(&mm->budget, config->budget_pages);
+	if (sw_shares_init(mm)) {
+		free(mm);
+		return NULL;
+	}
 	if (sw_staging_init(mm)) {
+		sw_shares_release(mm);
 		free(mm);
 		return NULL;
 	}
@@ -343,6 +348,7 @@ void sw_mm_free(struct sw_mm *mm)
 {
 	SW_BUG_ON(!sw_list_empty(&mm->spaces));
 	sw_staging_release(mm);
+	sw_shares_release(mm);
 	pthread_cond_destroy(&mm->wake);
 	pthread_cond_destroy(&mm->room);
 	pthread_cond_destroy(&mm->unused);

@@ -1,28 +1,20 @@
 /*
- * space.c - one managed address space: its regions, its words, and what
- * layout events do to them.
+ * space.c - one managed address space: its words, windows and regions, and
+ * its life.
  *
- * Events come from the thread that reads them, under the space lock. Each
- * waits until no window it touches is busy: work in flight on a window (a
- * batch being moved into staging) never waits for an event, so this ends, and
- * no event ever sees a half-evicted page. What the program does meanwhile to
- * the same pages is ordered by the gate and the epoch (mmu/protocol.h).
- *
- * Above: mmu/remote_events.c. Beside: fault.c, evict.c, which change words.
+ * Above: run/attach.c. Beside: layout.c, fork.c, fault.c, evict.c, which
+ * change words.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/time.h"
 #include "mm/mm_internal.h"
 
-#define FORK_NAP_US 50   /* while a forking thread gets going again, */
-#define FORK_NAPS   60   /* so many in all */
-#define REMOVED_MS  1000 /* a zap follows its event sooner than this */
+#define REMOVED_MS 1000 /* a zap follows its event sooner than this */
 
 /* ---- words ---- */
 
@@ -38,7 +30,7 @@ void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 	sw_assert_held(&space->lock);
 	leaf->word[i] = word;
 	if (old & SW_WORD_SHARED && !(word & SW_WORD_SHARED))
-		sw_budget_add(&b->shared, -1);
+		sw_unshare(space->mm, old);
 	if (is && !(word & SW_WORD_WP))
 		win->all_wp = false;
 	if (was == is)
@@ -82,8 +74,7 @@ void sw_clean_forget(struct sw_space *space, struct sw_leaf *leaf, unsigned i)
 		folio_unlock(folio);
 		folio_put(folio);
 	}
-	word &= SW_WORD_KIND | SW_WORD_WP | SW_WORD_SHARED | SW_WORD_HOT |
-		SW_WORD_PIN;
+	word &= SW_WORD_KIND | SW_WORD_WP | SW_WORD_HOT | SW_WORD_PIN;
 	sw_word_set(space, leaf, i, word);
 }
 
@@ -124,7 +115,7 @@ void sw_window_give(struct sw_space *space, struct sw_leaf *leaf, unsigned i)
 	pthread_cond_broadcast(&space->idle);
 }
 
-static bool range_is_busy(struct sw_space *space, uint64_t start, uint64_t end)
+bool sw_space_is_busy(struct sw_space *space, uint64_t start, uint64_t end)
 {
 	struct sw_leaf *leaf = sw_pt_next(&space->pt, start);
 
@@ -142,11 +133,10 @@ static bool range_is_busy(struct sw_space *space, uint64_t start, uint64_t end)
 }
 
 /* Reclaim starts nothing new on the space while an event waits here. */
-static void wait_until_idle(struct sw_space *space, uint64_t start,
-			    uint64_t end)
+void sw_space_wait_idle(struct sw_space *space, uint64_t start, uint64_t end)
 {
 	space->event_waits = true;
-	while (range_is_busy(space, start, end))
+	while (sw_space_is_busy(space, start, end))
 		sw_mutex_wait(&space->lock, &space->idle, 1000000);
 	space->event_waits = false;
 }
@@ -154,7 +144,7 @@ static void wait_until_idle(struct sw_space *space, uint64_t start,
 /* ---- regions ---- */
 
 /* The first region that ends after `addr`. */
-static unsigned region_at(const struct sw_space *space, uint64_t addr)
+unsigned sw_region_at(const struct sw_space *space, uint64_t addr)
 {
 	unsigned lo = 0, hi = space->nr_regions;
 
@@ -193,9 +183,9 @@ static void close_gap(struct sw_space *space, unsigned at, unsigned nr)
 	space->nr_regions -= nr;
 }
 
-static int insert_region(struct sw_space *space, uint64_t start, uint64_t end)
+int sw_region_insert(struct sw_space *space, uint64_t start, uint64_t end)
 {
-	unsigned at = region_at(space, start ? start - 1 : 0), last = at;
+	unsigned at = sw_region_at(space, start ? start - 1 : 0), last = at;
 	int err;
 
 	while (last < space->nr_regions && space->region[last].start <= end) {
@@ -214,9 +204,9 @@ static int insert_region(struct sw_space *space, uint64_t start, uint64_t end)
 	return 0;
 }
 
-static void remove_region(struct sw_space *space, uint64_t start, uint64_t end)
+void sw_region_remove(struct sw_space *space, uint64_t start, uint64_t end)
 {
-	unsigned at = region_at(space, start);
+	unsigned at = sw_region_at(space, start);
 
 	while (at < space->nr_regions && space->region[at].start < end) {
 		struct sw_region r = space->region[at];
@@ -224,16 +214,16 @@ static void remove_region(struct sw_space *space, uint64_t start, uint64_t end)
 		close_gap(space, at, 1);
 		/* What is left of it on either side goes back; the second
                  * insertion needs no memory unless both sides are left. */
-		if (r.start < start && !insert_region(space, r.start, start))
+		if (r.start < start && !sw_region_insert(space, r.start, start))
 			at++;
-		if (r.end > end && !insert_region(space, end, r.end))
+		if (r.end > end && !sw_region_insert(space, end, r.end))
 			at++;
 	}
 }
 
 uint64_t sw_space_region_end(const struct sw_space *space, uint64_t addr)
 {
-	unsigned at = region_at(space, addr);
+	unsigned at = sw_region_at(space, addr);
 
 	if (at < space->nr_regions && space->region[at].start <= addr)
 		return space->region[at].end;
@@ -247,7 +237,7 @@ int sw_space_add_region(struct sw_space *space, uint64_t epoch, uint64_t start,
 
 	sw_space_lock(space);
 	if (space->mmu->epoch == epoch)
-		err = insert_region(space, start, end);
+		err = sw_region_insert(space, start, end);
 	sw_space_unlock(space);
 	return err;
 }
@@ -258,7 +248,7 @@ bool sw_space_has_region(struct sw_space *space, uint64_t start, uint64_t end)
 	bool has;
 
 	sw_space_lock(space);
-	at = region_at(space, start);
+	at = sw_region_at(space, start);
 	has = at < space->nr_regions && space->region[at].start <= start &&
 	      space->region[at].end >= end;
 	sw_space_unlock(space);
@@ -271,7 +261,7 @@ bool sw_space_overlaps(struct sw_space *space, uint64_t start, uint64_t end)
 	bool overlaps;
 
 	sw_space_lock(space);
-	at = region_at(space, start);
+	at = sw_region_at(space, start);
 	overlaps = at < space->nr_regions && space->region[at].start < end;
 	sw_space_unlock(space);
 	return overlaps;
@@ -289,7 +279,7 @@ void sw_space_for_each_region(struct sw_space *space,
 		unsigned i;
 
 		sw_space_lock(space);
-		i = region_at(space, at);
+		i = sw_region_at(space, at);
 		if (i < space->nr_regions)
 			r = space->region[i];
 		sw_space_unlock(space);
@@ -345,287 +335,6 @@ int sw_space_note_present(struct sw_space *space, uint64_t epoch,
 	return err;
 }
 
-/* ---- layout events ---- */
-
-/* Zaps every word of the range; whole leaves are freed. */
-static void zap_range(struct sw_space *space, uint64_t start, uint64_t end,
-		      bool drop_leaves)
-{
-	struct sw_leaf *leaf = sw_pt_next(&space->pt, start);
-
-	while (leaf && leaf->base < end) {
-		uint64_t base = leaf->base;
-		unsigned i = start > base ? sw_leaf_index(start) : 0;
-		bool whole = start <= base && end >= base + SW_LEAF_BYTES;
-
-		for (; i < SW_LEAF_PAGES && sw_leaf_addr(leaf, i) < end; i++)
-			if (leaf->word[i])
-				sw_word_zap(space, leaf, i);
-		if (whole && drop_leaves)
-			sw_pt_drop(&space->pt, base);
-		leaf = sw_pt_next(&space->pt, base + SW_LEAF_BYTES);
-	}
-}
-
-void sw_space_remove(void *arg, uint64_t start, uint64_t end)
-{
-	struct sw_space *space = arg;
-	uint32_t now_ms = sw_now_ns() / 1000000;
-	struct sw_leaf *leaf;
-
-	wait_until_idle(space, start, end);
-	zap_range(space, start, end, false);
-	for (leaf = sw_pt_next(&space->pt, start); leaf && leaf->base < end;
-	     leaf = sw_pt_next(&space->pt, leaf->base + SW_LEAF_BYTES))
-		for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
-			if (leaf->base + (w + 1) * SW_WINDOW_BYTES > start &&
-			    leaf->base + w * SW_WINDOW_BYTES < end)
-				leaf->win[w].removed_ms = now_ms;
-}
-
-/* The range gets a new tenant by a remap; the unmap of the old ones may be
- * read later (owed.c). */
-static void note_owed(struct sw_space *space, uint64_t start, uint64_t end)
-{
-	unsigned at = region_at(space, start);
-
-	for (; at < space->nr_regions && space->region[at].start < end; at++) {
-		struct sw_region *r = &space->region[at];
-
-		sw_owed_replaced(&space->owed, sw_max(r->start, start),
-				 sw_min(r->end, end));
-	}
-	sw_owed_moved_in(&space->owed, start, end);
-}
-
-static void do_unmap(struct sw_space *space, uint64_t start, uint64_t end)
-{
-	struct sw_region hit;
-
-	if (sw_owed_take(&space->owed, start, end, &hit)) {
-		if (start < hit.start)
-			do_unmap(space, start, hit.start);
-		if (end > hit.end)
-			do_unmap(space, hit.end, end);
-		return;
-	}
-	sw_owed_settle(&space->owed, start, end);
-	zap_range(space, start, end, true);
-	remove_region(space, start, end);
-}
-
-int sw_space_forget(struct sw_space *space, uint64_t epoch, uint64_t start,
-		    uint64_t end)
-{
-	int err = -EAGAIN;
-
-	sw_space_lock(space);
-	if (space->mmu->epoch == epoch && !range_is_busy(space, start, end)) {
-		zap_range(space, start, end, false);
-		remove_region(space, start, end);
-		err = 0;
-	}
-	sw_space_unlock(space);
-	return err;
-}
-
-void sw_space_unmap(void *arg, uint64_t start, uint64_t end)
-{
-	struct sw_space *space = arg;
-
-	wait_until_idle(space, start, end);
-	do_unmap(space, start, end);
-}
-
-/* Moves one word; its clean copy, if any, is known by the old address and is
- * let go. */
-static void move_word(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
-		      uint64_t to)
-{
-	struct sw_leaf *dst = sw_pt_get(&space->pt, to);
-	unsigned k = sw_leaf_index(to);
-	uint64_t word;
-
-	SW_BUG_ON(!dst); /* out of memory here would lose the page */
-	if (leaf->word[i] & SW_WORD_CLEAN)
-		sw_clean_forget(space, leaf, i);
-	word = leaf->word[i];
-	if (word & SW_WORD_SHARED) /* the mark moves along */
-		sw_budget_add(&space->mm->budget.shared, 1);
-	sw_word_set(space, leaf, i, SW_WORD_NONE);
-	sw_word_set(space, dst, k, word);
-}
-
-void sw_space_remap(void *arg, uint64_t from, uint64_t to, uint64_t len)
-{
-	struct sw_space *space = arg;
-	struct sw_leaf *leaf;
-
-	if (from == to)
-		return;
-	wait_until_idle(space, from, from + len);
-	wait_until_idle(space, to, to + len);
-	note_owed(space, to, to + len);
-	zap_range(space, to, to + len, true);
-	remove_region(space, to, to + len);
-	for (leaf = sw_pt_next(&space->pt, from);
-	     leaf && leaf->base < from + len;
-	     leaf = sw_pt_next(&space->pt, leaf->base + SW_LEAF_BYTES)) {
-		for (unsigned i = 0; i < SW_LEAF_PAGES; i++) {
-			uint64_t a = sw_leaf_addr(leaf, i);
-
-			if (a >= from && a < from + len && leaf->word[i])
-				move_word(space, leaf, i, to + (a - from));
-		}
-	}
-	remove_region(space, from, from + len);
-	sw_owed_left(&space->owed, from, from + len);
-	if (insert_region(space, to, to + len))
-		sw_warn_once(
-			"out of memory: a moved mapping is served page by page");
-}
-
-/* ---- fork ---- */
-
-/* One word for the child; the parent's is marked shared. */
-static int fork_word(struct sw_space *child, struct sw_space *parent,
-		     struct sw_leaf *to, struct sw_leaf *from, unsigned i)
-{
-	uint64_t word = from->word[i];
-	int err;
-
-	switch (sw_word_kind(word)) {
-	case SW_WORD_NONE:
-		return 0;
-	case SW_WORD_SWAP:
-		while ((err = swap_dup_entry_direct(sw_word_entry(word))) ==
-		       -ENOMEM) {
-			err = swap_retry_table_alloc(sw_word_entry(word));
-			if (err)
-				return err;
-		}
-		if (err)
-			return err;
-		to->word[i] = word;
-		return 0;
-	case SW_WORD_PRESENT:
-		/* One more word for the same frame: one page too many in the
-                 * books, whichever of the two is written to first. */
-		sw_budget_add(&parent->mm->budget.shared, 1);
-		from->word[i] |= SW_WORD_WP;
-		if (word & SW_WORD_CLEAN)
-			word &= ~SW_WORD_ZEROED; /* that bit is its entry's */
-		sw_word_set(child, to, i,
-			    SW_WORD_PRESENT | SW_WORD_WP | SW_WORD_SHARED |
-				    (word & (SW_WORD_PIN | SW_WORD_ZEROED)));
-		return 0;
-	case SW_WORD_POISON:
-		to->word[i] = word;
-		return 0;
-	}
-	return 0;
-}
-
-static int fork_leaf(struct sw_space *child, struct sw_space *parent,
-		     struct sw_leaf *from)
-{
-	struct sw_leaf *to = sw_pt_get(&child->pt, from->base);
-	int err;
-
-	if (!to)
-		return -ENOMEM;
-	for (unsigned i = 0; i < SW_LEAF_PAGES; i++) {
-		err = fork_word(child, parent, to, from, i);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-/*
- * Write-protects what the two share, so that copies made by writes pass
- * through us and the budget holds. What cannot be protected now (the layout
- * is changing) is accounted late, by the next measurement. A window that was
- * protected by an earlier fork still is, and the child inherited that.
- */
-static bool protect(struct sw_space *space, uint64_t at, unsigned *patience)
-{
-	struct sw_mmu *mmu = space->mmu;
-	int err;
-
-	/* The forking thread has been told that its event was read, but the
-	 * layout counts as changing until it has run again. */
-	while ((err = mmu->ops->protect(mmu, at, SW_WINDOW_PAGES, true)) ==
-		       -EAGAIN &&
-	       *patience) {
-		--*patience;
-		usleep(FORK_NAP_US);
-	}
-	return !err;
-}
-
-static void protect_window(struct sw_space *child, struct sw_space *parent,
-			   struct sw_leaf *leaf, unsigned w, unsigned *patience)
-{
-	uint64_t at = leaf->base + w * SW_WINDOW_BYTES;
-	struct sw_leaf *to = sw_pt_lookup(&child->pt, leaf->base);
-
-	if (!leaf->win[w].all_wp)
-		leaf->win[w].all_wp = protect(parent, at, patience) &&
-				      protect(child, at, patience);
-	if (to)
-		to->win[w].all_wp = leaf->win[w].all_wp;
-}
-
-static void protect_shared(struct sw_space *child, struct sw_space *parent)
-{
-	struct sw_leaf *leaf = sw_pt_next(&parent->pt, 0);
-	unsigned patience = FORK_NAPS;
-
-	for (; leaf; leaf = sw_pt_next(&parent->pt, leaf->base + SW_LEAF_BYTES))
-		for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
-			if (leaf->win[w].present)
-				protect_window(child, parent, leaf, w,
-					       &patience);
-}
-
-static int fork_tables(struct sw_space *child, struct sw_space *parent)
-{
-	struct sw_leaf *leaf = sw_pt_next(&parent->pt, 0);
-	int err = 0;
-
-	for (unsigned i = 0; i < parent->nr_regions && !err; i++)
-		err = insert_region(child, parent->region[i].start,
-				    parent->region[i].end);
-	for (; leaf && !err;
-	     leaf = sw_pt_next(&parent->pt, leaf->base + SW_LEAF_BYTES))
-		err = fork_leaf(child, parent, leaf);
-	return err;
-}
-
-void sw_space_fork(void *arg, int fd)
-{
-	struct sw_space *parent = arg;
-	struct sw_mm *mm = parent->mm;
-	struct sw_space *child = sw_space_new(mm);
-	struct sw_mmu *mmu;
-
-	wait_until_idle(parent, 0, ~0ull);
-	SW_BUG_ON(!child);
-	mmu = mm->host->forked(mm->host->arg, parent, child, fd);
-	SW_BUG_ON(!mmu); /* the child would read zeros */
-	child->mmu = mmu;
-	child->dirty_fork = parent->dirty_fork = true;
-	/* Nobody else knows the child yet, so this does not wait. */
-	SW_BUG_ON(!sw_mutex_trylock(&child->lock));
-	SW_BUG_ON(fork_tables(child, parent));
-	protect_shared(child, parent);
-	sw_space_unlock(child);
-	sw_count(fork_spaces, 1);
-	sw_space_attach(child);
-	mm->host->forked_ready(mm->host->arg, child);
-}
-
 /* ---- life ---- */
 
 struct sw_space *sw_space_new(struct sw_mm *mm)
@@ -635,6 +344,7 @@ struct sw_space *sw_space_new(struct sw_mm *mm)
 	if (!space)
 		return NULL;
 	space->mm = mm;
+	space->arm_next = SW_ARMED;
 	sw_mutex_init(&space->lock, "space", SW_RANK_SPACE);
 	pthread_cond_init(&space->idle, NULL);
 	sw_list_init(&space->node);
@@ -685,7 +395,7 @@ void sw_space_free(struct sw_space *space)
 		sw_mutex_wait(&mm->spaces_lock, &mm->unused, 1000000);
 	sw_mutex_unlock(&mm->spaces_lock);
 	sw_space_lock(space);
-	zap_range(space, 0, ~0ull, true);
+	sw_space_zap(space, 0, ~0ull, true);
 	sw_space_unlock(space);
 	SW_BUG_ON(space->resident);
 	sw_pt_release(&space->pt);
@@ -715,4 +425,5 @@ const struct sw_mmu_client sw_mm_client = {
 	.remap = sw_space_remap,
 	.remove = sw_space_remove,
 	.unmap = sw_space_unmap,
+	.settle = sw_space_settle,
 };

@@ -93,6 +93,9 @@ struct sw_mmu_client {
 	void (*remove)(void *space, uint64_t start, uint64_t end);
 	/* The range is nobody's from now on. */
 	void (*unmap)(void *space, uint64_t start, uint64_t end);
+	/* Called before waiting for events, without the lock: goes on with
+         * what met -EAGAIN before. True: to be called again in a moment. */
+	bool (*settle)(void *space);
 };
 
 #endif

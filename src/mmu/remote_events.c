@@ -34,6 +34,7 @@
 #define BATCH           16
 #define CPU_LOOK_FAULTS 32 /* faults between two looks at the CPU */
 #define GATE_WAIT_NS    5000000
+#define SETTLE_NS       50000 /* between two tries to settle */
 
 /* ---- the gate, our side ---- */
 
@@ -198,11 +199,14 @@ static int pump(struct sw_remote *r)
 static void *event_thread(void *arg)
 {
 	struct sw_remote *r = arg;
+	static const struct timespec soon = { .tv_nsec = SETTLE_NS };
 	struct pollfd p = { .fd = r->uffd, .events = POLLIN };
 
 	prctl(PR_SET_NAME, "spillway-fault");
 	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
-		if (poll(&p, 1, -1) > 0)
+		bool again = r->client->settle(r->mmu.space);
+
+		if (ppoll(&p, 1, again ? &soon : NULL, NULL) > 0)
 			pump(r);
 	}
 	return NULL;

@@ -74,6 +74,8 @@ void sw_sim_change(struct sw_sim *sim, int by);
 /* ---- looking without touching ---- */
 bool sw_sim_is_present(struct sw_sim *sim, uint64_t addr);
 bool sw_sim_is_mapped(struct sw_sim *sim, uint64_t addr);
+/* Pages of all spaces that show the same frame; 0: missing. */
+unsigned sw_sim_sharers(struct sw_sim *sim, uint64_t addr);
 uint64_t sw_sim_resident(struct sw_sim *sim); /* present, registered pages */
 
 /* ---- trouble ---- */

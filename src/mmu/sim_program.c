@@ -95,6 +95,8 @@ static void pump(struct sw_sim *sim)
 		if (msg[i].kind == SIM_FAULT)
 			sim->client->fault(sim->mmu.space, msg[i].a,
 					   msg[i].flags, 1);
+	if (!sim->threaded)
+		sim->client->settle(sim->mmu.space);
 }
 
 /* Machine lock held. */
@@ -115,13 +117,22 @@ static void *event_thread(void *arg)
 
 	pthread_mutex_lock(&m->lock);
 	while (!sim->stop) {
-		if (!has_msgs(sim)) {
-			pthread_cond_wait(&m->cond, &m->lock);
-			continue;
-		}
+		bool again;
+
 		pthread_mutex_unlock(&m->lock);
-		pump(sim);
+		again = sim->client->settle(sim->mmu.space);
 		pthread_mutex_lock(&m->lock);
+		if (has_msgs(sim)) {
+			pthread_mutex_unlock(&m->lock);
+			pump(sim);
+			pthread_mutex_lock(&m->lock);
+		} else if (again) {
+			pthread_mutex_unlock(&m->lock);
+			sched_yield();
+			pthread_mutex_lock(&m->lock);
+		} else if (!sim->stop) {
+			pthread_cond_wait(&m->cond, &m->lock);
+		}
 	}
 	pthread_mutex_unlock(&m->lock);
 	return NULL;
@@ -491,6 +502,8 @@ struct sw_sim *sw_sim_fork(struct sw_sim *sim)
 	sim->changing++;
 	event(sim, &w);
 	pthread_mutex_unlock(&m->lock);
+	if (!sim->threaded && child->client)
+		child->client->settle(child->mmu.space);
 	return child;
 }
 
@@ -528,6 +541,18 @@ bool sw_sim_is_present(struct sw_sim *sim, uint64_t addr)
 	is = sim_page_at(sim, addr)->frame;
 	pthread_mutex_unlock(&sim->m->lock);
 	return is;
+}
+
+unsigned sw_sim_sharers(struct sw_sim *sim, uint64_t addr)
+{
+	struct sim_page *p;
+	unsigned n;
+
+	pthread_mutex_lock(&sim->m->lock);
+	p = sim_page_at(sim, addr);
+	n = p->frame ? p->frame->refs : 0;
+	pthread_mutex_unlock(&sim->m->lock);
+	return n;
 }
 
 bool sw_sim_is_mapped(struct sw_sim *sim, uint64_t addr)

@@ -235,9 +235,9 @@ void wl_poke(struct wl_area *a, size_t i)
 	a->poke[i]++;
 }
 
-/* Says what a wrong word looks like, which tells where to look for the bug. */
-static const char *explain(uint64_t page, unsigned word, unsigned version,
-			   uint64_t found)
+/* Says what a wrong word looks like. */
+static const char *explain_word(uint64_t page, unsigned word, unsigned version,
+				uint64_t found)
 {
 	static _Thread_local char text[100];
 
@@ -260,12 +260,33 @@ static const char *explain(uint64_t page, unsigned word, unsigned version,
 				       : "unknown";
 }
 
+/* The same with how much of the page is wrong, which tells where to look for
+ * the bug. */
+static const char *explain(const struct wl_area *a, size_t i, unsigned word,
+			   uint64_t found)
+{
+	static _Thread_local char text[200];
+	const volatile uint64_t *words = page_words(a, i);
+	uint64_t seed = page_seed(a->first + i, a->version[i]);
+	unsigned wrong = 0, zero = 0;
+
+	for (unsigned k = 0; k < WL_WORDS; k++) {
+		wrong += words[k] != seed_word(seed, k) &&
+			 k != poke_word(a->first + i);
+		zero += words[k] == 0;
+	}
+	snprintf(text, sizeof(text),
+		 "%s; %u words wrong, %u zero; version %u, poked %u times",
+		 explain_word(a->first + i, word, a->version[i], found), wrong,
+		 zero, a->version[i], a->poke[i]);
+	return text;
+}
+
 static void check_page(const struct wl_area *a, size_t i)
 {
 	const volatile uint64_t *words = page_words(a, i);
 	uint64_t page = a->first + i;
-	unsigned version = a->version[i];
-	uint64_t seed = page_seed(page, version);
+	uint64_t seed = page_seed(page, a->version[i]);
 	unsigned poked = poke_word(page);
 
 	for (unsigned k = 0; k < WL_WORDS; k++) {
@@ -276,7 +297,7 @@ static void check_page(const struct wl_area *a, size_t i)
 			want += a->poke[i] * POKE_STEP;
 		if (found != want)
 			wl_mismatch((const void *)&words[k], want, found,
-				    explain(page, k, version, found));
+				    explain(a, i, k, found));
 	}
 }
 

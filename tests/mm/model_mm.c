@@ -9,11 +9,12 @@
 
 #include "base/time.h"
 
-static void run(uint64_t seed, uint64_t steps, uint64_t budget, uint64_t slots)
+static void run(uint64_t seed, uint64_t steps, uint64_t slots, bool exact)
 {
 	struct model m;
 
-	md_open(&m, seed, budget, slots);
+	md_open(&m, seed, 1 << 20, slots);
+	m.exact = exact;
 	while (m.steps < steps) {
 		md_step(&m);
 		md_check(&m, m.steps % 16 == 0);
@@ -29,8 +30,9 @@ int main(int argc, char **argv)
 
 	printf("seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
-	run(seed, steps, 1 << 20, 8192);    /* room for all */
-	run(seed + 1, steps, 1 << 20, 700); /* full at times */
+	run(seed, steps, 8192, false); /* room for all */
+	run(seed + 1, steps, 8192, true);
+	run(seed + 2, steps, 700, false); /* full at times */
 	fx_print_counters();
 	return 0;
 }

@@ -38,13 +38,52 @@ static void present_pages_are_counted_once(void **state)
 	sw_mm_usage(f.mm, &u);
 	assert_int_equal(f.mm->budget.resident, 20);
 	assert_int_equal(u.used_pages, 10);
-	fx_write(child, 2, 7); /* now there are two of it */
+	fx_write(child, 5, 7); /* now there are two of it */
 	fx_write(f.sim, 3, 8);
 	sw_mm_usage(f.mm, &u);
 	assert_int_equal(u.used_pages, 12);
-	fx_expect(f.sim, 2, 102);
+	fx_expect(f.sim, 5, 105);
 	fx_expect(child, 3, 103);
+	fx_write(f.sim, 5, 9); /* its own by now: no further copy */
+	fx_write(child, 3, 10);
+	sw_mm_usage(f.mm, &u);
+	assert_int_equal(u.used_pages, 12);
 	fx_end(child);
+	sw_mm_usage(f.mm, &u);
+	assert_int_equal(u.used_pages, 10);
+	assert_int_equal(f.mm->budget.shared, 0);
+	fx_close(&f);
+}
+
+static void a_frame_of_three_is_counted_once(void **state)
+{
+	struct sw_sim *child, *grandchild;
+	struct sw_mm_usage u;
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 10);
+	child = sw_sim_fork(f.sim);
+	grandchild = sw_sim_fork(child);
+	sw_mm_usage(f.mm, &u);
+	assert_int_equal(u.used_pages, 10);
+	fx_write(child, 0, 1);
+	sw_mm_usage(f.mm, &u);
+	assert_int_equal(u.used_pages, 11);
+	fx_write(f.sim, 0, 2);
+	fx_write(grandchild, 0, 3); /* the last one has the old frame */
+	sw_mm_usage(f.mm, &u);
+	assert_int_equal(u.used_pages, 12);
+	fx_end(child);
+	sw_mm_usage(f.mm, &u);
+	assert_int_equal(u.used_pages, 11);
+	sw_sim_munmap(grandchild, fx_at(0), fx_at(5));
+	sw_mm_usage(f.mm, &u);
+	assert_int_equal(u.used_pages, 10);
+	fx_end(grandchild);
+	sw_mm_usage(f.mm, &u);
+	assert_int_equal(u.used_pages, 10);
+	assert_int_equal(f.mm->budget.shared, 0);
 	fx_close(&f);
 }
 
@@ -91,7 +130,7 @@ static void shared_pages_are_unshared_to_be_taken(void **state)
 	fx_close(&f);
 }
 
-static void clean_copy_stays_the_parents(void **state)
+static void clean_copy_is_let_go(void **state)
 {
 	struct sw_sim *child;
 	struct fx f;
@@ -100,9 +139,11 @@ static void clean_copy_stays_the_parents(void **state)
 	fx_fill(f.sim, 0, 1);
 	fx_swap_out(&f);
 	fx_expect(f.sim, 0, 100);
-	child = sw_sim_fork(f.sim);
 	assert_true(fx_word(f.sim, 0) & SW_WORD_CLEAN);
+	child = sw_sim_fork(f.sim);
+	assert_false(fx_word(f.sim, 0) & SW_WORD_CLEAN);
 	assert_false(fx_word(child, 0) & SW_WORD_CLEAN);
+	assert_int_equal(fx_slots_used(&f), 0);
 	fx_write(child, 0, 9);
 	fx_expect(f.sim, 0, 100);
 	fx_write(f.sim, 0, 10);
@@ -241,9 +282,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		fx_test(swapped_pages_get_a_second_owner),
 		fx_test(present_pages_are_counted_once),
+		fx_test(a_frame_of_three_is_counted_once),
 		fx_test(both_sides_write_after_a_fork),
 		fx_test(shared_pages_are_unshared_to_be_taken),
-		fx_test(clean_copy_stays_the_parents),
+		fx_test(clean_copy_is_let_go),
 		fx_test(second_space_keeps_no_clean_copy_of_the_same_slot),
 		fx_test(poison_is_inherited),
 		fx_test(many_generations_count_beyond_the_word),

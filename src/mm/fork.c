@@ -1,0 +1,192 @@
+/*
+ * fork.c - a space becomes two. Slots get a second owner; present pages are
+ * one frame for both until somebody writes, so both sides are write-protected
+ * (armed): the write comes to us first, and the copy it makes is accounted
+ * and may have to wait for room.
+ *
+ * Arming takes its time. The forking thread was told that its event is read,
+ * but until it has run again the kernel counts the layout as changing and
+ * refuses (-EAGAIN); so each space is armed by its own event thread, step by
+ * step, between other events (struct sw_mmu_client: settle). A copy made
+ * before that is found by the next measurement.
+ *
+ * Above: mmu/remote_events.c. Beside: space.c, share.c.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "mm/mm_internal.h"
+
+#define ARM_LEAVES 64 /* in one step */
+
+/* ---- words ---- */
+
+/* One word for the child; a present page is shared from now on. */
+static int fork_word(struct sw_space *child, struct sw_space *parent,
+		     struct sw_leaf *to, struct sw_leaf *from, unsigned i)
+{
+	uint64_t word = from->word[i];
+	int err;
+
+	switch (sw_word_kind(word)) {
+	case SW_WORD_NONE:
+		return 0;
+	case SW_WORD_SWAP:
+		while ((err = swap_dup_entry_direct(sw_word_entry(word))) ==
+		       -ENOMEM) {
+			err = swap_retry_table_alloc(sw_word_entry(word));
+			if (err)
+				return err;
+		}
+		if (err)
+			return err;
+		to->word[i] = word;
+		return 0;
+	case SW_WORD_PRESENT:
+		/* A clean copy has one owner, and two spaces now. */
+		if (word & SW_WORD_CLEAN)
+			sw_clean_forget(parent, from, i);
+		word = sw_share(parent->mm, from->word[i]) | SW_WORD_WP;
+		from->word[i] = word;
+		sw_word_set(child, to, i, word & ~SW_WORD_HOT);
+		return 0;
+	case SW_WORD_POISON:
+		to->word[i] = word;
+		return 0;
+	}
+	return 0;
+}
+
+static int fork_leaf(struct sw_space *child, struct sw_space *parent,
+		     struct sw_leaf *from)
+{
+	struct sw_leaf *to = sw_pt_get(&child->pt, from->base);
+	int err;
+
+	if (!to)
+		return -ENOMEM;
+	for (unsigned i = 0; i < SW_LEAF_PAGES; i++) {
+		err = fork_word(child, parent, to, from, i);
+		if (err)
+			return err;
+	}
+	/* What was armed for an earlier fork still is, on both sides. */
+	for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
+		to->win[w].all_wp = from->win[w].all_wp;
+	return 0;
+}
+
+static int fork_tables(struct sw_space *child, struct sw_space *parent)
+{
+	struct sw_leaf *leaf = sw_pt_next(&parent->pt, 0);
+	int err = 0;
+
+	for (unsigned i = 0; i < parent->nr_regions && !err; i++)
+		err = sw_region_insert(child, parent->region[i].start,
+				       parent->region[i].end);
+	for (; leaf && !err;
+	     leaf = sw_pt_next(&parent->pt, leaf->base + SW_LEAF_BYTES))
+		err = fork_leaf(child, parent, leaf);
+	return err;
+}
+
+void sw_space_fork(void *arg, int fd)
+{
+	struct sw_space *parent = arg;
+	struct sw_mm *mm = parent->mm;
+	struct sw_space *child = sw_space_new(mm);
+	struct sw_mmu *mmu;
+
+	sw_space_wait_idle(parent, 0, ~0ull);
+	SW_BUG_ON(!child);
+	mmu = mm->host->forked(mm->host->arg, parent, child, fd);
+	SW_BUG_ON(!mmu); /* the child would read zeros */
+	child->mmu = mmu;
+	child->dirty_fork = parent->dirty_fork = true;
+	/* Nobody else knows the child yet, so this does not wait. */
+	SW_BUG_ON(!sw_mutex_trylock(&child->lock));
+	SW_BUG_ON(fork_tables(child, parent));
+	parent->arm_next = child->arm_next = 0;
+	sw_space_unlock(child);
+	sw_count(fork_spaces, 1);
+	sw_space_attach(child);
+	mm->host->forked_ready(mm->host->arg, child);
+}
+
+/* ---- arming ---- */
+
+static int protect(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+		   unsigned end)
+{
+	struct sw_mmu *mmu = space->mmu;
+
+	return mmu->ops->protect(mmu, sw_leaf_addr(leaf, i), end - i, true);
+}
+
+/* The present pages of [i, end), run by run: what lies between them may be no
+ * memory of ours. */
+static int arm_runs(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+		    unsigned end)
+{
+	int err = 0;
+
+	while (i < end && err != -EAGAIN) {
+		unsigned k = i;
+
+		while (k < end &&
+		       sw_word_kind(leaf->word[k]) == SW_WORD_PRESENT)
+			k++;
+		if (k > i)
+			err = protect(space, leaf, i, k);
+		i = k + 1;
+	}
+	return err;
+}
+
+static int arm_leaf(struct sw_space *space, struct sw_leaf *leaf)
+{
+	unsigned first = SW_LEAF_WINDOWS, last = 0, i, end;
+	int err;
+
+	for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
+		if (leaf->win[w].present && !leaf->win[w].all_wp) {
+			first = sw_min(first, w);
+			last = w;
+		}
+	if (first == SW_LEAF_WINDOWS)
+		return 0;
+	i = first * SW_WINDOW_PAGES;
+	end = (last + 1) * SW_WINDOW_PAGES;
+	while (sw_word_kind(leaf->word[i]) != SW_WORD_PRESENT)
+		i++;
+	while (sw_word_kind(leaf->word[end - 1]) != SW_WORD_PRESENT)
+		end--;
+	err = protect(space, leaf, i, end);
+	if (err == -ENOENT)
+		err = arm_runs(space, leaf, i, end);
+	for (unsigned w = first; !err && w <= last; w++)
+		leaf->win[w].all_wp = true;
+	return err;
+}
+
+bool sw_space_settle(void *arg)
+{
+	struct sw_space *space = arg;
+	struct sw_leaf *leaf = NULL;
+
+	/* Set by this thread, or before it was started. */
+	if (space->arm_next == SW_ARMED)
+		return false;
+	sw_space_lock(space);
+	for (unsigned n = 0; n < ARM_LEAVES; n++) {
+		leaf = sw_pt_next(&space->pt, space->arm_next);
+		if (!leaf || arm_leaf(space, leaf) == -EAGAIN)
+			break;
+		space->arm_next = leaf->base + SW_LEAF_BYTES;
+	}
+	if (!leaf)
+		space->arm_next = SW_ARMED;
+	sw_space_unlock(space);
+	return leaf;
+}

@@ -5,8 +5,7 @@
  * books and move with every page. `unmanaged` is everything we have no word
  * for (stacks, data segments, processes without an agent, memory touched
  * before it was registered, copies made by writes after a fork that we did
- * not see): what the session measured from outside, less our books at that
- * moment. So every error of the books is mended by the next measurement.
+ * not see), as the session measures it from outside (run/watch.c).
  *
  * Free pages have two marks, as the kernel's zones have: below `low` reclaim
  * is woken, above `high` it stops. A fault waits only when nothing is free,
@@ -72,15 +71,12 @@ unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr)
 	return 1;
 }
 
-void sw_mm_measured(struct sw_mm *mm, uint64_t tree_pages)
+void sw_mm_set_unmanaged(struct sw_mm *mm, int64_t pages)
 {
 	struct sw_budget *b = &mm->budget;
-	int64_t books = __atomic_load_n(&b->resident, __ATOMIC_RELAXED) -
-			__atomic_load_n(&b->shared, __ATOMIC_RELAXED);
 	int64_t used;
 
-	__atomic_store_n(&b->unmanaged, (int64_t)tree_pages - books,
-			 __ATOMIC_RELAXED);
+	__atomic_store_n(&b->unmanaged, pages, __ATOMIC_RELAXED);
 	used = sw_budget_used(b);
 	if (used > __atomic_load_n(&b->peak, __ATOMIC_RELAXED))
 		__atomic_store_n(&b->peak, used, __ATOMIC_RELAXED);
@@ -93,6 +89,10 @@ void sw_mm_usage(struct sw_mm *mm, struct sw_mm_usage *u)
 	struct sw_budget *b = &mm->budget;
 
 	u->budget_pages = b->limit;
+	u->managed_pages =
+		sw_max((int64_t)0,
+		       __atomic_load_n(&b->resident, __ATOMIC_RELAXED) -
+			       __atomic_load_n(&b->shared, __ATOMIC_RELAXED));
 	u->used_pages = sw_budget_used(b);
 	u->peak_pages = __atomic_load_n(&b->peak, __ATOMIC_RELAXED);
 	u->staged_pages = __atomic_load_n(&b->staged, __ATOMIC_RELAXED);

@@ -88,13 +88,16 @@ uint64_t sw_space_resident(struct sw_space *space);
 
 /* ---- the budget ---- */
 
-/* What was measured outside: all anonymous pages of the tree, shared ones
- * counted once. Corrects the books for what they cannot see. */
-void sw_mm_measured(struct sw_mm *mm, uint64_t tree_pages);
+/* Pages of the tree beyond what the spaces' words say, as measured. */
+void sw_mm_set_unmanaged(struct sw_mm *mm, int64_t pages);
+
+/* Changes whenever a space begins or ends. */
+uint64_t sw_mm_generation(struct sw_mm *mm);
 
 struct sw_mm_usage {
 	uint64_t budget_pages;
-	uint64_t used_pages; /* tree and staging, as far as known */
+	uint64_t used_pages;    /* tree and staging, as far as known */
+	uint64_t managed_pages; /* of these: in the spaces, shared ones once */
 	uint64_t peak_pages;
 	uint64_t staged_pages; /* in buffers of ours */
 	bool full;             /* a device ran full; eviction is off */

@@ -304,8 +304,11 @@ struct sw_mm {
 	struct sw_mutex spaces_lock; /* SW_RANK_SPACES */
 	pthread_cond_t unused;       /* a space's users fell to 0 */
 	struct sw_list spaces;       /* spaces_lock */
+	uint64_t generation;         /* [atomic] of that list */
 	struct sw_space *hand_space; /* spaces_lock: where the hand is */
 	uint64_t hand_addr;          /* [thread: reclaim] */
+	uint64_t took;               /* same: pages, since it came round */
+	unsigned take_shared;        /* same: batches that may take them */
 	struct sw_evictor ev;
 };
 

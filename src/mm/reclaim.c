@@ -28,7 +28,8 @@
 #define NOTHING_NS  1000000 /* nothing to take right now */
 #define ROUNDS \
 	4 /* of the hand, to find something; pages may be spared thrice */
-#define STUCK_AFTER 5 /* such pauses until faults stop waiting */
+#define SHARED_BATCHES 64 /* until private frames are looked for again */
+#define STUCK_AFTER    5  /* such pauses until faults stop waiting */
 
 void sw_reclaim_wake(struct sw_mm *mm)
 {
@@ -77,9 +78,12 @@ static bool hand_put(struct sw_mm *mm, struct sw_space *space, bool next)
 
 /* ---- choosing ---- */
 
-static bool pickable(uint64_t *word)
+static bool pickable(struct sw_mm *mm, uint64_t *word)
 {
 	if (sw_word_kind(*word) != SW_WORD_PRESENT || *word & SW_WORD_PIN)
+		return false;
+	/* Memory comes back only when the last one gives a frame away. */
+	if (!mm->take_shared && sw_is_shared(mm, *word))
 		return false;
 	if (*word & SW_WORD_HOT) {
 		*word -= SW_WORD_HOT_1;
@@ -101,12 +105,12 @@ static bool pick_window(struct sw_space *space, struct sw_evictor *ev,
 	for (unsigned i = first; i < end; i++) {
 		unsigned last = i, k;
 
-		if (!pickable(&leaf->word[i]))
+		if (!pickable(space->mm, &leaf->word[i]))
 			continue;
 		for (k = i + 1; k < end; k++) {
 			if (sw_word_kind(leaf->word[k]) == SW_WORD_SWAP)
 				continue;
-			if (!pickable(&leaf->word[k]))
+			if (!pickable(space->mm, &leaf->word[k]))
 				break;
 			last = k;
 		}
@@ -203,6 +207,14 @@ static enum step evict_step(struct sw_mm *mm)
 		}
 	}
 	round = hand_put(mm, space, at_end);
+	mm->took += taken;
+	if (taken && mm->take_shared)
+		mm->take_shared--;
+	if (round) {
+		if (!mm->took)
+			mm->take_shared = SHARED_BATCHES;
+		mm->took = 0;
+	}
 	return taken ? STEP_TOOK : round ? STEP_ROUND : STEP_NOTHING;
 }
 
@@ -355,6 +367,11 @@ void sw_mm_free(struct sw_mm *mm)
 	sw_mutex_destroy(&mm->spaces_lock);
 	sw_mutex_destroy(&mm->lock);
 	free(mm);
+}
+
+uint64_t sw_mm_generation(struct sw_mm *mm)
+{
+	return __atomic_load_n(&mm->generation, __ATOMIC_RELAXED);
 }
 
 uint64_t sw_mm_cpu_ns(struct sw_mm *mm)

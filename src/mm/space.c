@@ -380,6 +380,7 @@ void sw_space_attach(struct sw_space *space)
          * the list is the only thing this lock covers there. */
 	sw_mutex_lock(&mm->spaces_lock);
 	sw_list_add_tail(&mm->spaces, &space->node);
+	__atomic_fetch_add(&mm->generation, 1, __ATOMIC_RELAXED);
 	sw_mutex_unlock(&mm->spaces_lock);
 }
 
@@ -391,6 +392,7 @@ void sw_space_free(struct sw_space *space)
 	if (mm->hand_space == space)
 		mm->hand_space = NULL;
 	sw_list_del(&space->node);
+	__atomic_fetch_add(&mm->generation, 1, __ATOMIC_RELAXED);
 	while (space->users)
 		sw_mutex_wait(&mm->spaces_lock, &mm->unused, 1000000);
 	sw_mutex_unlock(&mm->spaces_lock);

@@ -92,6 +92,7 @@ static void drop_proc(struct session *s, struct sw_proc *p)
 {
 	struct sw_child *left;
 
+	s->changes++;
 	sw_keeper_del(&s->keeper, p->pid);
 	sw_keeper_del(&s->keeper, p->helper);
 	left = sw_proc_free(p);
@@ -119,6 +120,7 @@ void sw_session_accept(struct session *s)
 
 		if (!p)
 			continue;
+		s->changes++;
 		old = sw_session_find(s, p->pid);
 		if (old) /* it has executed another program */
 			drop_proc(s, old);

@@ -49,6 +49,11 @@ struct session {
 
 	long nr_cpus;
 	uint64_t slow_ns, pss_ns; /* when to do these again */
+	uint64_t changes;         /* processes that came and went */
+	uint64_t corrected_at;    /* how many when `correction` was found */
+	int64_t correction;       /* pages, watch.c */
+	int64_t unknown;          /* pages, by the last look */
+	unsigned hurry;           /* looks left at the fast pace */
 	bool attached;            /* somebody is */
 	uint64_t strangers;       /* pages of processes without an agent */
 	uint64_t strangers_now;   /* while counting */

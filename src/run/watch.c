@@ -15,13 +15,16 @@
 #include "base/time.h"
 #include "run/session_internal.h"
 
+#define TICK_HURRY_NS   300000    /* while memory that is not ours grows */
+#define HURRY_PAGES     64        /* in one look: that is growing */
+#define HURRY_LOOKS     32        /* so many follow quickly */
 #define TICK_MIN_NS     1000000   /* looks at the tree near the budget */
 #define TICK_MAX_NS     20000000  /* and far from it */
 #define FILL_PAGES_MS   1500      /* how fast a CPU may fill memory unseen */
 #define SLOW_TICK_NS    100000000 /* strangers in the tree, exec, statistics */
-#define PSS_COST_RATIO  10 /* exact measuring may take a tenth of a CPU, */
-#define PSS_MIN_NS      5000000
-#define PSS_MAX_NS      50000000 /* but is never put off for longer */
+#define PSS_COST_RATIO  25        /* exact measuring may take 4 % of a CPU, */
+#define PSS_MIN_NS      20000000
+#define PSS_MAX_NS      200000000 /* but is never put off for longer */
 #define PREPARE_PERCENT 40 /* of the budget: agents make themselves ready */
 #define ATTACH_PERCENT  60 /* of the budget: from here on we manage */
 #define CLAIM_NS        100000000 /* a forked space is found sooner than this */
@@ -83,41 +86,117 @@ void sw_session_look_for_strangers(struct session *s)
 
 /* ---- measuring and managing ---- */
 
-static uint64_t measure(struct session *s)
+/* A process that lost most of its memory at once has a new one (it executed a
+ * program), and its old one lives until we let go of it. */
+static bool is_another(const struct sw_proc *p, uint64_t known)
 {
-	uint64_t pages = s->strangers, sum = s->strangers;
-	uint64_t now = sw_now_ns();
+	return p->anon_pages < known / 2 &&
+	       sw_shares_memory(p->pid, p->helper) != 1;
+}
+
+/* Pages that no word of ours speaks of: what each process has beyond its
+ * words, and whoever we cannot manage. Less than nothing where words speak of
+ * pages that are gone. */
+static int64_t unknown_pages(struct session *s, uint64_t *rss)
+{
+	int64_t pages = s->strangers;
+	struct sw_proc *p;
+
+	*rss = pages;
+	sw_list_for_each(p, &s->procs, node) {
+		uint64_t known = p->space ? sw_space_resident(p->space) : 0;
+
+		p->anon_pages = sw_measure_rss(p->pid);
+		*rss += p->anon_pages;
+		if (!is_another(p, known))
+			pages += (int64_t)(p->anon_pages - known);
+	}
+	return pages;
+}
+
+static uint64_t changes(struct session *s)
+{
+	return s->changes + sw_mm_generation(s->mm);
+}
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* All that the tree has, frames shared by fork counted once; false: it changed
+ * while we looked, or some of it cannot be seen right now. */
+static bool exact_pages(struct session *s, uint64_t *pages)
+{
+	uint64_t before = changes(s);
+	struct sw_proc *p;
+
+	if (!sw_list_empty(&s->children) || !sw_list_empty(&s->orphans))
+		return false;
+	*pages = s->strangers;
+	sw_list_for_each(p, &s->procs, node) {
+		uint64_t pss = sw_measure_pss(p->pid);
+
+		if (!pss && p->space)
+			return false; /* it has just ended */
+		*pages += pss;
+	}
+	return changes(s) == before;
+}
+
+/*
+ * Books and looks err where forked processes share frames: ones shared before
+ * we managed them count too often, copies made before they were armed not at
+ * all. So now and then all is measured exactly, and what that differs by is
+ * added from then on. When processes come and go it means little: what it
+ * took away is given back, so that we err on the safe side.
+ */
+static void correct(struct session *s, uint64_t rss)
+{
+	uint64_t now = sw_now_ns(), cpu = cpu_ns(), pages;
 	struct sw_mm_usage u;
-	struct timespec before, after;
-	uint64_t cost;
 	bool forked = false;
 	struct sw_proc *p;
 
-	sw_list_for_each(p, &s->procs, node) {
-		p->anon_pages = sw_measure_rss(p->pid);
-		sum += p->anon_pages;
+	if (s->corrected_at != changes(s))
+		s->correction = sw_max(s->correction, (int64_t)0);
+	sw_list_for_each(p, &s->procs, node)
 		forked |= p->forked;
-	}
 	sw_mm_usage(s->mm, &u);
-	/* Shared frames count once a sharer here. Where that matters, count
-         * exactly, as often as that is affordable. */
-	if (!forked || sum * 2 < u.budget_pages) {
-		sw_mm_measured(s->mm, sum);
-		return sum;
+	if (!forked || rss * 2 < u.budget_pages) {
+		s->correction = 0;
+		return;
 	}
 	if (now < s->pss_ns)
-		return u.used_pages;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
-	sw_list_for_each(p, &s->procs, node)
-		pages += sw_measure_pss(p->pid);
-	sw_mm_measured(s->mm, pages);
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
-	cost = (after.tv_sec - before.tv_sec) * 1000000000 + after.tv_nsec -
-	       before.tv_nsec;
-	s->pss_ns = now +
-		    sw_max((uint64_t)PSS_MIN_NS,
-			   sw_min(cost * PSS_COST_RATIO, (uint64_t)PSS_MAX_NS));
-	return pages;
+		return;
+	if (exact_pages(s, &pages)) {
+		s->unknown = unknown_pages(s, &rss);
+		sw_mm_usage(s->mm, &u);
+		s->correction = (int64_t)(pages - u.managed_pages) - s->unknown;
+		s->corrected_at = changes(s);
+	}
+	s->pss_ns = now + sw_max((uint64_t)PSS_MIN_NS,
+				 sw_min((cpu_ns() - cpu) * PSS_COST_RATIO,
+					(uint64_t)PSS_MAX_NS));
+}
+
+/* Returns the pages in use. */
+static uint64_t measure(struct session *s)
+{
+	int64_t last = s->unknown;
+	uint64_t rss;
+	struct sw_mm_usage u;
+
+	s->unknown = unknown_pages(s, &rss);
+	if (s->unknown > last + HURRY_PAGES)
+		s->hurry = HURRY_LOOKS;
+	correct(s, rss);
+	sw_mm_set_unmanaged(s->mm, s->unknown + s->correction);
+	sw_mm_usage(s->mm, &u);
+	return u.used_pages;
 }
 
 static void attach(struct session *s, struct sw_proc *p)
@@ -190,8 +269,12 @@ static void set_timer(struct session *s, uint64_t used)
 	if (used < mark)
 		ns = (mark - used) * 1000000 / (FILL_PAGES_MS * s->nr_cpus);
 	ns = sw_max((uint64_t)TICK_MIN_NS, sw_min(ns, (uint64_t)TICK_MAX_NS));
-	if (s->attached)
+	if (s->attached && s->hurry) {
+		s->hurry--;
+		ns = TICK_HURRY_NS;
+	} else if (s->attached) {
 		ns = sw_min(ns, 2ull * TICK_MIN_NS);
+	}
 	t.it_value.tv_nsec = ns;
 	timerfd_settime(s->timer, 0, &t, NULL);
 }

@@ -168,7 +168,8 @@ static long move_pages(int uffd, char *dst, uint64_t src, uint64_t len)
  * Moves one run into staging. A page the kernel refuses is marked and passed
  * over; a range it refuses as a whole (a border between two mappings lies in
  * it) is tried page by page. EAGAIN without progress: the layout is changing
- * right now, and the rest of the batch is stale.
+ * right now, and the rest of the batch is stale. Whether a page that is not
+ * said to be moved really was not, note_staged() finds out.
  */
 static int take_run(const struct sw_agent_run *run, uint64_t epoch)
 {
@@ -191,7 +192,6 @@ static int take_run(const struct sw_agent_run *run, uint64_t epoch)
 		}
 		if (n == -EAGAIN)
 			break;
-		own.unclean |= n == -EEXIST;
 		if (n != -EBUSY && part > PAGE) {
 			single = 1;
 			continue;
@@ -208,20 +208,47 @@ static int take_run(const struct sw_agent_run *run, uint64_t epoch)
 
 #define PAGEMAP_OCCUPIED (3ull << 62) /* present, or swapped out by the host */
 
-/* Where the kernel moved something, its own word on what is in staging tells
- * pages from holes. 0, or -errno: it cannot be told. */
-static int note_staged(void)
+/* Pagemap entries of `nr` pages. */
+static int read_pagemap(uint64_t addr, uint64_t *entry, unsigned nr)
 {
-	long n = sys4(SYS_pread64, own.pagemap, own.entry, sizeof(own.entry),
-		      (uint64_t)own.stage / PAGE * 8);
+	long n = sys4(SYS_pread64, own.pagemap, entry, nr * 8, addr / PAGE * 8);
 
-	if (n != sizeof(own.entry))
-		return -EIO;
-	for (unsigned i = 0; i < SW_STAGE_PAGES; i++)
-		if (own.entry[i] & PAGEMAP_OCCUPIED &&
-		    own.taken.page[i] == SW_PAGE_HOLE)
-			own.taken.page[i] = SW_PAGE_TAKEN;
+	return n == nr * 8 ? 0 : -EIO;
+}
+
+/*
+ * What is in staging decides, not what MOVE returned. It counts holes as
+ * moved; and Linux 6.18, when it had to try again inside, moves pages, leaves
+ * them out of its count, and then says EEXIST of them. So a page is taken when
+ * staging has it and its own place is empty. When both have one, somebody (a
+ * debugger) touched the staging area. 0, or -errno: it cannot be told.
+ */
+static int note_run(const struct sw_agent_run *run)
+{
+	for (unsigned i = 0; i < run->nr; i++) {
+		uint8_t *page = &own.taken.page[run->at + i];
+		uint64_t source = 0;
+
+		if (!(own.entry[run->at + i] & PAGEMAP_OCCUPIED))
+			continue;
+		if (*page != SW_PAGE_HOLE &&
+		    read_pagemap(run->addr + i * PAGE, &source, 1))
+			return -EIO;
+		if (source & PAGEMAP_OCCUPIED)
+			own.unclean = 1;
+		else
+			*page = SW_PAGE_TAKEN;
+	}
 	return 0;
+}
+
+static int note_staged(const struct sw_agent_take *t)
+{
+	int err = read_pagemap((uint64_t)own.stage, own.entry, SW_STAGE_PAGES);
+
+	for (unsigned i = 0; i < t->nr_runs && !err; i++)
+		err = note_run(&t->run[i]);
+	return err;
 }
 
 /*
@@ -242,6 +269,8 @@ static void do_drop(void)
 
 		if (n > 0)
 			done += n;
+		else if (n == -EEXIST) /* moved and not counted */
+			sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
 		else if (n != -EAGAIN && n != -EBUSY)
 			break;
 		else
@@ -273,7 +302,7 @@ static void do_take(void)
 	}
 	/* Not to know what was taken is to lose it: the supervisor looks for
 	 * itself when we are gone. */
-	if (!own.broken && note_staged())
+	if (!own.broken && note_staged(t))
 		sys1(SYS_exit_group, 1);
 	send_msg(&own.taken, sizeof(own.taken), -1);
 }

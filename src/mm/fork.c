@@ -4,21 +4,24 @@
  * (armed): the write comes to us first, and the copy it makes is accounted
  * and may have to wait for room.
  *
- * Arming takes its time. The forking thread was told that its event is read,
- * but until it has run again the kernel counts the layout as changing and
- * refuses (-EAGAIN); so each space is armed by its own event thread, step by
- * step, between other events (struct sw_mmu_client: settle). A copy made
- * before that is found by the next measurement.
+ * Arming comes first, before both run far. But the forking thread was only
+ * told that its event is read: until it has run again the kernel counts the
+ * layout as changing and refuses (-EAGAIN). So it is given a moment; and what
+ * still cannot be armed each space's own event thread arms later, step by
+ * step, between other events (struct sw_mmu_client: settle). Copies made
+ * before that are found by the next measurement.
  *
  * Above: mmu/remote_events.c. Beside: space.c, share.c.
  */
 #include <errno.h>
-#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "mm/mm_internal.h"
 
 #define ARM_LEAVES 64 /* in one step */
+#define ARM_NAP_US 30 /* while a forking thread gets going again, */
+#define ARM_NAPS   20 /* so often at most */
 
 /* ---- words ---- */
 
@@ -91,42 +94,17 @@ static int fork_tables(struct sw_space *child, struct sw_space *parent)
 	return err;
 }
 
-void sw_space_fork(void *arg, int fd)
-{
-	struct sw_space *parent = arg;
-	struct sw_mm *mm = parent->mm;
-	struct sw_space *child = sw_space_new(mm);
-	struct sw_mmu *mmu;
-
-	sw_space_wait_idle(parent, 0, ~0ull);
-	SW_BUG_ON(!child);
-	mmu = mm->host->forked(mm->host->arg, parent, child, fd);
-	SW_BUG_ON(!mmu); /* the child would read zeros */
-	child->mmu = mmu;
-	child->dirty_fork = parent->dirty_fork = true;
-	/* Nobody else knows the child yet, so this does not wait. */
-	SW_BUG_ON(!sw_mutex_trylock(&child->lock));
-	SW_BUG_ON(fork_tables(child, parent));
-	parent->arm_next = child->arm_next = 0;
-	sw_space_unlock(child);
-	sw_count(fork_spaces, 1);
-	sw_space_attach(child);
-	mm->host->forked_ready(mm->host->arg, child);
-}
-
 /* ---- arming ---- */
 
-static int protect(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+static int protect(struct sw_mmu *mmu, struct sw_leaf *leaf, unsigned i,
 		   unsigned end)
 {
-	struct sw_mmu *mmu = space->mmu;
-
 	return mmu->ops->protect(mmu, sw_leaf_addr(leaf, i), end - i, true);
 }
 
 /* The present pages of [i, end), run by run: what lies between them may be no
  * memory of ours. */
-static int arm_runs(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+static int arm_runs(struct sw_mmu *mmu, struct sw_leaf *leaf, unsigned i,
 		    unsigned end)
 {
 	int err = 0;
@@ -138,13 +116,15 @@ static int arm_runs(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 		       sw_word_kind(leaf->word[k]) == SW_WORD_PRESENT)
 			k++;
 		if (k > i)
-			err = protect(space, leaf, i, k);
+			err = protect(mmu, leaf, i, k);
 		i = k + 1;
 	}
 	return err;
 }
 
-static int arm_leaf(struct sw_space *space, struct sw_leaf *leaf)
+/* Arms what is present of a leaf in the space behind `mmu`: the leaf's own, or
+ * a child that has the same pages. */
+static int arm_leaf(struct sw_mmu *mmu, struct sw_leaf *leaf)
 {
 	unsigned first = SW_LEAF_WINDOWS, last = 0, i, end;
 	int err;
@@ -162,12 +142,14 @@ static int arm_leaf(struct sw_space *space, struct sw_leaf *leaf)
 		i++;
 	while (sw_word_kind(leaf->word[end - 1]) != SW_WORD_PRESENT)
 		end--;
-	err = protect(space, leaf, i, end);
-	if (err == -ENOENT)
-		err = arm_runs(space, leaf, i, end);
-	for (unsigned w = first; !err && w <= last; w++)
+	err = protect(mmu, leaf, i, end);
+	return err == -ENOENT ? arm_runs(mmu, leaf, i, end) : err;
+}
+
+static void note_armed(struct sw_leaf *leaf)
+{
+	for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
 		leaf->win[w].all_wp = true;
-	return err;
 }
 
 bool sw_space_settle(void *arg)
@@ -180,13 +162,70 @@ bool sw_space_settle(void *arg)
 		return false;
 	sw_space_lock(space);
 	for (unsigned n = 0; n < ARM_LEAVES; n++) {
+		int err;
+
 		leaf = sw_pt_next(&space->pt, space->arm_next);
-		if (!leaf || arm_leaf(space, leaf) == -EAGAIN)
+		if (!leaf)
 			break;
+		err = arm_leaf(space->mmu, leaf);
+		if (err == -EAGAIN)
+			break;
+		if (!err)
+			note_armed(leaf);
 		space->arm_next = leaf->base + SW_LEAF_BYTES;
 	}
 	if (!leaf)
 		space->arm_next = SW_ARMED;
 	sw_space_unlock(space);
 	return leaf;
+}
+
+/* Arms parent and child, whose tables are still one; the forking thread may
+ * need a moment. Where that was in vain, arming goes on later. */
+static void arm_both(struct sw_space *parent, struct sw_mmu *child)
+{
+	struct sw_leaf *leaf = sw_pt_next(&parent->pt, 0);
+	unsigned naps = 0;
+
+	while (leaf) {
+		int err = arm_leaf(child, leaf);
+
+		if (!err)
+			err = arm_leaf(parent->mmu, leaf);
+		if (!err)
+			note_armed(leaf);
+		if (err == -EAGAIN) {
+			if (naps++ == ARM_NAPS)
+				return;
+			usleep(ARM_NAP_US);
+			continue;
+		}
+		leaf = sw_pt_next(&parent->pt, leaf->base + SW_LEAF_BYTES);
+	}
+}
+
+/* ---- the event ---- */
+
+void sw_space_fork(void *arg, int fd)
+{
+	struct sw_space *parent = arg;
+	struct sw_mm *mm = parent->mm;
+	struct sw_space *child = sw_space_new(mm);
+	struct sw_mmu *mmu;
+
+	sw_space_wait_idle(parent, 0, ~0ull);
+	SW_BUG_ON(!child);
+	mmu = mm->host->forked(mm->host->arg, parent, child, fd);
+	SW_BUG_ON(!mmu); /* the child would read zeros */
+	arm_both(parent, mmu);
+	child->mmu = mmu;
+	child->dirty_fork = parent->dirty_fork = true;
+	/* Nobody else knows the child yet, so this does not wait. */
+	SW_BUG_ON(!sw_mutex_trylock(&child->lock));
+	SW_BUG_ON(fork_tables(child, parent));
+	parent->arm_next = child->arm_next = 0;
+	sw_space_unlock(child);
+	sw_count(fork_spaces, 1);
+	sw_space_attach(child);
+	mm->host->forked_ready(mm->host->arg, child);
 }

@@ -203,6 +203,7 @@ static void *event_thread(void *arg)
 	struct pollfd p = { .fd = r->uffd, .events = POLLIN };
 
 	prctl(PR_SET_NAME, "spillway-fault");
+	prctl(PR_SET_TIMERSLACK, 1000); /* short naps shall be short */
 	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
 		bool again = r->client->settle(r->mmu.space);
 

@@ -188,10 +188,10 @@ static void arm_both(struct sw_space *parent, struct sw_mmu *child)
 	unsigned naps = 0;
 
 	while (leaf) {
-		int err = arm_leaf(child, leaf);
+		int err = arm_leaf(parent->mmu, leaf);
 
 		if (!err)
-			err = arm_leaf(parent->mmu, leaf);
+			err = arm_leaf(child, leaf);
 		if (!err)
 			note_armed(leaf);
 		if (err == -EAGAIN) {

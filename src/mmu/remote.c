@@ -254,6 +254,7 @@ struct sw_remote *sw_remote_new(int uffd, pid_t pid,
 	r->client = client;
 	r->cpu_fd = -1;
 	r->cpu = -1;
+	r->nr_threads = 2; /* perhaps */
 	r->no_ctl.gate = 0;
 	r->ctl = &r->no_ctl;
 	pthread_mutex_init(&r->agent_lock, NULL);

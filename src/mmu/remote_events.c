@@ -13,7 +13,10 @@
  * hand-over between two sleepers on one CPU costs half of that between two
  * CPUs. The kernel names the faulting thread; where it ran last is looked up
  * now and then, not at every fault.
+ *
+ * A thread that forks is let go ahead of its siblings (hurry_fork()).
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -23,7 +26,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -94,8 +99,11 @@ static int cpu_of(struct sw_remote *r, int tid)
 	}
 	buf[n] = 0;
 	p = strrchr(buf, ')'); /* ends field 2; the CPU is field 39 */
-	for (int field = 2; p && field < 39; field++)
+	for (int field = 2; p && field < 39; field++) {
 		p = strchr(p + 1, ' ');
+		if (p && field == 19)
+			r->nr_threads = atoi(p + 1);
+	}
 	return p ? atoi(p + 1) : -1;
 }
 
@@ -123,6 +131,69 @@ static void follow(struct sw_remote *r, int tid)
 	if (!sched_setaffinity(0, sizeof(set), &set))
 		r->cpu = cpu;
 	r->cpu_votes = 0;
+}
+
+/* ---- forks of processes with threads ---- */
+
+/* Is the thread inside a system call that forks? */
+static bool is_forking(pid_t pid, pid_t tid)
+{
+	char path[64], buf[32] = "";
+	ssize_t n;
+	int fd, nr;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, buf, sizeof(buf) - 1);
+	close(fd);
+	nr = n > 0 && buf[0] >= '0' && buf[0] <= '9' ? atoi(buf) : -1;
+	return nr == SYS_clone || nr == SYS_clone3 || nr == SYS_fork;
+}
+
+static pid_t find_forking(pid_t pid)
+{
+	char path[32];
+	struct dirent *d;
+	pid_t found = 0;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	tasks = opendir(path);
+	while (tasks && !found && (d = readdir(tasks))) {
+		pid_t tid = atoi(d->d_name);
+
+		if (tid > 0 && is_forking(pid, tid))
+			found = tid;
+	}
+	if (tasks)
+		closedir(tasks);
+	return found;
+}
+
+/*
+ * Once its event is read, a forking thread must run before the pages that it
+ * shared can be write-protected; until then its siblings copy them by writing,
+ * unseen. On a busy machine that is milliseconds, and thousands of pages. So
+ * it gets a better priority for that moment. Returns its tid, or 0; its nice
+ * value goes to *nice.
+ */
+static pid_t hurry_fork(struct sw_remote *r, int *nice)
+{
+	struct uffdio_zeropage z = { .range = { SW_PAGE_SIZE, SW_PAGE_SIZE } };
+	pid_t tid;
+
+	/* Nothing is ever mapped at the second page: EAGAIN means that the
+	 * layout is changing. */
+	if (!r->pid || r->nr_threads < 2 ||
+	    !ioctl(r->uffd, UFFDIO_ZEROPAGE, &z) || errno != EAGAIN)
+		return 0;
+	tid = find_forking(r->pid);
+	if (!tid)
+		return 0;
+	*nice = getpriority(PRIO_PROCESS, tid);
+	return setpriority(PRIO_PROCESS, tid, SW_AGENT_NICE) ? 0 : tid;
 }
 
 /* ---- reading ---- */
@@ -168,6 +239,8 @@ static int pump(struct sw_remote *r)
 {
 	struct uffd_msg msg[BATCH];
 	bool layout = false;
+	int nice = 0;
+	pid_t forking = hurry_fork(r, &nice);
 	ssize_t n;
 
 	r->client->lock(r->mmu.space);
@@ -189,6 +262,8 @@ static int pump(struct sw_remote *r)
 	for (ssize_t i = 0; layout && i < n; i++)
 		if (msg[i].event != UFFD_EVENT_PAGEFAULT)
 			layout_event(r, &msg[i]);
+	if (forking)
+		setpriority(PRIO_PROCESS, forking, nice);
 	r->client->unlock(r->mmu.space);
 	for (ssize_t i = 0; i < n; i++)
 		if (msg[i].event == UFFD_EVENT_PAGEFAULT)

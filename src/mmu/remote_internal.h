@@ -30,6 +30,7 @@ struct sw_remote {
 	int cpu; /* where this thread is pinned, -1: nowhere */
 	int cpu_want, cpu_votes;
 	unsigned nr_faults;
+	int nr_threads; /* of the process, when last looked */
 };
 
 #endif

@@ -108,6 +108,10 @@ static int64_t unknown_pages(struct session *s, uint64_t *rss)
 
 		p->anon_pages = sw_measure_rss(p->pid);
 		*rss += p->anon_pages;
+		/* A space of its own that we cannot tell yet has its words. */
+		if (p->born_managed && !p->space &&
+		    !sw_list_empty(&s->children))
+			continue;
 		if (!is_another(p, known))
 			pages += (int64_t)(p->anon_pages - known);
 	}

@@ -248,17 +248,32 @@ int sw_proc_attach_new(struct sw_proc *p, struct sw_mm *mm)
 
 /* ---- claim ---- */
 
+/*
+ * A page of the staging area that is missing. There may be some that are not:
+ * siblings have their areas at the same address, and whoever was asked before
+ * for one of them got a page there.
+ */
+static uint64_t missing_page(const struct sw_proc *p)
+{
+	for (unsigned i = 0; i < SW_STAGE_PAGES; i++)
+		if (!sw_page_is_present(p->helper, p->stage + i * SW_PAGE_SIZE))
+			return p->stage + i * SW_PAGE_SIZE;
+	return 0;
+}
+
 bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 {
 	int uffd = sw_remote_uffd(child->remote);
 	struct uffdio_range range = { p->stage, SW_STAGE_PAGES * SW_PAGE_SIZE };
-	struct uffdio_zeropage zero = { .range = { p->stage, SW_PAGE_SIZE } };
+	uint64_t page = missing_page(p);
+	struct uffdio_zeropage zero = { .range = { page, SW_PAGE_SIZE } };
 	uint32_t drop = SW_AGENT_DROP;
 	struct sw_agent_attach msg = { .op = SW_AGENT_UFFD };
 
 	/* Where a candidate has memory of its own the question would do harm,
 	 * and the answer is known. */
-	if (sw_space_overlaps(child->space, p->stage,
+	if (!page ||
+	    sw_space_overlaps(child->space, p->stage,
 			      p->stage + 2 * SW_STAGE_PAGES * SW_PAGE_SIZE))
 		return false;
 	if (register_stage(uffd, p->stage))
@@ -266,7 +281,7 @@ bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 	/* In the wrong address space this maps a page of zeros where the
          * program would have found one anyway. */
 	if (ioctl(uffd, UFFDIO_ZEROPAGE, &zero) ||
-	    !sw_page_is_present(p->helper, p->stage)) {
+	    !sw_page_is_present(p->helper, page)) {
 		ioctl(uffd, UFFDIO_UNREGISTER, &range);
 		return false;
 	}

@@ -126,7 +126,8 @@ void sw_session_accept(struct session *s)
 			drop_proc(s, old);
 		parent = p->forked ? sw_session_find(s, sw_parent_of(p->pid))
 				   : NULL;
-		p->born_managed = p->forked && (!parent || parent->remote);
+		p->born_managed = p->forked && (!parent || parent->remote ||
+						parent->born_managed);
 		sw_list_add_tail(&s->procs, &p->node);
 		sw_keeper_add(&s->keeper, p->pid);
 		sw_keeper_add(&s->keeper, p->helper);

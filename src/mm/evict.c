@@ -262,16 +262,16 @@ static void consume_ready(struct sw_evictor *ev, unsigned nr)
 	memmove(ev->ready, ev->ready + nr, ev->nr_ready * sizeof(ev->ready[0]));
 }
 
-/* Pages that fork left shared can be taken once they were write-touched; one
- * that is busy for another reason (pinned by I/O) is left alone. A run stays
- * inside its leaf. */
+/* Pages that fork left shared can be taken once they were write-touched, also
+ * those whose write was expected and never came. One that is still busy after
+ * that (pinned by I/O) is left alone. A run stays inside its leaf. */
 static void note_busy(struct sw_space *space, struct sw_evictor *ev,
 		      struct sw_leaf *leaf, unsigned i)
 {
 	struct sw_agent_run *last = &ev->busy[ev->nr_busy - 1];
 	uint64_t addr = sw_leaf_addr(leaf, i);
 
-	if (!space->dirty_fork || !(leaf->word[i] & SW_WORD_WP)) {
+	if (!space->dirty_fork || ev->touched) {
 		sw_count(move_busy, 1);
 		return;
 	}

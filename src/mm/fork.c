@@ -17,11 +17,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/time.h"
 #include "mm/mm_internal.h"
 
-#define ARM_LEAVES 64 /* in one step */
-#define ARM_NAP_US 30 /* while a forking thread gets going again, */
-#define ARM_NAPS   20 /* so often at most */
+#define ARM_LEAVES 64     /* in one step */
+#define ARM_NAP_US 30     /* while a forking thread gets going again, */
+#define ARM_NS     500000 /* for no longer than this */
 
 /* ---- words ---- */
 
@@ -185,7 +186,7 @@ bool sw_space_settle(void *arg)
 static void arm_both(struct sw_space *parent, struct sw_mmu *child)
 {
 	struct sw_leaf *leaf = sw_pt_next(&parent->pt, 0);
-	unsigned naps = 0;
+	uint64_t end = sw_now_ns() + ARM_NS;
 
 	while (leaf) {
 		int err = arm_leaf(parent->mmu, leaf);
@@ -195,7 +196,7 @@ static void arm_both(struct sw_space *parent, struct sw_mmu *child)
 		if (!err)
 			note_armed(leaf);
 		if (err == -EAGAIN) {
-			if (naps++ == ARM_NAPS)
+			if (sw_now_ns() > end)
 				return;
 			usleep(ARM_NAP_US);
 			continue;
@@ -213,11 +214,11 @@ void sw_space_fork(void *arg, int fd)
 	struct sw_space *child = sw_space_new(mm);
 	struct sw_mmu *mmu;
 
-	sw_space_wait_idle(parent, 0, ~0ull);
 	SW_BUG_ON(!child);
 	mmu = mm->host->forked(mm->host->arg, parent, child, fd);
 	SW_BUG_ON(!mmu); /* the child would read zeros */
 	arm_both(parent, mmu);
+	sw_space_wait_idle(parent, 0, ~0ull);
 	child->mmu = mmu;
 	child->dirty_fork = parent->dirty_fork = true;
 	/* Nobody else knows the child yet, so this does not wait. */

@@ -267,6 +267,7 @@ struct sw_evictor { /* [thread: reclaim] */
 	uint8_t page[SW_MMU_BATCH];        /* enum sw_agent_page */
 	struct sw_agent_run busy[SW_MMU_MAX_RUNS]; /* shared by fork */
 	unsigned nr_busy;
+	bool touched; /* the batch is one whose busy pages were unshared */
 };
 
 /* Fills ev->ready; false when there are not slots and buffers enough for one

@@ -201,6 +201,7 @@ static enum step evict_step(struct sw_mm *mm)
 	sw_space_unlock(space);
 	if (ev->nr_runs) {
 		taken = sw_evict_run(space, ev, epoch);
+		ev->touched = ev->nr_busy;
 		if (ev->nr_busy) { /* unshared now: once more from there */
 			mm->hand_addr = ev->run[0].addr;
 			at_end = false;

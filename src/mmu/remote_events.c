@@ -28,18 +28,20 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/time.h"
 #include "mmu/remote_internal.h"
 
 #define BATCH           16
 #define CPU_LOOK_FAULTS 32 /* faults between two looks at the CPU */
 #define GATE_WAIT_NS    5000000
-#define SETTLE_NS       50000 /* between two tries to settle */
+#define SETTLE_NS       50000   /* between two tries to settle */
+#define FORK_NS         5000000 /* given to a forking thread to get going, */
+#define FORK_NAP_US     20      /* looking this often */
 
 /* ---- the gate, our side ---- */
 
@@ -172,28 +174,52 @@ static pid_t find_forking(pid_t pid)
 	return found;
 }
 
+/* Is the layout changing, with an event of it unread or just read? Nothing is
+ * ever mapped at the second page, so that is all the answer can mean. */
+static bool is_changing(struct sw_remote *r)
+{
+	struct uffdio_zeropage z = { .range = { SW_PAGE_SIZE, SW_PAGE_SIZE } };
+
+	return ioctl(r->uffd, UFFDIO_ZEROPAGE, &z) && errno == EAGAIN;
+}
+
+static void unhurry(pid_t tid)
+{
+	struct sched_param none = { 0 };
+
+	if (tid)
+		sched_setscheduler(tid, SCHED_OTHER, &none);
+}
+
 /*
  * Once its event is read, a forking thread must run before the pages that it
  * shared can be write-protected; until then its siblings copy them by writing,
  * unseen. On a busy machine that is milliseconds, and thousands of pages. So
- * it gets a better priority for that moment. Returns its tid, or 0; its nice
- * value goes to *nice.
+ * for that moment it runs before all ordinary threads (its child was made
+ * before, and has the old priority). Returns its tid, or 0.
  */
-static pid_t hurry_fork(struct sw_remote *r, int *nice)
+static pid_t hurry_fork(struct sw_remote *r)
 {
-	struct uffdio_zeropage z = { .range = { SW_PAGE_SIZE, SW_PAGE_SIZE } };
+	struct sched_param first = { .sched_priority = 1 };
 	pid_t tid;
 
-	/* Nothing is ever mapped at the second page: EAGAIN means that the
-	 * layout is changing. */
-	if (!r->pid || r->nr_threads < 2 ||
-	    !ioctl(r->uffd, UFFDIO_ZEROPAGE, &z) || errno != EAGAIN)
+	if (!r->pid || r->nr_threads < 2 || !is_changing(r))
 		return 0;
 	tid = find_forking(r->pid);
-	if (!tid)
+	if (!tid || sched_getscheduler(tid) != SCHED_OTHER ||
+	    sched_setscheduler(tid, SCHED_FIFO, &first))
 		return 0;
-	*nice = getpriority(PRIO_PROCESS, tid);
-	return setpriority(PRIO_PROCESS, tid, SW_AGENT_NICE) ? 0 : tid;
+	return tid;
+}
+
+/* The fork's event is read: waits until its thread has run. */
+static void let_fork_run(struct sw_remote *r, pid_t tid)
+{
+	uint64_t end = sw_now_ns() + FORK_NS;
+
+	while (is_changing(r) && sw_now_ns() < end)
+		usleep(FORK_NAP_US);
+	unhurry(tid);
 }
 
 /* ---- reading ---- */
@@ -238,9 +264,8 @@ static void serve(struct sw_remote *r, const struct uffd_msg *m)
 static int pump(struct sw_remote *r)
 {
 	struct uffd_msg msg[BATCH];
-	bool layout = false;
-	int nice = 0;
-	pid_t forking = hurry_fork(r, &nice);
+	bool layout = false, fork = false;
+	pid_t forking = hurry_fork(r);
 	ssize_t n;
 
 	r->client->lock(r->mmu.space);
@@ -254,16 +279,20 @@ static int pump(struct sw_remote *r)
 		usleep(1000);
 	}
 	n = n > 0 ? n / (ssize_t)sizeof(msg[0]) : 0;
-	for (ssize_t i = 0; i < n; i++)
+	for (ssize_t i = 0; i < n; i++) {
 		layout |= msg[i].event != UFFD_EVENT_PAGEFAULT;
+		fork |= msg[i].event == UFFD_EVENT_FORK;
+	}
 	if (layout)
 		r->ctl->epoch = ++r->mmu.epoch;
 	gate_unlock(r);
+	if (fork)
+		let_fork_run(r, forking);
+	else
+		unhurry(forking);
 	for (ssize_t i = 0; layout && i < n; i++)
 		if (msg[i].event != UFFD_EVENT_PAGEFAULT)
 			layout_event(r, &msg[i]);
-	if (forking)
-		setpriority(PRIO_PROCESS, forking, nice);
 	r->client->unlock(r->mmu.space);
 	for (ssize_t i = 0; i < n; i++)
 		if (msg[i].event == UFFD_EVENT_PAGEFAULT)

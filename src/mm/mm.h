@@ -61,8 +61,6 @@ void sw_space_free(struct sw_space *space);
  * repeat. -EAGAIN: the layout changed since `epoch`; -ENOMEM. */
 int sw_space_add_region(struct sw_space *space, uint64_t epoch, uint64_t start,
 			uint64_t end);
-/* Does anything of the range belong to a region? */
-bool sw_space_overlaps(struct sw_space *space, uint64_t start, uint64_t end);
 /* Calls fn for each region, which may call back. */
 void sw_space_for_each_region(struct sw_space *space,
 			      void (*fn)(void *arg, uint64_t start,

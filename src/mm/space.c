@@ -255,18 +255,6 @@ bool sw_space_has_region(struct sw_space *space, uint64_t start, uint64_t end)
 	return has;
 }
 
-bool sw_space_overlaps(struct sw_space *space, uint64_t start, uint64_t end)
-{
-	unsigned at;
-	bool overlaps;
-
-	sw_space_lock(space);
-	at = sw_region_at(space, start);
-	overlaps = at < space->nr_regions && space->region[at].start < end;
-	sw_space_unlock(space);
-	return overlaps;
-}
-
 void sw_space_for_each_region(struct sw_space *space,
 			      void (*fn)(void *arg, uint64_t start,
 					 uint64_t end),

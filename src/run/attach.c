@@ -261,6 +261,21 @@ static uint64_t missing_page(const struct sw_proc *p)
 	return 0;
 }
 
+/*
+ * Is nothing of the range managed through the space's userfaultfd? The kernel
+ * is asked: our regions may speak of memory that the child did not get, where
+ * its agent has put the staging area since.
+ */
+static bool is_unmanaged(struct sw_child *child, uint64_t start, uint64_t end)
+{
+	struct sw_mmu *mmu = sw_remote_mmu(child->remote);
+
+	for (uint64_t at = start; at < end; at += SW_PAGE_SIZE)
+		if (mmu->ops->protect(mmu, at, 1, true) != -ENOENT)
+			return false;
+	return true;
+}
+
 bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 {
 	int uffd = sw_remote_uffd(child->remote);
@@ -272,9 +287,7 @@ bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 
 	/* Where a candidate has memory of its own the question would do harm,
 	 * and the answer is known. */
-	if (!page ||
-	    sw_space_overlaps(child->space, p->stage,
-			      p->stage + 2 * SW_STAGE_PAGES * SW_PAGE_SIZE))
+	if (!page || !is_unmanaged(child, range.start, range.start + range.len))
 		return false;
 	if (register_stage(uffd, p->stage))
 		return false;

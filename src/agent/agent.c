@@ -328,15 +328,16 @@ static int new_uffd(int dev)
 	return sys1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 }
 
-static char *map_staging(void)
+/* Both staging areas, and a page for the control page to be mapped at. */
+static char *map_area(void)
 {
 	char *p = (char *)sys6(
-		SYS_mmap, 0, 2 * STAGE_BYTES, PROT_READ | PROT_WRITE,
+		SYS_mmap, 0, 2 * STAGE_BYTES + PAGE, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if ((unsigned long)p > -4096ul)
 		return NULL;
-	sys3(SYS_madvise, p, 2 * STAGE_BYTES, MADV_DONTFORK);
+	sys3(SYS_madvise, p, 2 * STAGE_BYTES + PAGE, MADV_DONTFORK);
 	sys3(SYS_madvise, p, 2 * STAGE_BYTES, MADV_NOHUGEPAGE);
 	/* A debugger that writes a core would map zeros here. */
 	sys3(SYS_madvise, p, 2 * STAGE_BYTES, MADV_DONTDUMP);
@@ -365,19 +366,16 @@ static int setup(int ctl, int dev, int make_uffd)
 {
 	long p;
 
-	if (own.stage) { /* ready before; now it wants a userfaultfd too */
+	if (own.ctl) { /* ready before; now it wants a userfaultfd too */
 		own.uffd = make_uffd ? new_uffd(dev) : -EALREADY;
 		return own.uffd < 0 ? own.uffd : 0;
 	}
-	p = sys6(SYS_mmap, 0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ctl, 0);
-
+	p = sys6(SYS_mmap, (long)(own.stage + 2 * STAGE_BYTES), PAGE,
+		 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ctl, 0);
 	if ((unsigned long)p > -4096ul)
 		return p;
 	sys3(SYS_madvise, p, PAGE, MADV_DONTFORK);
 	own.ctl = (struct sw_agent_ctl *)p;
-	own.stage = map_staging();
-	if (!own.stage)
-		return -ENOMEM;
 	own.drop = own.stage + STAGE_BYTES;
 	own.broken = own.unclean = 0;
 	own.pagemap =
@@ -478,7 +476,12 @@ static void start(int forked)
 
 	own.pid = sys0(SYS_getpid);
 	own.forked = forked;
-	own.stage = NULL; /* the parent's, which fork did not copy */
+	own.ctl = NULL; /* the parent's, which fork did not copy */
+	/* Now, before the program runs: later a thread that has just made a
+	 * hole for itself might find us in it. */
+	own.stage = map_area();
+	if (!own.stage)
+		return;
 	/* The helper inherits this mask: no signal sent to the group may run
          * the program's handlers in it. */
 	sys4(SYS_rt_sigprocmask, SIG_BLOCK, &all, &old, 8);

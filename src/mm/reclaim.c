@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -299,6 +300,8 @@ static void *reclaim_thread(void *arg)
 	struct sw_mm *mm = arg;
 
 	prctl(PR_SET_NAME, "spillway-swapd");
+	/* Faults wait for it; as urgent as those who serve them. */
+	setpriority(PRIO_PROCESS, 0, SW_AGENT_NICE);
 	while (!__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
 		if (sw_budget_free(&mm->budget) >= mm->budget.low)
 			pause_reclaim(mm, IDLE_NS);

@@ -34,6 +34,7 @@ struct pm_scan_arg {
 #define PAGEMAP_SCAN_IOC _IOWR('f', 16, struct pm_scan_arg)
 #define PAGE_IS_PRESENT  (1ull << 3)
 #define SCAN_REGIONS     256
+#define SCAN_TRIES       64
 
 static int open_proc(pid_t pid, const char *what)
 {
@@ -60,6 +61,7 @@ static int note_present(struct sw_proc *p, int pagemap, uint64_t start,
 			uint64_t end)
 {
 	struct page_region found[SCAN_REGIONS];
+	unsigned max = SCAN_REGIONS, tries = SCAN_TRIES;
 	int err = 0;
 
 	while (start < end && !err) {
@@ -69,7 +71,7 @@ static int note_present(struct sw_proc *p, int pagemap, uint64_t start,
 			.start = start,
 			.end = end,
 			.vec = (uint64_t)found,
-			.vec_len = SCAN_REGIONS,
+			.vec_len = max,
 			.category_mask = PAGE_IS_PRESENT,
 			.return_mask = PAGE_IS_PRESENT,
 		};
@@ -89,6 +91,14 @@ static int note_present(struct sw_proc *p, int pagemap, uint64_t start,
 				err = sw_space_note_present(p->space, epoch,
 							    found[i].start,
 							    found[i].end);
+		/* A program that changes its layout all the time: less at once,
+		 * until that fits between two changes. */
+		if (err == -EAGAIN && tries) {
+			tries--;
+			max = sw_max(max / 4, 1u);
+			err = 0;
+			continue;
+		}
 		start = a.walk_end;
 	}
 	return err;
@@ -117,7 +127,8 @@ static int add_around(struct sw_proc *p, int pagemap, uint64_t start,
 {
 	uint64_t hole[2][2] = {
 		{ p->own_start, p->own_end },
-		{ p->stage, p->stage + 2 * SW_STAGE_PAGES * SW_PAGE_SIZE },
+		{ p->stage,
+		  p->stage + (2 * SW_STAGE_PAGES + 1) * SW_PAGE_SIZE },
 	};
 
 	if (start >= end)

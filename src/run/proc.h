@@ -33,6 +33,7 @@ struct sw_proc {
 
 	uint64_t anon_pages; /* last measurement */
 	uint64_t scan_rest;  /* unmanaged pages after the last scan */
+	uint64_t scan_ns;    /* not again before */
 };
 
 /* A space born by fork whose agent has not said hello (and may never). */

@@ -54,6 +54,7 @@ struct session {
 	int64_t correction;       /* pages, watch.c */
 	int64_t unknown;          /* pages, by the last look */
 	unsigned hurry;           /* looks left at the fast pace */
+	uint64_t look_ns;         /* what the last one cost */
 	bool attached;            /* somebody is */
 	uint64_t strangers;       /* pages of processes without an agent */
 	uint64_t strangers_now;   /* while counting */

@@ -18,6 +18,8 @@
 #define TICK_HURRY_NS   300000    /* while memory that is not ours grows */
 #define HURRY_PAGES     64        /* in one look: that is growing */
 #define HURRY_LOOKS     32        /* so many follow quickly */
+#define LOOK_COST_RATIO 20        /* looks may take 5 % of a CPU, */
+#define SCAN_COST_RATIO 5         /* scans for new memory a fifth */
 #define TICK_MIN_NS     1000000   /* looks at the tree near the budget */
 #define TICK_MAX_NS     20000000  /* and far from it */
 #define FILL_PAGES_MS   1500      /* how fast a CPU may fill memory unseen */
@@ -191,10 +193,11 @@ static void correct(struct session *s, uint64_t rss)
 static uint64_t measure(struct session *s)
 {
 	int64_t last = s->unknown;
-	uint64_t rss;
+	uint64_t rss, cpu = cpu_ns();
 	struct sw_mm_usage u;
 
 	s->unknown = unknown_pages(s, &rss);
+	s->look_ns = cpu_ns() - cpu;
 	if (s->unknown > last + HURRY_PAGES)
 		s->hurry = HURRY_LOOKS;
 	correct(s, rss);
@@ -227,11 +230,14 @@ static void rescan(struct sw_proc *p)
 {
 	uint64_t known = sw_space_resident(p->space);
 	uint64_t rest = p->anon_pages - sw_min(p->anon_pages, known);
+	uint64_t now = sw_now_ns(), cpu = cpu_ns();
 
 	p->scan_rest = sw_min(p->scan_rest, rest);
-	if (rest < p->scan_rest + RESCAN_PAGES)
+	if (rest < p->scan_rest + RESCAN_PAGES || now < p->scan_ns)
 		return;
 	sw_proc_scan(p);
+	cpu = cpu_ns() - cpu;
+	p->scan_ns = now + cpu * SCAN_COST_RATIO;
 	known = sw_space_resident(p->space);
 	p->scan_rest = p->anon_pages - sw_min(p->anon_pages, known);
 }
@@ -277,8 +283,9 @@ static void set_timer(struct session *s, uint64_t used)
 		s->hurry--;
 		ns = TICK_HURRY_NS;
 	} else if (s->attached) {
-		ns = sw_min(ns, 2ull * TICK_MIN_NS);
+		ns = TICK_MIN_NS;
 	}
+	ns = sw_max(ns, s->look_ns * LOOK_COST_RATIO);
 	t.it_value.tv_nsec = ns;
 	timerfd_settime(s->timer, 0, &t, NULL);
 }

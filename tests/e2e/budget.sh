@@ -1,6 +1,9 @@
 #!/bin/sh
 # The budget, measured from outside: once reached, the tree's anonymous memory
-# stays within SIZE * 1.05 + 8 MiB at every sample, children included.
+# stays within SIZE * 1.05 + 8 MiB at every sample, children included. Where a
+# process forks while other threads of it write, they copy pages before these
+# can be armed (docs/architecture.md, Limits): there the promise is that this
+# is over soon, in less than one sample of twenty, and never twice the budget.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need_spillway
@@ -23,6 +26,11 @@ within() {
 	[ "$torn" -le "$samples" ] ||
 		fail "$session: $torn samples torn, only $samples whole"
 	[ "$after" -gt 0 ] || fail "$session: the limit was never reached"
+	if [ "$transient" = yes ]; then
+		[ $((above * 20)) -lt "$samples" ] ||
+			fail "$session: above $bound in $above of $samples samples"
+		bound=$((2 * limit))
+	fi
 	[ "$max" -le $bound ] ||
 		fail "$session: $max bytes, limit $limit, bound $bound," \
 			"in $above of $samples samples"
@@ -44,12 +52,15 @@ read_sample() {
 	done <"$tmp/sample"
 }
 
+transient=no
 rounds=$((5 * level))
 for threads in 1 4; do
 	within "basic-t$threads" 64 "$workload" -s 192 -t $threads \
 		-r $rounds basic
+	[ $threads = 1 ] || transient=yes
 	within "forks-t$threads" 48 "$workload" -s 192 -t $threads \
 		-r $rounds forks
+	transient=no
 done
 within churn 32 "$workload" -s 128 --seconds $((5 * level)) churn
 within heap 64 "$workload" -s 192 -t 2 -r $rounds heap

@@ -116,9 +116,11 @@ static int add_range(struct sw_proc *p, int pagemap, uint64_t start,
 		if (!err)
 			err = sw_space_add_region(p->space, epoch, start, end);
 	}
+	if (err || pagemap < 0)
+		return err;
 	/* Known ranges too: memory freed lazily and used again came back
          * without a word. */
-	return err ? err : note_present(p, pagemap, start, end);
+	return note_present(p, pagemap, start, end);
 }
 
 /* Leaves out what belongs to the agent, then adds what is left. */
@@ -169,16 +171,16 @@ static bool manageable(const char *line, uint64_t *start, uint64_t *end)
 	return e - s >= MIN_BYTES || !strcmp(name, "[heap]");
 }
 
-int sw_proc_scan(struct sw_proc *p)
+/* Adds every range of the process; what is in them only with a pagemap. */
+static void add_ranges(struct sw_proc *p, FILE *maps, int pagemap)
 {
-	int fd = open_proc(p->pid, "maps");
-	int pagemap = open_proc(p->pid, "pagemap");
-	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
 	char line[512];
 	uint64_t start, end;
-	int err = 0;
 
-	while (maps && pagemap >= 0 && fgets(line, sizeof(line), maps)) {
+	rewind(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		int err;
+
 		if (!manageable(line, &start, &end))
 			continue;
 		err = add_around(p, pagemap, start, end);
@@ -187,6 +189,19 @@ int sw_proc_scan(struct sw_proc *p)
 				"process %d: range %#llx-%#llx is not managed: %s",
 				p->pid, (unsigned long long)start,
 				(unsigned long long)end, strerror(-err));
+	}
+}
+
+int sw_proc_scan(struct sw_proc *p)
+{
+	int fd = open_proc(p->pid, "maps");
+	int pagemap = open_proc(p->pid, "pagemap");
+	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
+
+	/* Registered first, for from then on it grows only as we let it. */
+	if (maps && pagemap >= 0) {
+		add_ranges(p, maps, -1);
+		add_ranges(p, maps, pagemap);
 	}
 	if (maps)
 		fclose(maps);

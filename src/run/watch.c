@@ -15,11 +15,13 @@
 #include "base/time.h"
 #include "run/session_internal.h"
 
-#define TICK_HURRY_NS   300000    /* while memory that is not ours grows */
-#define HURRY_PAGES     64        /* in one look: that is growing */
-#define HURRY_LOOKS     32        /* so many follow quickly */
-#define LOOK_COST_RATIO 20        /* looks may take 5 % of a CPU, */
-#define SCAN_COST_RATIO 5         /* scans for new memory a fifth */
+#define TICK_HURRY_NS   300000 /* while memory that is not ours grows */
+#define HURRY_PAGES     64     /* in one look: that is growing */
+#define HURRY_LOOKS     32     /* so many follow quickly */
+#define LOOK_COST_RATIO 20     /* looks may take 5 % of a CPU, */
+#define SCAN_COST_RATIO 5      /* scans for new memory a fifth */
+#define NEAR_PERCENT    85     /* of the budget: looks come faster */
+#define TICK_NEAR_NS    500000
 #define TICK_MIN_NS     1000000   /* looks at the tree near the budget */
 #define TICK_MAX_NS     20000000  /* and far from it */
 #define FILL_PAGES_MS   1500      /* how fast a CPU may fill memory unseen */
@@ -283,9 +285,11 @@ static void set_timer(struct session *s, uint64_t used)
 		s->hurry--;
 		ns = TICK_HURRY_NS;
 	} else if (s->attached) {
-		ns = TICK_MIN_NS;
+		ns = used * 100 > budget * NEAR_PERCENT ? TICK_NEAR_NS
+							: TICK_MIN_NS;
 	}
-	ns = sw_max(ns, s->look_ns * LOOK_COST_RATIO);
+	if (s->attached)
+		ns = sw_max(ns, s->look_ns * LOOK_COST_RATIO);
 	t.it_value.tv_nsec = ns;
 	timerfd_settime(s->timer, 0, &t, NULL);
 }

@@ -38,6 +38,10 @@ static void words_check(uint64_t *p, size_t n, uint64_t id, unsigned site)
 	}
 }
 
+/* All meet at the bottom of their first dive, so that all stacks are in use at
+ * once. */
+static pthread_barrier_t bottom;
+
 /* A frame of about a page, checked again on the way back. */
 static uint64_t __attribute__((noinline)) descend(uint64_t id, unsigned depth)
 {
@@ -46,6 +50,8 @@ static uint64_t __attribute__((noinline)) descend(uint64_t id, unsigned depth)
 
 	words_fill(frame, FRAME_WORDS, id + depth);
 	__asm__ volatile("" ::"r"(frame) : "memory");
+	if (!depth && !(id & 1))
+		pthread_barrier_wait(&bottom);
 	sum = depth ? descend(id, depth - 1) : 0;
 	words_check(frame, FRAME_WORDS, id + depth, WL_SITE);
 	return sum + 1;
@@ -61,7 +67,7 @@ static void *dive_main(void *p)
 	struct dive *d = p;
 
 	for (unsigned k = 0; k < 3; k++)
-		if (descend(d->id, d->depth) != d->depth + 1)
+		if (descend(d->id + !!k, d->depth) != d->depth + 1)
 			wl_wrong("the recursion lost count");
 	return NULL;
 }
@@ -84,6 +90,7 @@ int wl_stack(void)
 		limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_STACK, &limit))
 		wl_die("setrlimit of the stack");
+	pthread_barrier_init(&bottom, NULL, wl.threads + 1);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, each + (1ul << 20));
 	for (unsigned t = 0; t < wl.threads; t++) {

@@ -37,18 +37,24 @@
 
 /* ---- strangers ---- */
 
+/* Is the process in the tree by its own word, or an agent there? */
+static bool is_known(struct session *s, pid_t pid)
+{
+	struct sw_proc *p;
+
+	sw_list_for_each(p, &s->procs, node)
+		if (p->pid == pid || p->helper == pid)
+			return true;
+	return false;
+}
+
 static void count_stranger(void *arg, pid_t pid)
 {
 	struct session *s = arg;
-	struct sw_proc *p;
 	pid_t parent;
 
-	if (pid == s->keeper.pid)
+	if (pid == s->keeper.pid || is_known(s, pid))
 		return;
-	sw_list_for_each(p, &s->procs, node) {
-		if (p->pid == pid || p->helper == pid)
-			return;
-	}
 	sw_keeper_add(&s->keeper, pid);
 	if (s->nr_seen < MAX_STRANGERS)
 		s->seen[s->nr_seen++] = pid;
@@ -69,8 +75,7 @@ static void forget_strangers(struct session *s)
 
 		while (k < s->nr_seen && s->seen[k] != pid)
 			k++;
-		if (k == s->nr_seen && !sw_session_find(s, pid) &&
-		    pid != s->command)
+		if (k == s->nr_seen && pid != s->command && !is_known(s, pid))
 			sw_keeper_del(&s->keeper, pid);
 	}
 	memcpy(s->known, s->seen, s->nr_seen * sizeof(s->seen[0]));

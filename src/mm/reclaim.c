@@ -177,6 +177,18 @@ enum step {
 	STEP_FULL
 };
 
+/* Once full, swap is left alone until an eighth of it is free: to take a page
+ * out for each one that came back would only keep both busy. */
+static bool is_full_still(struct sw_mm *mm)
+{
+	struct sw_swap_totals t;
+
+	if (!__atomic_load_n(&mm->full, __ATOMIC_RELAXED))
+		return false;
+	si_swapinfo(&t);
+	return t.free_pages * 8 < t.total_pages;
+}
+
 /* Takes one batch out of the space under the hand. */
 static enum step evict_step(struct sw_mm *mm)
 {
@@ -186,6 +198,8 @@ static enum step evict_step(struct sw_mm *mm)
 	uint64_t epoch;
 	unsigned taken = 0;
 
+	if (is_full_still(mm))
+		return STEP_FULL;
 	if (!sw_evict_prepare(mm, ev)) {
 		device_is_full(mm);
 		return STEP_FULL;

@@ -218,8 +218,8 @@ static int read_pagemap(uint64_t addr, uint64_t *entry, unsigned nr)
 
 /*
  * What is in staging decides, not what MOVE returned. It counts holes as
- * moved; and Linux 6.18, when it had to try again inside, moves pages, leaves
- * them out of its count, and then says EEXIST of them. So a page is taken when
+ * moved; and on Linux 6.18 pages it refused were seen to be gone
+ * (docs/measured.md). So a page is taken when
  * staging has it and its own place is empty. When both have one, somebody (a
  * debugger) touched the staging area. 0, or -errno: it cannot be told.
  */
@@ -269,7 +269,7 @@ static void do_drop(void)
 
 		if (n > 0)
 			done += n;
-		else if (n == -EEXIST) /* moved and not counted */
+		else if (n == -EEXIST) /* moved before, and not counted */
 			sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
 		else if (n != -EAGAIN && n != -EBUSY)
 			break;

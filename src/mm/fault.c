@@ -175,13 +175,11 @@ static bool keep_clean(struct sw_mm *mm)
 {
 	uint64_t kept = __atomic_load_n(&mm->clean_kept, __ATOMIC_RELAXED);
 	uint64_t lost = __atomic_load_n(&mm->clean_lost, __ATOMIC_RELAXED);
-	struct sw_swap_totals swap;
 	static __thread unsigned sample;
 
 	/* A kept slot is unowned: when slots get scarce the allocator takes it
 	 * back by itself, so the line is drawn late. */
-	si_swapinfo(&swap);
-	if (swap.free_pages * 8 < swap.total_pages)
+	if (sw_slots_are_scarce())
 		return false;
 	if (kept + lost > 4096) {
 		__atomic_store_n(&mm->clean_kept, kept / 2, __ATOMIC_RELAXED);

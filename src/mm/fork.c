@@ -4,25 +4,21 @@
  * (armed): the write comes to us first, and the copy it makes is accounted
  * and may have to wait for room.
  *
- * Arming comes first, before both run far. But the forking thread was only
- * told that its event is read: until it has run again the kernel counts the
- * layout as changing and refuses (-EAGAIN). So it is given a moment; and what
- * still cannot be armed each space's own event thread arms later, step by
- * step, between other events (struct sw_mmu_client: settle). Copies made
- * before that are found by the next measurement.
+ * Arming comes first, before both run far. While the layout is still changing
+ * (another event of it is unread) the kernel refuses with -EAGAIN, and waiting
+ * is in vain, since nobody else reads events: then each space's own event
+ * thread arms it later, step by step, between other events (struct
+ * sw_mmu_client: settle). Copies made before that are found by the next
+ * measurement.
  *
  * Above: mmu/remote_events.c. Beside: space.c, share.c.
  */
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/log.h"
-#include "base/time.h"
 #include "mm/mm_internal.h"
 
-#define ARM_LEAVES 64     /* in one step */
-#define ARM_NAP_US 30     /* while a forking thread gets going again, */
-#define ARM_NS     500000 /* for no longer than this */
+#define ARM_LEAVES 64 /* in one step */
 
 /* ---- words ---- */
 
@@ -181,27 +177,19 @@ bool sw_space_settle(void *arg)
 	return leaf;
 }
 
-/* Arms parent and child, whose tables are still one; the forking thread may
- * need a moment. Where that was in vain, arming goes on later. */
+/* Arms parent and child, whose tables are still one. */
 static void arm_both(struct sw_space *parent, struct sw_mmu *child)
 {
 	struct sw_leaf *leaf = sw_pt_next(&parent->pt, 0);
-	uint64_t end = sw_now_ns() + ARM_NS;
+	int err = 0;
 
-	while (leaf) {
-		int err = arm_leaf(parent->mmu, leaf);
-
+	for (; leaf && err != -EAGAIN;
+	     leaf = sw_pt_next(&parent->pt, leaf->base + SW_LEAF_BYTES)) {
+		err = arm_leaf(parent->mmu, leaf);
 		if (!err)
 			err = arm_leaf(child, leaf);
 		if (!err)
 			note_armed(leaf);
-		if (err == -EAGAIN) {
-			if (sw_now_ns() > end)
-				return;
-			usleep(ARM_NAP_US);
-			continue;
-		}
-		leaf = sw_pt_next(&parent->pt, leaf->base + SW_LEAF_BYTES);
 	}
 }
 

@@ -103,7 +103,4 @@ struct sw_mm_usage {
 
 void sw_mm_usage(struct sw_mm *mm, struct sw_mm_usage *u);
 
-/* CPU time of the reclaim thread, nanoseconds. */
-uint64_t sw_mm_cpu_ns(struct sw_mm *mm);
-
 #endif

@@ -314,6 +314,8 @@ struct sw_mm {
 };
 
 void sw_reclaim_wake(struct sw_mm *mm);
+/* Less than an eighth of all swap is free. */
+bool sw_slots_are_scarce(void);
 /* Takes one batch out of the space under the hand; true when pages went. For
  * tests, whose reclaim thread was never started. */
 bool sw_reclaim_evict(struct sw_mm *mm);

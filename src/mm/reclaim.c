@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "mm/mm_internal.h"
@@ -177,16 +176,20 @@ enum step {
 	STEP_FULL
 };
 
-/* Once full, swap is left alone until an eighth of it is free: to take a page
- * out for each one that came back would only keep both busy. */
-static bool is_full_still(struct sw_mm *mm)
+bool sw_slots_are_scarce(void)
 {
 	struct sw_swap_totals t;
 
-	if (!__atomic_load_n(&mm->full, __ATOMIC_RELAXED))
-		return false;
 	si_swapinfo(&t);
 	return t.free_pages * 8 < t.total_pages;
+}
+
+/* Once full, swap is left alone while slots are scarce: to take a page out for
+ * each one that came back would only keep both busy. */
+static bool is_full_still(struct sw_mm *mm)
+{
+	return __atomic_load_n(&mm->full, __ATOMIC_RELAXED) &&
+	       sw_slots_are_scarce();
 }
 
 /* Takes one batch out of the space under the hand. */
@@ -390,15 +393,4 @@ void sw_mm_free(struct sw_mm *mm)
 uint64_t sw_mm_generation(struct sw_mm *mm)
 {
 	return __atomic_load_n(&mm->generation, __ATOMIC_RELAXED);
-}
-
-uint64_t sw_mm_cpu_ns(struct sw_mm *mm)
-{
-	struct timespec t;
-	clockid_t clock;
-
-	if (!mm->started || pthread_getcpuclockid(mm->thread, &clock) ||
-	    clock_gettime(clock, &t))
-		return 0;
-	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }

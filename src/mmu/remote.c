@@ -292,13 +292,16 @@ void sw_remote_agent_dead(struct sw_remote *r)
 		shutdown(r->sock, SHUT_RDWR);
 }
 
-bool sw_remote_is_gone(const struct sw_remote *r)
+int sw_remote_probe(const struct sw_remote *r)
 {
-	/* Nothing is ever mapped at the second page: a living address space
-         * answers ENOENT or EAGAIN. */
 	struct uffdio_zeropage z = { .range = { SW_PAGE_SIZE, SW_PAGE_SIZE } };
 
-	return ioctl(r->uffd, UFFDIO_ZEROPAGE, &z) && errno == ESRCH;
+	return ioctl(r->uffd, UFFDIO_ZEROPAGE, &z) ? -errno : 0;
+}
+
+bool sw_remote_is_gone(const struct sw_remote *r)
+{
+	return sw_remote_probe(r) == -ESRCH;
 }
 
 int sw_remote_register(struct sw_remote *r, uint64_t start, uint64_t end)

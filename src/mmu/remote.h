@@ -45,9 +45,6 @@ bool sw_remote_is_gone(const struct sw_remote *r);
 /* Registers [start, end) for missing pages and write protection. */
 int sw_remote_register(struct sw_remote *r, uint64_t start, uint64_t end);
 
-/* CPU time of the event thread, nanoseconds. */
-uint64_t sw_remote_cpu_ns(const struct sw_remote *r);
-
 /* Ends the event thread (which must not be the caller) and waits for it. */
 void sw_remote_stop(struct sw_remote *r);
 /* Stopped and without agent traffic: closes everything, frees. */

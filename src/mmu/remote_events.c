@@ -26,7 +26,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -174,15 +173,6 @@ static pid_t find_forking(pid_t pid)
 	return found;
 }
 
-/* Is the layout changing, with an event of it unread or just read? Nothing is
- * ever mapped at the second page, so that is all the answer can mean. */
-static bool is_changing(struct sw_remote *r)
-{
-	struct uffdio_zeropage z = { .range = { SW_PAGE_SIZE, SW_PAGE_SIZE } };
-
-	return ioctl(r->uffd, UFFDIO_ZEROPAGE, &z) && errno == EAGAIN;
-}
-
 static void unhurry(pid_t tid)
 {
 	struct sched_param none = { 0 };
@@ -203,7 +193,7 @@ static pid_t hurry_fork(struct sw_remote *r)
 	struct sched_param first = { .sched_priority = 1 };
 	pid_t tid;
 
-	if (!r->pid || r->nr_threads < 2 || !is_changing(r))
+	if (!r->pid || r->nr_threads < 2 || sw_remote_probe(r) != -EAGAIN)
 		return 0;
 	tid = find_forking(r->pid);
 	if (!tid || sched_getscheduler(tid) != SCHED_OTHER ||
@@ -217,7 +207,7 @@ static void let_fork_run(struct sw_remote *r, pid_t tid)
 {
 	uint64_t end = sw_now_ns() + FORK_NS;
 
-	while (is_changing(r) && sw_now_ns() < end)
+	while (sw_remote_probe(r) == -EAGAIN && sw_now_ns() < end)
 		usleep(FORK_NAP_US);
 	unhurry(tid);
 }
@@ -360,15 +350,4 @@ void sw_remote_stop(struct sw_remote *r)
 		}
 	} while (pthread_timedjoin_np(r->thread, NULL, &t));
 	r->running = false;
-}
-
-uint64_t sw_remote_cpu_ns(const struct sw_remote *r)
-{
-	struct timespec t;
-	clockid_t clock;
-
-	if (!r->running || pthread_getcpuclockid(r->thread, &clock) ||
-	    clock_gettime(clock, &t))
-		return 0;
-	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }

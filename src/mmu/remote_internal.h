@@ -33,4 +33,9 @@ struct sw_remote {
 	int nr_threads; /* of the process, when last looked */
 };
 
+/* How the address space is: -ESRCH gone, -EAGAIN its layout is changing (an
+ * event is unread, or read and its thread has not run since), -ENOENT neither.
+ * Nothing is ever mapped at the second page, which is asked for. */
+int sw_remote_probe(const struct sw_remote *r);
+
 #endif

@@ -4,8 +4,9 @@
  *
  *   accept   the helper says which process it lives in; believed only if it
  *            really shares that process' memory and descends from us
- *   ready    on demand: the helper makes staging areas and a userfaultfd. Most
- *            processes never need it, so it waits until memory gets scarce
+ *   ready    on demand: the helper makes its staging areas usable and a
+ *            userfaultfd. Most processes never need it, so it waits until
+ *            memory gets scarce
  *   attach   a space is made, its ranges registered, its events read
  *   claim    a forked process whose space was born with the fork event: which
  *            one is told by asking each unclaimed userfaultfd to map a page

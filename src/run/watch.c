@@ -274,6 +274,19 @@ static void manage(struct session *s, uint64_t used)
 	}
 }
 
+/* Time to the next look once somebody is managed: unregistered memory may grow
+ * beside him. */
+static uint64_t attached_pace(struct session *s, bool near)
+{
+	uint64_t ns = near ? TICK_NEAR_NS : TICK_MIN_NS;
+
+	if (s->hurry) {
+		s->hurry--;
+		ns = TICK_HURRY_NS;
+	}
+	return sw_max(ns, s->look_ns * LOOK_COST_RATIO);
+}
+
 /* The next look comes before the tree can have grown past the point where
  * it would have to be managed. */
 static void set_timer(struct session *s, uint64_t used)
@@ -286,15 +299,8 @@ static void set_timer(struct session *s, uint64_t used)
 	if (used < mark)
 		ns = (mark - used) * 1000000 / (FILL_PAGES_MS * s->nr_cpus);
 	ns = sw_max((uint64_t)TICK_MIN_NS, sw_min(ns, (uint64_t)TICK_MAX_NS));
-	if (s->attached && s->hurry) {
-		s->hurry--;
-		ns = TICK_HURRY_NS;
-	} else if (s->attached) {
-		ns = used * 100 > budget * NEAR_PERCENT ? TICK_NEAR_NS
-							: TICK_MIN_NS;
-	}
 	if (s->attached)
-		ns = sw_max(ns, s->look_ns * LOOK_COST_RATIO);
+		ns = attached_pace(s, used * 100 > budget * NEAR_PERCENT);
 	t.it_value.tv_nsec = ns;
 	timerfd_settime(s->timer, 0, &t, NULL);
 }

@@ -146,7 +146,7 @@ static void commit_clean(struct sw_space *space, struct sw_leaf *leaf,
 	lock_folio_inside(folio);
 	dup_swap(folio);
 	folio_clear(folio, SW_FOLIO_MAPPED | SW_FOLIO_WRITEBACK);
-	folio->mapping = NULL;
+	sw_clean_own(folio, NULL, 0);
 	sw_word_set(space, leaf, i, sw_word_swap(folio->swap) | pin);
 	swap_cache_del_folio(folio, sw_make_shadow(space->mm));
 	folio_unlock(folio);

@@ -134,6 +134,10 @@ void sw_word_zap(struct sw_space *space, struct sw_leaf *leaf, unsigned i);
  * Space lock held. */
 void sw_clean_forget(struct sw_space *space, struct sw_leaf *leaf, unsigned i);
 
+/* Makes the folio the clean copy of the page at `addr`, or (NULL, 0) nobody's.
+ * Folio lock and the lock of the space that gets or had it held. */
+void sw_clean_own(struct folio *folio, struct sw_space *space, uint64_t addr);
+
 /* The folio of a CLEAN word, locked and with a reference, or NULL when the
  * slot was taken away since. Space lock held. */
 struct folio *sw_clean_folio(struct sw_space *space, uint64_t addr,

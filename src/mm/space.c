@@ -40,6 +40,20 @@ void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 	sw_budget_add(&b->resident, is - was);
 }
 
+void sw_clean_own(struct folio *folio, struct sw_space *space, uint64_t addr)
+{
+	__atomic_store_n(&folio->index, addr, __ATOMIC_RELAXED);
+	__atomic_store_n(&folio->mapping, space, __ATOMIC_RELAXED);
+}
+
+static bool is_clean_copy(struct folio *folio, struct sw_space *space,
+			  uint64_t addr)
+{
+	return folio_test(folio, SW_FOLIO_MAPPED) &&
+	       __atomic_load_n(&folio->mapping, __ATOMIC_RELAXED) == space &&
+	       __atomic_load_n(&folio->index, __ATOMIC_RELAXED) == addr;
+}
+
 struct folio *sw_clean_folio(struct sw_space *space, uint64_t addr,
 			     uint64_t word)
 {
@@ -47,13 +61,20 @@ struct folio *sw_clean_folio(struct sw_space *space, uint64_t addr,
 
 	if (!folio)
 		return NULL;
-	/* Whoever holds the lock now reads the slot for another space, or is
-         * the allocator having a look: neither waits for us. */
+	/* The slot may have been taken back and be another page's by now, whose
+	 * folio a fault holds locked until it gets our lock: so that lock may
+	 * be waited for only once the folio is known to be this page's, which
+	 * it becomes under our lock alone. Who holds the lock of ours reads
+	 * the slot for another space, or is the allocator having a look:
+	 * neither waits for us. */
+	if (!is_clean_copy(folio, space, addr)) {
+		folio_put(folio);
+		return NULL;
+	}
 	while (!folio_trylock(folio))
 		sched_yield();
 	if (folio_matches_swap_entry(folio, sw_word_entry(word)) &&
-	    folio_test(folio, SW_FOLIO_MAPPED) && folio->mapping == space &&
-	    folio->index == addr)
+	    is_clean_copy(folio, space, addr))
 		return folio;
 	folio_unlock(folio);
 	folio_put(folio);
@@ -68,7 +89,7 @@ void sw_clean_forget(struct sw_space *space, struct sw_leaf *leaf, unsigned i)
 
 	if (folio) {
 		folio_clear(folio, SW_FOLIO_MAPPED);
-		folio->mapping = NULL;
+		sw_clean_own(folio, NULL, 0);
 		if (!folio_free_swap(folio))
 			swap_cache_del_folio(folio, 0);
 		folio_unlock(folio);

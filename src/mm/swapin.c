@@ -144,8 +144,7 @@ void sw_swapin_keep(struct sw_space *space, uint64_t addr, struct sw_swapin *in)
 
 	SW_ASSERT(is_passing(folio));
 	folio_put_swap(folio, 0);
-	folio->mapping = space;
-	folio->index = addr;
+	sw_clean_own(folio, space, addr);
 	folio_set(folio, SW_FOLIO_MAPPED);
 	folio_clear(folio, SW_FOLIO_DIRTY);
 	folio_unlock(folio);

@@ -16,6 +16,8 @@
 #define THREADS    4
 #define AREA_PAGES 256u
 #define CHILDREN   3 /* at a time */
+#define SCARCE_SLOTS \
+	(THREADS * AREA_PAGES + CHILDREN * AREA_PAGES / 2 + SW_PREPARED)
 
 static struct fx f;
 static uint64_t end_ns, seed;
@@ -192,7 +194,9 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	end_ns = sw_now_ns() + seconds * 1e9;
 	sem_init(&child_slots, 0, CHILDREN);
-	fx_open_sized(&f, THREADS * AREA_PAGES * 7 / 8, FX_SLOTS);
+	/* Every other time slots are scarce, so that clean copies lose theirs. */
+	fx_open_sized(&f, THREADS * AREA_PAGES * 7 / 8,
+		      seed % 2 ? FX_SLOTS : SCARCE_SLOTS);
 	f.threaded = true;
 	SW_BUG_ON(sw_sim_start(f.sim));
 	SW_BUG_ON(sw_mm_start(f.mm));

@@ -1,5 +1,7 @@
 /* test_fault.c - what becomes of a fault for each kind of word, of a page on
  * its way out and back, and of every way in which a page can be lost. */
+#include <unistd.h>
+
 #include "fixture.h"
 
 /* ---- first touch ---- */
@@ -221,6 +223,74 @@ static void clean_copies_make_room_when_slots_run_out(void **state)
 	fx_close(&f);
 }
 
+/* ---- a slot that was taken back and belongs to another page now ---- */
+
+static struct fx *reclaiming;
+static const struct sw_mmu_ops *plain_ops;
+
+static void *sweep(void *arg)
+{
+	fx_evict(arg);
+	return NULL;
+}
+
+/* Reclaim sweeps while a fault maps its page, whose folio it holds locked. */
+static int copy_beside_reclaim(struct sw_mmu *mmu, uint64_t addr,
+			       const void *pages, unsigned nr, bool protect)
+{
+	pthread_t thread;
+
+	alarm(20); /* a sweep that waits for that lock waits for ever */
+	SW_BUG_ON(pthread_create(&thread, NULL, sweep, reclaiming));
+	pthread_join(thread, NULL);
+	alarm(0);
+	return plain_ops->copy(mmu, addr, pages, nr, protect);
+}
+
+/* The page from `first` on that is out at `entry`. */
+static unsigned page_at_entry(struct fx *f, unsigned first, swp_entry_t entry)
+{
+	for (unsigned n = first; n < FX_PAGES; n++)
+		if (fx_kind(f->sim, n) == SW_WORD_SWAP &&
+		    sw_word_entry(fx_word(f->sim, n)).val == entry.val)
+			return n;
+	fail_msg("nobody was given the slot");
+	return 0;
+}
+
+static void slot_of_a_lost_clean_copy_is_another_faults(void **state)
+{
+	struct sw_mmu_ops ops;
+	swp_entry_t entry;
+	unsigned other;
+	struct fx f;
+
+	fx_open_sized(&f, 1 << 20, 700);
+	fx_fill(f.sim, 0, 1);
+	fx_swap_out(&f);
+	fx_expect(f.sim, 0, 100);
+	entry = sw_word_entry(fx_word(f.sim, 0));
+	sw_sim_pin(f.sim, fx_at(0), true);
+	fx_fill(f.sim, 64, 800);
+	fx_swap_out(&f);
+	sw_sim_pin(f.sim, fx_at(0), false);
+	assert_true(fx_word(f.sim, 0) & SW_WORD_CLEAN);
+	other = page_at_entry(&f, 64, entry);
+	sw_sim_munmap(f.sim, fx_at(64), fx_at(other));
+	sw_sim_munmap(f.sim, fx_at(other + 1), fx_at(864));
+
+	plain_ops = f.space->mmu->ops;
+	ops = *plain_ops;
+	ops.copy = copy_beside_reclaim;
+	reclaiming = &f;
+	f.space->mmu->ops = &ops;
+	fx_expect(f.sim, other, 100 + other);
+	f.space->mmu->ops = plain_ops;
+	assert_int_equal(fx_kind(f.sim, 0), SW_WORD_SWAP);
+	fx_expect(f.sim, 0, 100);
+	fx_close(&f);
+}
+
 /* ---- pages that cannot go ---- */
 
 static void pinned_page_stays_and_goes_later(void **state)
@@ -437,6 +507,7 @@ int main(void)
 		fx_test(write_gives_the_clean_copy_up),
 		fx_test(write_fault_keeps_no_copy),
 		fx_test(clean_copies_make_room_when_slots_run_out),
+		fx_test(slot_of_a_lost_clean_copy_is_another_faults),
 		fx_test(pinned_page_stays_and_goes_later),
 		fx_test(refused_window_is_left_alone_for_some_sweeps),
 		fx_test(page_given_away_unseen_is_a_hole),

@@ -132,10 +132,8 @@ static long recv_msg(void)
 static void gate_lock(void)
 {
 	uint32_t *g = &own.ctl->gate;
-	uint32_t v = 0;
 
-	if (__atomic_compare_exchange_n(g, &v, 1, 0, __ATOMIC_ACQUIRE,
-					__ATOMIC_RELAXED))
+	if (sw_gate_try(g))
 		return;
 	while (__atomic_exchange_n(g, 2, __ATOMIC_ACQUIRE))
 		sys4(SYS_futex, g, FUTEX_WAIT, 2, 0);

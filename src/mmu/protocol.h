@@ -1,7 +1,7 @@
 /*
  * protocol.h - what the supervisor (mmu/remote) and the agent inside the
  * target say to each other. The only header the agent shares with anybody;
- * plain types, no functions. Messages travel over one SOCK_SEQPACKET socket
+ * plain types, and one inline function. Messages travel over one SOCK_SEQPACKET socket
  * per address space, descriptors beside them (SCM_RIGHTS).
  *
  *   agent  > HELLO                       a process started or forked
@@ -20,6 +20,7 @@
 #define SW_PROTOCOL_H
 
 #include <linux/ioctl.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SW_AGENT_ENV     "SPILLWAY_AGENT" /* name of the abstract socket */
@@ -113,6 +114,25 @@ struct sw_agent_ctl {
 	uint64_t epoch;
 	uint64_t batch;
 };
+
+#define SW_GATE_SPINS 200
+
+/* Takes the gate if it comes free within some 10 us: it is held for the time
+ * of one read or one move, and to sleep and be woken takes longer. */
+static inline bool sw_gate_try(uint32_t *gate)
+{
+	for (unsigned i = 0; i < SW_GATE_SPINS; i++) {
+		uint32_t v = 0;
+
+		if (!__atomic_load_n(gate, __ATOMIC_RELAXED) &&
+		    __atomic_compare_exchange_n(gate, &v, 1, false,
+						__ATOMIC_ACQUIRE,
+						__ATOMIC_RELAXED))
+			return true;
+		__builtin_ia32_pause();
+	}
+	return false;
+}
 
 /* userfaultfd ABI newer than Debian 12's headers (Linux 6.6 to 6.8). */
 struct sw_uffdio_move {

@@ -36,7 +36,8 @@
 #include "mmu/remote_internal.h"
 
 #define BATCH           16
-#define CPU_LOOK_FAULTS 32 /* faults between two looks at the CPU */
+#define CPU_LOOK_FAULTS 32 /* faults between two looks at the CPU, at most */
+#define FAR_NS          20000 /* between two faults: from CPU to CPU, perhaps */
 #define GATE_WAIT_NS    5000000
 #define SETTLE_NS       50000   /* between two tries to settle */
 #define FORK_NS         5000000 /* given to a forking thread to get going, */
@@ -52,10 +53,8 @@ static void gate_lock(struct sw_remote *r)
 {
 	struct sw_agent_ctl *ctl = __atomic_load_n(&r->ctl, __ATOMIC_ACQUIRE);
 	struct timespec t = { .tv_nsec = GATE_WAIT_NS };
-	uint32_t v = 0;
 
-	if (__atomic_compare_exchange_n(&ctl->gate, &v, 1, false,
-					__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+	if (sw_gate_try(&ctl->gate))
 		return;
 	while (__atomic_exchange_n(&ctl->gate, 2, __ATOMIC_ACQUIRE)) {
 		if (ctl != &r->no_ctl &&
@@ -108,13 +107,23 @@ static int cpu_of(struct sw_remote *r, int tid)
 	return p ? atoi(p + 1) : -1;
 }
 
-/* Two looks in a row must agree before the thread moves. */
+/* Is it time to look where the thread runs? Always when the fault came late:
+ * it may just have moved. */
+static bool should_look(struct sw_remote *r, int tid)
+{
+	if (r->nr_faults++ % CPU_LOOK_FAULTS == 0)
+		return true;
+	return tid == r->cpu_tid && sw_now_ns() - r->served_ns > FAR_NS;
+}
+
+/* Where several threads fault, two looks in a row must agree before this one
+ * moves. */
 static void follow(struct sw_remote *r, int tid)
 {
 	cpu_set_t set;
 	int cpu;
 
-	if (!r->pid || r->nr_faults++ % CPU_LOOK_FAULTS)
+	if (!r->pid || !should_look(r, tid))
 		return;
 	cpu = cpu_of(r, tid);
 	if (cpu < 0 || cpu == r->cpu) {
@@ -125,7 +134,7 @@ static void follow(struct sw_remote *r, int tid)
 		r->cpu_want = cpu;
 		r->cpu_votes = 0;
 	}
-	if (r->cpu >= 0 && ++r->cpu_votes < 2)
+	if (r->cpu >= 0 && r->nr_threads > 1 && ++r->cpu_votes < 2)
 		return;
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
@@ -248,6 +257,7 @@ static void serve(struct sw_remote *r, const struct uffd_msg *m)
 	follow(r, m->arg.pagefault.feat.ptid);
 	r->client->fault(r->mmu.space, m->arg.pagefault.address & SW_PAGE_MASK,
 			 f, m->arg.pagefault.feat.ptid);
+	r->served_ns = sw_now_ns();
 }
 
 /* Reads what is there; returns the number of messages. */

@@ -30,6 +30,7 @@ struct sw_remote {
 	int cpu; /* where this thread is pinned, -1: nowhere */
 	int cpu_want, cpu_votes;
 	unsigned nr_faults;
+	uint64_t served_ns; /* when the last fault was done with */
 	int nr_threads; /* of the process, when last looked */
 };
 

@@ -16,7 +16,9 @@
 #include "run/session_internal.h"
 
 #define TICK_HURRY_NS   300000 /* while memory that is not ours grows */
-#define HURRY_PAGES     64     /* in one look: that is growing */
+/* So much in one look is growing. A batch that the agent holds staged is seen
+ * beside the words that say it is out. */
+#define HURRY_PAGES     (SW_MMU_BATCH + 64)
 #define HURRY_LOOKS     32     /* so many follow quickly */
 #define LOOK_COST_RATIO 20     /* looks may take 5 % of a CPU, */
 #define SCAN_COST_RATIO 5      /* scans for new memory a fifth */

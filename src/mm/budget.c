@@ -21,8 +21,8 @@
 void sw_budget_init(struct sw_budget *b, uint64_t limit)
 {
 	b->limit = limit;
-	b->low = limit / 48;
-	b->high = limit / 24;
+	b->low = limit / 96;
+	b->high = limit / 48;
 }
 
 int64_t sw_budget_used(struct sw_budget *b)

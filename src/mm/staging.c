@@ -1,7 +1,7 @@
 /*
  * staging.c - pages on their way out wait here, in buffers of ours, before
  * they are compressed or written: the second chance. A fault in that time
- * costs one copy and no I/O. An eighth of the budget is kept waiting; what
+ * costs one copy and no I/O. A 32nd of the budget is kept waiting; what
  * waits longest goes first.
  *
  * A staged folio is in the swap cache, dirty, with data. The list holds no
@@ -208,7 +208,7 @@ int sw_staging_init(struct sw_mm *mm)
 
 	sw_mutex_init(&st->lock, "staging", SW_RANK_POOL);
 	sw_list_init(&st->lru);
-	st->target = limit / 8;
+	st->target = limit / 32;
 	st->arena_pages = limit / 4 + 2 * SW_PREPARED;
 	st->arena = mmap(NULL, st->arena_pages * SW_PAGE_SIZE,
 			 PROT_READ | PROT_WRITE,

@@ -12,7 +12,8 @@
  *
  *   samples N           how many were taken
  *   max BYTES           the largest sum
- *   after BYTES         the largest sum after LIMIT was reached first
+ *   after BYTES         the largest sum after 7/8 of LIMIT was reached first
+ *                       (reclaim itself keeps up to 1/48 free, and batches)
  *   above N             samples over LIMIT * 1.05 + 8 MiB
  *   torn N              samples given up, see below
  *
@@ -285,7 +286,7 @@ int main(int argc, char **argv)
 		torn += !whole;
 		sum = whole ? sum : 0;
 		max = sum > max ? sum : max;
-		reached |= limit && sum >= limit / 20 * 19;
+		reached |= limit && sum >= limit / 8 * 7;
 		if (reached && sum > after)
 			after = sum;
 		above += limit && sum > limit + limit / 20 + (8u << 20);

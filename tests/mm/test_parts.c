@@ -258,8 +258,8 @@ static void reserve_gives_what_is_left_and_never_nothing(void **state)
 
 	fx_open_sized(&f, 480, FX_SLOTS);
 	b = &f.mm->budget;
-	assert_int_equal(b->low, 10);
-	assert_int_equal(b->high, 20);
+	assert_int_equal(b->low, 5);
+	assert_int_equal(b->high, 10);
 	assert_int_equal(sw_budget_reserve(f.mm, 64), 64);
 	b->unmanaged = 470;
 	assert_int_equal(sw_budget_reserve(f.mm, 64), 10);

@@ -95,12 +95,17 @@ static void dontneed(struct worker *w)
 
 static void new_area(struct worker *w)
 {
+	struct sw_space *space = sw_sim_mmu(w->sim)->space;
+	int err;
+
 	if (w->at)
 		sw_sim_munmap(w->sim, w->at, w->at + AREA_PAGES * PG);
 	w->at = sw_sim_map_free(w->sim, AREA_PAGES * PG);
-	SW_BUG_ON(sw_space_add_region(sw_sim_mmu(w->sim)->space,
-				      sw_space_epoch(sw_sim_mmu(w->sim)->space),
-				      w->at, w->at + AREA_PAGES * PG));
+	do { /* other threads change the layout meanwhile */
+		err = sw_space_add_region(space, sw_space_epoch(space), w->at,
+					  w->at + AREA_PAGES * PG);
+	} while (err == -EAGAIN);
+	SW_BUG_ON(err);
 	memset(w->value, 0, sizeof(w->value));
 }
 

@@ -277,6 +277,7 @@ static void do_drop(void)
 	own.broken = done < STAGE_BYTES;
 	own.unclean = 0;
 	sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
+	__atomic_store_n(&own.ctl->dropped, own.ctl->batch, __ATOMIC_RELEASE);
 }
 
 static void do_take(void)
@@ -326,16 +327,16 @@ static int new_uffd(int dev)
 	return sys1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 }
 
-/* Both staging areas, and a page for the control page to be mapped at. */
+/* Both staging areas, a place for the control page, and the bell. */
 static char *map_area(void)
 {
 	char *p = (char *)sys6(
-		SYS_mmap, 0, 2 * STAGE_BYTES + PAGE, PROT_READ | PROT_WRITE,
+		SYS_mmap, 0, SW_AREA_PAGES * PAGE, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if ((unsigned long)p > -4096ul)
 		return NULL;
-	sys3(SYS_madvise, p, 2 * STAGE_BYTES + PAGE, MADV_DONTFORK);
+	sys3(SYS_madvise, p, SW_AREA_PAGES * PAGE, MADV_DONTFORK);
 	sys3(SYS_madvise, p, 2 * STAGE_BYTES, MADV_NOHUGEPAGE);
 	/* A debugger that writes a core would map zeros here. */
 	sys3(SYS_madvise, p, 2 * STAGE_BYTES, MADV_DONTDUMP);
@@ -368,7 +369,7 @@ static int setup(int ctl, int dev, int make_uffd)
 		own.uffd = make_uffd ? new_uffd(dev) : -EALREADY;
 		return own.uffd < 0 ? own.uffd : 0;
 	}
-	p = sys6(SYS_mmap, (long)(own.stage + 2 * STAGE_BYTES), PAGE,
+	p = sys6(SYS_mmap, (long)(own.stage + SW_CTL_PAGE * PAGE), PAGE,
 		 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, ctl, 0);
 	if ((unsigned long)p > -4096ul)
 		return p;
@@ -490,6 +491,14 @@ static void start(int forked)
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
 }
 
+/* The program's thread waits here until its pages are write-protected: each
+ * copy that a write makes after the fork comes to the supervisor first. */
+static void before_fork(void)
+{
+	if (own.ctl)
+		*(volatile char *)(own.stage + SW_BELL_PAGE * PAGE) = 1;
+}
+
 static void started_by_fork(void)
 {
 	start(1);
@@ -529,8 +538,8 @@ __attribute__((constructor)) static void agent_init(int argc, char **argv,
 		own.socket_name_len++;
 	}
 	if (__register_atfork)
-		__register_atfork(NULL, NULL, started_by_fork, NULL);
+		__register_atfork(before_fork, NULL, started_by_fork, NULL);
 	else if (pthread_atfork)
-		pthread_atfork(NULL, NULL, started_by_fork);
+		pthread_atfork(before_fork, NULL, started_by_fork);
 	start(0);
 }

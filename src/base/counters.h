@@ -34,13 +34,14 @@
 	X(swap_bad_entry)  /* entries refused: no such slot or not in use */ \
 	X(swap_read_error) /* slots that could not be read back */           \
 	X(swap_write_error)                                                  \
-	X(fork_spaces)   /* address spaces born by fork */                   \
-	X(unshared)      /* fork-shared pages copied to be evicted */        \
-	X(poisoned)      /* pages lost; their reader gets SIGBUS */          \
-	X(move_busy)     /* pages the kernel would not move (pinned) */      \
-	X(move_refused)  /* windows the kernel would not move */             \
-	X(allocstall)    /* faults that waited for reclaim */                \
-	X(oom_unmanaged) /* faults served above the budget */
+	X(fork_spaces)    /* address spaces born by fork */                  \
+	X(fork_announced) /* a program said it would fork */                 \
+	X(unshared)       /* fork-shared pages copied to be evicted */       \
+	X(poisoned)       /* pages lost; their reader gets SIGBUS */         \
+	X(move_busy)      /* pages the kernel would not move (pinned) */     \
+	X(move_refused)   /* windows the kernel would not move */            \
+	X(allocstall)     /* faults that waited for reclaim */               \
+	X(oom_unmanaged)  /* faults served above the budget */
 
 enum sw_counter {
 #define X(name) SW_CTR_##name,

@@ -325,46 +325,63 @@ static bool is_idle_and_present(struct sw_leaf *leaf, unsigned i, unsigned nr)
 	return true;
 }
 
+/* Lifts the protection of a run that is to be unshared. False: not now. */
+static bool begin_unshare(struct sw_space *space, struct sw_agent_run *run)
+{
+	struct sw_leaf *leaf = sw_pt_lookup(&space->pt, run->addr);
+	struct sw_mmu *mmu = space->mmu;
+	unsigned i = sw_leaf_index(run->addr);
+
+	if (!leaf || !is_idle_and_present(leaf, i, run->nr))
+		return false;
+	for (unsigned k = i; k < i + run->nr; k++) {
+		if (leaf->word[k] & SW_WORD_CLEAN)
+			sw_clean_forget(space, leaf, k);
+		sw_word_set(space, leaf, k, sw_word_unshared(leaf->word[k]));
+		sw_window_of(leaf, k)->unsharing = true;
+	}
+	return !mmu->ops->protect(mmu, run->addr, run->nr, false);
+}
+
+static void end_unshare(struct sw_space *space, struct sw_agent_run *run)
+{
+	struct sw_leaf *leaf = sw_pt_lookup(&space->pt, run->addr);
+	unsigned i = sw_leaf_index(run->addr);
+
+	for (unsigned k = i; leaf && k < i + run->nr; k++)
+		sw_window_of(leaf, k)->unsharing = false;
+}
+
 /*
  * Makes the pages noted as busy ours alone, so that the next batch can take
- * them. The agent's touch may fault: nothing is held here. The windows are not
+ * them. Nothing is held while the agent touches them, and the windows are not
  * ours any more: once the layout has changed, another page may be at the
  * address, and protection lifted beside its swap-in would make a clean page
- * writable.
+ * writable. But nobody arms them in that time: each touch would be a fault,
+ * behind those of the program that wait for the room we are to make.
  */
 static void unshare_busy(struct sw_space *space, struct sw_evictor *ev,
 			 uint64_t epoch)
 {
 	struct sw_mmu *mmu = space->mmu;
+	struct sw_agent_run run[SW_MMU_MAX_RUNS];
 	unsigned pages = 0, nr_runs = 0;
 
 	sw_space_lock(space);
-	if (mmu->epoch != epoch) {
-		sw_space_unlock(space);
-		ev->nr_busy = 0;
-		return;
-	}
-	for (unsigned r = 0; r < ev->nr_busy; r++) {
-		struct sw_agent_run *run = &ev->busy[r];
-		struct sw_leaf *leaf = sw_pt_lookup(&space->pt, run->addr);
-		unsigned i = sw_leaf_index(run->addr);
-
-		if (!leaf || !is_idle_and_present(leaf, i, run->nr))
+	for (unsigned r = 0; r < ev->nr_busy && mmu->epoch == epoch; r++) {
+		if (!begin_unshare(space, &ev->busy[r]))
 			continue; /* it has changed meanwhile */
-		for (unsigned k = i; k < i + run->nr; k++) {
-			if (leaf->word[k] & SW_WORD_CLEAN)
-				sw_clean_forget(space, leaf, k);
-			sw_word_set(space, leaf, k,
-				    sw_word_unshared(leaf->word[k]));
-		}
-		mmu->ops->protect(mmu, run->addr, run->nr, false);
-		ev->busy[nr_runs++] = *run;
-		pages += run->nr;
+		pages += ev->busy[r].nr;
+		run[nr_runs++] = ev->busy[r];
 	}
-	ev->nr_busy = nr_runs;
 	sw_space_unlock(space);
-	if (ev->nr_busy)
-		mmu->ops->unshare(mmu, ev->busy, ev->nr_busy);
+	if (nr_runs)
+		mmu->ops->unshare(mmu, run, nr_runs);
+	sw_space_lock(space);
+	for (unsigned r = 0; r < ev->nr_busy; r++)
+		end_unshare(space, &ev->busy[r]);
+	sw_space_unlock(space);
+	ev->nr_busy = nr_runs;
 	sw_count(unshared, pages);
 }
 

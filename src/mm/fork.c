@@ -4,12 +4,12 @@
  * (armed): the write comes to us first, and the copy it makes is accounted
  * and may have to wait for room.
  *
- * Arming comes first, before both run far. While the layout is still changing
- * (another event of it is unread) the kernel refuses with -EAGAIN, and waiting
- * is in vain, since nobody else reads events: then each space's own event
- * thread arms it later, step by step, between other events (struct
- * sw_mmu_client: settle). Copies made before that are found by the next
- * measurement.
+ * The program says when it is about to fork (forking()), and waits until
+ * all is armed; the child inherits that. What it could not tell, or wrote since,
+ * each space's own event thread arms after the fork, step by step, between
+ * other events (struct sw_mmu_client: settle): for as long as the layout counts
+ * as changing the kernel refuses with -EAGAIN. Copies made before that are
+ * found by the next measurement.
  *
  * Above: mmu/remote_events.c. Beside: space.c, share.c.
  */
@@ -119,34 +119,48 @@ static int arm_runs(struct sw_mmu *mmu, struct sw_leaf *leaf, unsigned i,
 	return err;
 }
 
-/* Arms what is present of a leaf in the space behind `mmu`: the leaf's own, or
- * a child that has the same pages. */
-static int arm_leaf(struct sw_mmu *mmu, struct sw_leaf *leaf)
+/* Arms windows [first, last] of a leaf; pages are present in both. */
+static int arm_windows(struct sw_mmu *mmu, struct sw_leaf *leaf, unsigned first,
+		       unsigned last)
 {
-	unsigned first = SW_LEAF_WINDOWS, last = 0, i, end;
+	unsigned i = first * SW_WINDOW_PAGES;
+	unsigned end = (last + 1) * SW_WINDOW_PAGES;
 	int err;
 
-	for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
-		if (leaf->win[w].present && !leaf->win[w].all_wp) {
-			first = sw_min(first, w);
-			last = w;
-		}
-	if (first == SW_LEAF_WINDOWS)
-		return 0;
-	i = first * SW_WINDOW_PAGES;
-	end = (last + 1) * SW_WINDOW_PAGES;
 	while (sw_word_kind(leaf->word[i]) != SW_WORD_PRESENT)
 		i++;
 	while (sw_word_kind(leaf->word[end - 1]) != SW_WORD_PRESENT)
 		end--;
 	err = protect(mmu, leaf, i, end);
-	return err == -ENOENT ? arm_runs(mmu, leaf, i, end) : err;
+	if (err == -ENOENT)
+		err = arm_runs(mmu, leaf, i, end);
+	for (unsigned w = first; w <= last && !err; w++)
+		leaf->win[w].all_wp = true;
+	return err;
 }
 
-static void note_armed(struct sw_leaf *leaf)
+/* Arms what is present of a leaf, with few calls; but for what the agent is
+ * writing to right now. */
+static int arm_leaf(struct sw_space *space, struct sw_leaf *leaf)
 {
-	for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
-		leaf->win[w].all_wp = true;
+	unsigned first = SW_LEAF_WINDOWS, last = 0;
+	int err = 0;
+
+	for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++) {
+		struct sw_window *win = &leaf->win[w];
+
+		if (win->unsharing && first < w && err != -EAGAIN)
+			err = arm_windows(space->mmu, leaf, first, last);
+		if (win->unsharing)
+			first = SW_LEAF_WINDOWS;
+		if (win->unsharing || !win->present || win->all_wp)
+			continue;
+		first = sw_min(first, w);
+		last = w;
+	}
+	if (first < SW_LEAF_WINDOWS && err != -EAGAIN)
+		err = arm_windows(space->mmu, leaf, first, last);
+	return err;
 }
 
 bool sw_space_settle(void *arg)
@@ -159,16 +173,9 @@ bool sw_space_settle(void *arg)
 		return false;
 	sw_space_lock(space);
 	for (unsigned n = 0; n < ARM_LEAVES; n++) {
-		int err;
-
 		leaf = sw_pt_next(&space->pt, space->arm_next);
-		if (!leaf)
+		if (!leaf || arm_leaf(space, leaf) == -EAGAIN)
 			break;
-		err = arm_leaf(space->mmu, leaf);
-		if (err == -EAGAIN)
-			break;
-		if (!err)
-			note_armed(leaf);
 		space->arm_next = leaf->base + SW_LEAF_BYTES;
 	}
 	if (!leaf)
@@ -177,20 +184,22 @@ bool sw_space_settle(void *arg)
 	return leaf;
 }
 
-/* Arms parent and child, whose tables are still one. */
-static void arm_both(struct sw_space *parent, struct sw_mmu *child)
+/* What is written between this and the fork is a fault each, and is armed
+ * again after it. */
+void sw_space_forking(void *arg)
 {
-	struct sw_leaf *leaf = sw_pt_next(&parent->pt, 0);
+	struct sw_space *space = arg;
+	struct sw_leaf *leaf;
 	int err = 0;
 
+	sw_space_lock(space);
+	leaf = sw_pt_next(&space->pt, 0);
 	for (; leaf && err != -EAGAIN;
-	     leaf = sw_pt_next(&parent->pt, leaf->base + SW_LEAF_BYTES)) {
-		err = arm_leaf(parent->mmu, leaf);
-		if (!err)
-			err = arm_leaf(child, leaf);
-		if (!err)
-			note_armed(leaf);
+	     leaf = sw_pt_next(&space->pt, leaf->base + SW_LEAF_BYTES)) {
+		err = arm_leaf(space, leaf);
 	}
+	sw_space_unlock(space);
+	sw_count(fork_announced, 1);
 }
 
 /* ---- the event ---- */
@@ -205,7 +214,6 @@ void sw_space_fork(void *arg, int fd)
 	SW_BUG_ON(!child);
 	mmu = mm->host->forked(mm->host->arg, parent, child, fd);
 	SW_BUG_ON(!mmu); /* the child would read zeros */
-	arm_both(parent, mmu);
 	sw_space_wait_idle(parent, 0, ~0ull);
 	child->mmu = mmu;
 	child->dirty_fork = parent->dirty_fork = true;

@@ -82,6 +82,7 @@ struct sw_space {
 	struct sw_mmu *mmu;  /* [const] after sw_space_set_mmu() */
 	struct sw_list node; /* mm->spaces_lock */
 	unsigned users;      /* mm->spaces_lock: reclaim is at work on it */
+	uint64_t hand;       /* [atomic] reclaim goes on from this address */
 
 	struct sw_mutex lock; /* SW_RANK_SPACE: all below */
 	pthread_cond_t idle;  /* a window's busy bit was cleared */
@@ -167,6 +168,7 @@ void sw_space_zap(struct sw_space *space, uint64_t start, uint64_t end,
 /* Up-calls; see struct sw_mmu_client. */
 #define SW_ARMED UINT64_MAX
 bool sw_space_settle(void *space);
+void sw_space_forking(void *space);
 void sw_space_fork(void *space, int fd);
 void sw_space_remap(void *space, uint64_t from, uint64_t to, uint64_t len);
 void sw_space_remove(void *space, uint64_t start, uint64_t end);
@@ -310,17 +312,31 @@ struct sw_mm {
 	pthread_cond_t unused;       /* a space's users fell to 0 */
 	struct sw_list spaces;       /* spaces_lock */
 	uint64_t generation;         /* [atomic] of that list */
-	struct sw_space *hand_space; /* spaces_lock: where the hand is */
-	uint64_t hand_addr;          /* [thread: reclaim] */
-	uint64_t took;               /* same: pages, since it came round */
-	unsigned take_shared;        /* same: batches that may take them */
+	uint64_t took;        /* [thread: reclaim] pages, in this round */
+	unsigned take_shared; /* same: batches that may take them */
 	struct sw_evictor ev;
 };
 
 void sw_reclaim_wake(struct sw_mm *mm);
+
+#define SW_SWEPT UINT64_MAX /* a space's hand that is at its end */
+
+static inline uint64_t sw_hand(const struct sw_space *space)
+{
+	return __atomic_load_n(&space->hand, __ATOMIC_RELAXED);
+}
+
+static inline void sw_hand_set(struct sw_space *space, uint64_t addr)
+{
+	__atomic_store_n(&space->hand, addr, __ATOMIC_RELAXED);
+}
+
+/* A new space joins the sweep where it is. mm->spaces_lock held. */
+void sw_hand_join(struct sw_space *space);
+
 /* Less than an eighth of all swap is free. */
 bool sw_slots_are_scarce(void);
-/* Takes one batch out of the space under the hand; true when pages went. For
+/* Takes one batch out of the space that is next; true when pages went. For
  * tests, whose reclaim thread was never started. */
 bool sw_reclaim_evict(struct sw_mm *mm);
 

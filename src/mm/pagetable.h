@@ -86,8 +86,9 @@ struct sw_window {
 	uint32_t removed_ms; /* when the program last gave pages of it away */
 	uint8_t refused;     /* sweeps to skip: the kernel would not move it */
 	bool busy;
-	bool waiters; /* a fault met `busy`: wake the range afterwards */
-	bool all_wp;  /* every present page was armed and still is: fork.c */
+	bool waiters;   /* a fault met `busy`: wake the range afterwards */
+	bool all_wp;    /* every present page was armed and still is: fork.c */
+	bool unsharing; /* the agent writes to its pages: evict.c */
 };
 
 struct sw_leaf {

@@ -3,8 +3,10 @@
  * free pages fall below the low mark (budget.c), at work until they reach the
  * high one.
  *
- * The clock: one hand goes round all spaces, each in address order, window by
- * window, and takes what is present. There is no referenced bit to be had for
+ * The clock: each space is swept in address order, window by window, and what
+ * is present is taken. All are swept side by side, so that a frame which forked
+ * spaces share at one address leaves all of them at about the same time: only
+ * then memory comes back. There is no referenced bit to be had for
  * another process's memory, so the second look that a clock gives to
  * referenced pages is made of two other things: staging (a page that is
  * touched soon after it was taken comes back at the price of a copy), and the
@@ -36,44 +38,54 @@ void sw_reclaim_wake(struct sw_mm *mm)
 	pthread_cond_signal(&mm->wake);
 }
 
-/* ---- the hand ---- */
+/* ---- the hands ---- */
 
-/* The space under the hand, used by us until hand_put(); NULL: none at all. */
+/* The space that is swept least far, or NULL. spaces_lock held. */
+static struct sw_space *hindmost(struct sw_mm *mm)
+{
+	struct sw_space *space, *first = NULL;
+
+	sw_list_for_each(space, &mm->spaces, node)
+		if (!first || sw_hand(space) < sw_hand(first))
+			first = space;
+	return first;
+}
+
+/* The space to go on with, used by us until hand_put(). NULL: there is none. */
 static struct sw_space *hand_get(struct sw_mm *mm)
 {
 	struct sw_space *space;
 
 	sw_mutex_lock(&mm->spaces_lock);
-	space = mm->hand_space;
-	if (!space && !sw_list_empty(&mm->spaces)) {
-		space = sw_list_first(&mm->spaces, struct sw_space, node);
-		mm->hand_space = space;
-		mm->hand_addr = 0;
-	}
+	space = hindmost(mm);
 	if (space)
 		space->users++;
 	sw_mutex_unlock(&mm->spaces_lock);
 	return space;
 }
 
-/* Gives the space back; `next`: the hand moves on to the one after it.
- * Returns true when it came round to the first one. */
-static bool hand_put(struct sw_mm *mm, struct sw_space *space, bool next)
+/* Gives the space back. Returns true when all are swept: all begin again. */
+static bool hand_put(struct sw_mm *mm, struct sw_space *space)
 {
-	bool round = false;
+	bool round;
 
 	sw_mutex_lock(&mm->spaces_lock);
 	if (--space->users == 0)
 		pthread_cond_broadcast(&mm->unused);
-	if (next && mm->hand_space == space) {
-		round = space->node.next == &mm->spaces;
-		mm->hand_space = round ? NULL
-				       : sw_list_entry(space->node.next,
-						       struct sw_space, node);
-		mm->hand_addr = 0;
-	}
+	space = hindmost(mm);
+	round = !space || sw_hand(space) == SW_SWEPT;
+	if (round)
+		sw_list_for_each(space, &mm->spaces, node)
+			sw_hand_set(space, 0);
 	sw_mutex_unlock(&mm->spaces_lock);
 	return round;
+}
+
+void sw_hand_join(struct sw_space *space)
+{
+	struct sw_space *other = hindmost(space->mm);
+
+	sw_hand_set(space, other ? sw_hand(other) : 0);
 }
 
 /* ---- choosing ---- */
@@ -122,22 +134,20 @@ static bool pick_window(struct sw_space *space, struct sw_evictor *ev,
 	return true;
 }
 
-/* Builds a batch from the hand on. True: the end of the space was reached. */
-static bool pick(struct sw_mm *mm, struct sw_space *space,
-		 struct sw_evictor *ev)
+/* Builds a batch from `hand` on; returns where the hand is then. */
+static uint64_t pick(struct sw_space *space, struct sw_evictor *ev,
+		     uint64_t hand)
 {
-	struct sw_leaf *leaf = sw_pt_next(&space->pt, mm->hand_addr);
+	struct sw_leaf *leaf = sw_pt_next(&space->pt, hand);
 
 	for (unsigned n = 0; leaf && n < SCAN_LEAVES; n++) {
-		unsigned w =
-			mm->hand_addr > leaf->base
-				? (mm->hand_addr - leaf->base) / SW_WINDOW_BYTES
-				: 0;
+		unsigned w = hand > leaf->base
+				     ? (hand - leaf->base) / SW_WINDOW_BYTES
+				     : 0;
 
 		for (; w < SW_LEAF_WINDOWS; w++) {
 			struct sw_window *win = &leaf->win[w];
 
-			mm->hand_addr = leaf->base + w * SW_WINDOW_BYTES;
 			if (!win->present || win->busy)
 				continue;
 			if (win->refused) {
@@ -146,12 +156,12 @@ static bool pick(struct sw_mm *mm, struct sw_space *space,
 			}
 			sw_count(pgscan, win->present);
 			if (!pick_window(space, ev, leaf, w * SW_WINDOW_PAGES))
-				return false;
+				return leaf->base + w * SW_WINDOW_BYTES;
 		}
-		mm->hand_addr = leaf->base + SW_LEAF_BYTES;
-		leaf = sw_pt_next(&space->pt, mm->hand_addr);
+		hand = leaf->base + SW_LEAF_BYTES;
+		leaf = sw_pt_next(&space->pt, hand);
 	}
-	return !leaf;
+	return leaf ? hand : SW_SWEPT;
 }
 
 /* ---- one step ---- */
@@ -192,13 +202,13 @@ static bool is_full_still(struct sw_mm *mm)
 	       sw_slots_are_scarce();
 }
 
-/* Takes one batch out of the space under the hand. */
+/* Takes one batch out of the space that is swept least far. */
 static enum step evict_step(struct sw_mm *mm)
 {
 	struct sw_evictor *ev = &mm->ev;
 	struct sw_space *space;
-	bool at_end = true, round;
-	uint64_t epoch;
+	uint64_t epoch, hand = SW_SWEPT;
+	bool round;
 	unsigned taken = 0;
 
 	if (is_full_still(mm))
@@ -214,18 +224,17 @@ static enum step evict_step(struct sw_mm *mm)
 	sw_space_lock(space);
 	if (!space->event_waits &&
 	    __atomic_load_n(&space->mmu->can_take, __ATOMIC_ACQUIRE))
-		at_end = pick(mm, space, ev);
+		hand = pick(space, ev, sw_hand(space));
 	epoch = space->mmu->epoch;
 	sw_space_unlock(space);
 	if (ev->nr_runs) {
 		taken = sw_evict_run(space, ev, epoch);
 		ev->touched = ev->nr_busy;
-		if (ev->nr_busy) { /* unshared now: once more from there */
-			mm->hand_addr = ev->run[0].addr;
-			at_end = false;
-		}
+		if (ev->nr_busy) /* unshared now: once more from there */
+			hand = ev->run[0].addr;
 	}
-	round = hand_put(mm, space, at_end);
+	sw_hand_set(space, hand);
+	round = hand_put(mm, space);
 	mm->took += taken;
 	if (taken && mm->take_shared)
 		mm->take_shared--;

@@ -388,6 +388,7 @@ void sw_space_attach(struct sw_space *space)
 	/* Called by a parent's event thread too, under the parent's lock:
          * the list is the only thing this lock covers there. */
 	sw_mutex_lock(&mm->spaces_lock);
+	sw_hand_join(space);
 	sw_list_add_tail(&mm->spaces, &space->node);
 	__atomic_fetch_add(&mm->generation, 1, __ATOMIC_RELAXED);
 	sw_mutex_unlock(&mm->spaces_lock);
@@ -398,8 +399,6 @@ void sw_space_free(struct sw_space *space)
 	struct sw_mm *mm = space->mm;
 
 	sw_mutex_lock(&mm->spaces_lock);
-	if (mm->hand_space == space)
-		mm->hand_space = NULL;
 	sw_list_del(&space->node);
 	__atomic_fetch_add(&mm->generation, 1, __ATOMIC_RELAXED);
 	while (space->users)
@@ -432,6 +431,7 @@ const struct sw_mmu_client sw_mm_client = {
 	.lock = client_lock,
 	.unlock = client_unlock,
 	.fault = sw_fault,
+	.forking = sw_space_forking,
 	.fork = sw_space_fork,
 	.remap = sw_space_remap,
 	.remove = sw_space_remove,

@@ -85,6 +85,8 @@ struct sw_mmu_client {
 	void (*lock)(void *space);
 	void (*unlock)(void *space);
 	void (*fault)(void *space, uint64_t addr, unsigned flags, int tid);
+	/* The program is about to fork, and waits for this; without the lock. */
+	void (*forking)(void *space);
 	/* A child was born; `fd` is its userfaultfd (or the maker's name for
          * it), owned by the callee. */
 	void (*fork)(void *space, int fd);

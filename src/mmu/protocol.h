@@ -13,6 +13,12 @@
  *   superv > UNSHARE > agent > UNSHARED  write-touch pages shared by fork
  *   superv > LEAVE                       not wanted: end, and do no harm
  *
+ * The staging areas lie in one mapping: SW_STAGE_PAGES pages that are filled, as
+ * many to drop them through, the control page, and the *bell*. Before it
+ * forks the program writes to the bell, which is missing or write-protected:
+ * the supervisor, whose fault this is, write-protects what is present, and the
+ * fork goes on when it has answered.
+ *
  * End of file on the socket means that the supervisor died: the agent kills
  * its process, so that nobody ever reads zeros in place of paged-out data.
  */
@@ -30,6 +36,9 @@
 
 #define SW_STAGE_PAGES 256u /* one staging area; a batch is at most this */
 #define SW_TAKE_RUNS   32u  /* runs in one batch */
+#define SW_CTL_PAGE    (2 * SW_STAGE_PAGES) /* of the agent's mapping */
+#define SW_BELL_PAGE   (SW_CTL_PAGE + 1)
+#define SW_AREA_PAGES  (SW_BELL_PAGE + 1)
 
 enum sw_agent_op {
 	SW_AGENT_HELLO = 1,
@@ -107,12 +116,14 @@ struct sw_agent_unshare {
  * `batch` counts the batches that the agent began, each with an empty staging
  * area. After its death that tells whether what is staged belongs to the batch
  * it was last asked for, or to the one before, which was read already.
+ * `dropped` is the last of them whose pages it has dropped since.
  */
 struct sw_agent_ctl {
 	uint32_t gate;
 	uint32_t pad;
 	uint64_t epoch;
 	uint64_t batch;
+	uint64_t dropped;
 };
 
 #define SW_GATE_SPINS 200

@@ -173,6 +173,9 @@ static int remote_take(struct sw_mmu *mmu, const struct sw_agent_run *run,
 	} else {
 		r->batch = __atomic_load_n(&r->ctl->batch, __ATOMIC_ACQUIRE);
 		memcpy(page, answer.page, sizeof(answer.page));
+		r->nr_taken = 0;
+		for (unsigned i = 0; i < SW_MMU_BATCH; i++)
+			r->nr_taken += page[i] == SW_PAGE_TAKEN;
 	}
 	pthread_mutex_unlock(&r->agent_lock);
 	return err;
@@ -204,8 +207,21 @@ static void remote_drop_staged(struct sw_mmu *mmu)
 	uint32_t op = SW_AGENT_DROP;
 
 	pthread_mutex_lock(&r->agent_lock);
+	__atomic_store_n(&r->nr_staged, r->nr_taken, __ATOMIC_RELAXED);
+	__atomic_store_n(&r->drop, r->batch, __ATOMIC_RELAXED);
 	talk(r, &op, sizeof(op), NULL, 0);
 	pthread_mutex_unlock(&r->agent_lock);
+}
+
+unsigned sw_remote_staged(const struct sw_remote *r)
+{
+	const struct sw_agent_ctl *ctl =
+		__atomic_load_n(&r->ctl, __ATOMIC_ACQUIRE);
+
+	if (__atomic_load_n(&ctl->dropped, __ATOMIC_ACQUIRE) >=
+	    __atomic_load_n(&r->drop, __ATOMIC_RELAXED))
+		return 0;
+	return __atomic_load_n(&r->nr_staged, __ATOMIC_RELAXED);
 }
 
 static int remote_unshare(struct sw_mmu *mmu, const struct sw_agent_run *run,
@@ -280,6 +296,12 @@ void sw_remote_set_agent(struct sw_remote *r, pid_t pid, pid_t helper, int sock,
 	r->helper = helper;
 	r->sock = sock;
 	r->stage = stage;
+	/* Missing or, if it was rung before, writable: then the next fork goes
+	 * unannounced, and its event protects it. */
+	r->bell = stage + SW_BELL_PAGE * SW_PAGE_SIZE;
+	r->bell_rang = true;
+	if (sw_remote_register(r, r->bell, r->bell + SW_PAGE_SIZE))
+		sw_debug("process %d: forks will not be announced", pid);
 	__atomic_store_n(&r->ctl, ctl, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->mmu.can_take, true, __ATOMIC_RELEASE);
 	r->client->unlock(r->mmu.space);

@@ -42,6 +42,10 @@ void sw_remote_agent_dead(struct sw_remote *r);
 /* True when the address space behind the descriptor is gone. */
 bool sw_remote_is_gone(const struct sw_remote *r);
 
+/* Pages that the agent has moved aside and not yet dropped: the program has no
+ * words of them any more, and the kernel still counts them. A snapshot. */
+unsigned sw_remote_staged(const struct sw_remote *r);
+
 /* Registers [start, end) for missing pages and write protection. */
 int sw_remote_register(struct sw_remote *r, uint64_t start, uint64_t end);
 

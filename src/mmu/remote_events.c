@@ -13,10 +13,7 @@
  * hand-over between two sleepers on one CPU costs half of that between two
  * CPUs. The kernel names the faulting thread; where it ran last is looked up
  * now and then, not at every fault.
- *
- * A thread that forks is let go ahead of its siblings (hurry_fork()).
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
@@ -36,12 +33,10 @@
 #include "mmu/remote_internal.h"
 
 #define BATCH           16
-#define CPU_LOOK_FAULTS 32 /* faults between two looks at the CPU, at most */
+#define CPU_LOOK_FAULTS 32    /* faults between two looks at the CPU, at most */
 #define FAR_NS          20000 /* between two faults: from CPU to CPU, perhaps */
 #define GATE_WAIT_NS    5000000
-#define SETTLE_NS       50000   /* between two tries to settle */
-#define FORK_NS         5000000 /* given to a forking thread to get going, */
-#define FORK_NAP_US     20      /* looking this often */
+#define SETTLE_NS       50000 /* between two tries to settle */
 
 /* ---- the gate, our side ---- */
 
@@ -143,82 +138,34 @@ static void follow(struct sw_remote *r, int tid)
 	r->cpu_votes = 0;
 }
 
-/* ---- forks of processes with threads ---- */
+/* ---- the bell (protocol.h) ---- */
 
-/* Is the thread inside a system call that forks? */
-static bool is_forking(pid_t pid, pid_t tid)
+static void answer_bell(struct sw_remote *r, unsigned flags)
 {
-	char path[64], buf[32] = "";
-	ssize_t n;
-	int fd, nr;
+	static const char zeros[SW_PAGE_SIZE];
+	struct sw_mmu *mmu = &r->mmu;
+	int err;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", pid, tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, buf, sizeof(buf) - 1);
-	close(fd);
-	nr = n > 0 && buf[0] >= '0' && buf[0] <= '9' ? atoi(buf) : -1;
-	return nr == SYS_clone || nr == SYS_clone3 || nr == SYS_fork;
+	r->client->forking(mmu->space);
+	r->bell_rang = true;
+	if (flags & SW_FAULT_WP)
+		err = mmu->ops->protect(mmu, r->bell, 1, false);
+	else
+		err = mmu->ops->copy(mmu, r->bell, zeros, 1, false) < 0;
+	if (err) /* the layout is changing: it rings again */
+		mmu->ops->wake(mmu, r->bell, 1);
 }
 
-static pid_t find_forking(pid_t pid)
+/* Not before the fork's event, or it might ring twice for one fork. True: the
+ * layout is still changing. */
+static bool tie_bell(struct sw_remote *r)
 {
-	char path[32];
-	struct dirent *d;
-	pid_t found = 0;
-	DIR *tasks;
+	struct sw_mmu *mmu = &r->mmu;
 
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	tasks = opendir(path);
-	while (tasks && !found && (d = readdir(tasks))) {
-		pid_t tid = atoi(d->d_name);
-
-		if (tid > 0 && is_forking(pid, tid))
-			found = tid;
-	}
-	if (tasks)
-		closedir(tasks);
-	return found;
-}
-
-static void unhurry(pid_t tid)
-{
-	struct sched_param none = { 0 };
-
-	if (tid)
-		sched_setscheduler(tid, SCHED_OTHER, &none);
-}
-
-/*
- * Once its event is read, a forking thread must run before the pages that it
- * shared can be write-protected; until then its siblings copy them by writing,
- * unseen. On a busy machine that is milliseconds, and thousands of pages. So
- * for that moment it runs before all ordinary threads (its child was made
- * before, and has the old priority). Returns its tid, or 0.
- */
-static pid_t hurry_fork(struct sw_remote *r)
-{
-	struct sched_param first = { .sched_priority = 1 };
-	pid_t tid;
-
-	if (!r->pid || r->nr_threads < 2 || sw_remote_probe(r) != -EAGAIN)
-		return 0;
-	tid = find_forking(r->pid);
-	if (!tid || sched_getscheduler(tid) != SCHED_OTHER ||
-	    sched_setscheduler(tid, SCHED_FIFO, &first))
-		return 0;
-	return tid;
-}
-
-/* The fork's event is read: waits until its thread has run. */
-static void let_fork_run(struct sw_remote *r, pid_t tid)
-{
-	uint64_t end = sw_now_ns() + FORK_NS;
-
-	while (sw_remote_probe(r) == -EAGAIN && sw_now_ns() < end)
-		usleep(FORK_NAP_US);
-	unhurry(tid);
+	if (r->bell_loose &&
+	    mmu->ops->protect(mmu, r->bell, 1, true) != -EAGAIN)
+		r->bell_loose = r->bell_rang = false;
+	return r->bell_loose;
 }
 
 /* ---- reading ---- */
@@ -230,6 +177,7 @@ static void layout_event(struct sw_remote *r, const struct uffd_msg *m)
 
 	switch (m->event) {
 	case UFFD_EVENT_FORK:
+		r->bell_loose = r->bell_rang;
 		c->fork(space, m->arg.fork.ufd);
 		break;
 	case UFFD_EVENT_REMAP:
@@ -248,6 +196,7 @@ static void layout_event(struct sw_remote *r, const struct uffd_msg *m)
 static void serve(struct sw_remote *r, const struct uffd_msg *m)
 {
 	uint64_t flags = m->arg.pagefault.flags;
+	uint64_t addr = m->arg.pagefault.address & SW_PAGE_MASK;
 	unsigned f = 0;
 
 	if (flags & UFFD_PAGEFAULT_FLAG_WRITE)
@@ -255,8 +204,11 @@ static void serve(struct sw_remote *r, const struct uffd_msg *m)
 	if (flags & UFFD_PAGEFAULT_FLAG_WP)
 		f |= SW_FAULT_WP;
 	follow(r, m->arg.pagefault.feat.ptid);
-	r->client->fault(r->mmu.space, m->arg.pagefault.address & SW_PAGE_MASK,
-			 f, m->arg.pagefault.feat.ptid);
+	if (addr == r->bell)
+		answer_bell(r, f);
+	else
+		r->client->fault(r->mmu.space, addr, f,
+				 m->arg.pagefault.feat.ptid);
 	r->served_ns = sw_now_ns();
 }
 
@@ -264,8 +216,7 @@ static void serve(struct sw_remote *r, const struct uffd_msg *m)
 static int pump(struct sw_remote *r)
 {
 	struct uffd_msg msg[BATCH];
-	bool layout = false, fork = false;
-	pid_t forking = hurry_fork(r);
+	bool layout = false;
 	ssize_t n;
 
 	r->client->lock(r->mmu.space);
@@ -279,17 +230,11 @@ static int pump(struct sw_remote *r)
 		usleep(1000);
 	}
 	n = n > 0 ? n / (ssize_t)sizeof(msg[0]) : 0;
-	for (ssize_t i = 0; i < n; i++) {
+	for (ssize_t i = 0; i < n; i++)
 		layout |= msg[i].event != UFFD_EVENT_PAGEFAULT;
-		fork |= msg[i].event == UFFD_EVENT_FORK;
-	}
 	if (layout)
 		r->ctl->epoch = ++r->mmu.epoch;
 	gate_unlock(r);
-	if (fork)
-		let_fork_run(r, forking);
-	else
-		unhurry(forking);
 	for (ssize_t i = 0; layout && i < n; i++)
 		if (msg[i].event != UFFD_EVENT_PAGEFAULT)
 			layout_event(r, &msg[i]);
@@ -309,7 +254,7 @@ static void *event_thread(void *arg)
 	prctl(PR_SET_NAME, "spillway-fault");
 	prctl(PR_SET_TIMERSLACK, 1000); /* short naps shall be short */
 	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
-		bool again = r->client->settle(r->mmu.space);
+		bool again = r->client->settle(r->mmu.space) | tie_bell(r);
 
 		if (ppoll(&p, 1, again ? &soon : NULL, NULL) > 0)
 			pump(r);

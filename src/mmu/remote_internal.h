@@ -16,8 +16,12 @@ struct sw_remote {
 	pid_t pid, helper;
 	int sock;
 	uint64_t stage;           /* its staging area, address in the target */
+	uint64_t bell;            /* a page rung before a fork (protocol.h) */
 	struct sw_agent_ctl *ctl; /* [atomic] shared with the agent */
 	uint64_t batch;           /* agent_lock: as many have been answered */
+	unsigned nr_taken;        /* same: pages that the last one moved */
+	unsigned nr_staged;       /* [atomic] to be dropped with batch `drop` */
+	uint64_t drop;            /* [atomic] */
 	struct sw_agent_ctl no_ctl; /* stands in until there is one */
 	pthread_mutex_t agent_lock; /* one conversation at a time */
 
@@ -29,9 +33,11 @@ struct sw_remote {
 	int cpu_tid;
 	int cpu; /* where this thread is pinned, -1: nowhere */
 	int cpu_want, cpu_votes;
+	bool bell_rang;  /* it is writable now */
+	bool bell_loose; /* to be protected again as soon as it can be */
 	unsigned nr_faults;
 	uint64_t served_ns; /* when the last fault was done with */
-	int nr_threads; /* of the process, when last looked */
+	int nr_threads;     /* of the process, when last looked */
 };
 
 /* How the address space is: -ESRCH gone, -EAGAIN its layout is changing (an

@@ -487,6 +487,12 @@ static struct sw_sim *clone_pages(struct sw_sim *sim)
 	return child;
 }
 
+void sw_sim_announce_fork(struct sw_sim *sim)
+{
+	if (sim->client)
+		sim->client->forking(sim->mmu.space);
+}
+
 struct sw_sim *sw_sim_fork(struct sw_sim *sim)
 {
 	struct sim_msg w = { .kind = SIM_FORK };

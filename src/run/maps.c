@@ -130,7 +130,7 @@ static int add_around(struct sw_proc *p, int pagemap, uint64_t start,
 	uint64_t hole[2][2] = {
 		{ p->own_start, p->own_end },
 		{ p->stage,
-		  p->stage + (2 * SW_STAGE_PAGES + 1) * SW_PAGE_SIZE },
+		  p->stage + SW_AREA_PAGES * SW_PAGE_SIZE },
 	};
 
 	if (start >= end)

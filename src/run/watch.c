@@ -16,9 +16,7 @@
 #include "run/session_internal.h"
 
 #define TICK_HURRY_NS   300000 /* while memory that is not ours grows */
-/* So much in one look is growing. A batch that the agent holds staged is seen
- * beside the words that say it is out. */
-#define HURRY_PAGES     (SW_MMU_BATCH + 64)
+#define HURRY_PAGES     64     /* in one look: that is growing */
 #define HURRY_LOOKS     32     /* so many follow quickly */
 #define LOOK_COST_RATIO 20     /* looks may take 5 % of a CPU, */
 #define SCAN_COST_RATIO 5      /* scans for new memory a fifth */
@@ -50,6 +48,24 @@ static bool is_known(struct session *s, pid_t pid)
 	return false;
 }
 
+static bool was_seen(struct session *s, pid_t pid)
+{
+	for (unsigned i = 0; i < s->nr_known; i++)
+		if (s->known[i] == pid)
+			return true;
+	return false;
+}
+
+static bool is_managed(struct session *s, pid_t pid)
+{
+	struct sw_proc *p;
+
+	sw_list_for_each(p, &s->procs, node)
+		if (p->pid == pid)
+			return p->space;
+	return false;
+}
+
 static void count_stranger(void *arg, pid_t pid)
 {
 	struct session *s = arg;
@@ -60,9 +76,12 @@ static void count_stranger(void *arg, pid_t pid)
 	sw_keeper_add(&s->keeper, pid);
 	if (s->nr_seen < MAX_STRANGERS)
 		s->seen[s->nr_seen++] = pid;
-	/* A vfork child lives in its parent's memory, which is counted. Forked
+	/* A vfork child lives in its parent's memory, which is counted; what a
+	 * managed process forks has words before it says hello. Forked
 	 * processes share much with who is counted. */
 	parent = sw_parent_of(pid);
+	if (is_managed(s, parent) && !was_seen(s, pid))
+		return;
 	if (sw_shares_memory(parent, pid) != 1)
 		s->strangers_now += sw_measure_pss(pid);
 }
@@ -105,6 +124,22 @@ static bool is_another(const struct sw_proc *p, uint64_t known)
 	       sw_shares_memory(p->pid, p->helper) != 1;
 }
 
+/* A forked process may have a space that we cannot tell is its own yet, or
+ * whose birth is an event that nobody has read: the words are there. */
+static bool has_words(struct session *s, const struct sw_proc *p)
+{
+	return p->born_managed && (sw_now_ns() - p->hello_ns < CLAIM_NS ||
+				   !sw_list_empty(&s->children));
+}
+
+/* What the kernel counts for a managed process that we know of. */
+static uint64_t known_pages(const struct sw_proc *p)
+{
+	if (!p->space)
+		return 0;
+	return sw_space_resident(p->space) + sw_remote_staged(p->remote);
+}
+
 /* Pages that no word of ours speaks of: what each process has beyond its
  * words, and whoever we cannot manage. Less than nothing where words speak of
  * pages that are gone. */
@@ -115,13 +150,11 @@ static int64_t unknown_pages(struct session *s, uint64_t *rss)
 
 	*rss = pages;
 	sw_list_for_each(p, &s->procs, node) {
-		uint64_t known = p->space ? sw_space_resident(p->space) : 0;
+		uint64_t known = known_pages(p);
 
 		p->anon_pages = sw_measure_rss(p->pid);
 		*rss += p->anon_pages;
-		/* A space of its own that we cannot tell yet has its words. */
-		if (p->born_managed && !p->space &&
-		    !sw_list_empty(&s->children))
+		if (!p->space && has_words(s, p))
 			continue;
 		if (!is_another(p, known))
 			pages += (int64_t)(p->anon_pages - known);
@@ -237,7 +270,7 @@ static void attach(struct session *s, struct sw_proc *p)
 /* New memory of a managed process is found by its growth. */
 static void rescan(struct sw_proc *p)
 {
-	uint64_t known = sw_space_resident(p->space);
+	uint64_t known = known_pages(p);
 	uint64_t rest = p->anon_pages - sw_min(p->anon_pages, known);
 	uint64_t now = sw_now_ns(), cpu = cpu_ns();
 
@@ -247,14 +280,13 @@ static void rescan(struct sw_proc *p)
 	sw_proc_scan(p);
 	cpu = cpu_ns() - cpu;
 	p->scan_ns = now + cpu * SCAN_COST_RATIO;
-	known = sw_space_resident(p->space);
+	known = known_pages(p);
 	p->scan_rest = p->anon_pages - sw_min(p->anon_pages, known);
 }
 
 static void manage(struct session *s, uint64_t used)
 {
 	uint64_t percent = used * 100 * SW_PAGE_SIZE / s->opt->budget_bytes;
-	uint64_t now = sw_now_ns();
 	struct sw_proc *p;
 
 	sw_session_claim(s);
@@ -265,9 +297,7 @@ static void manage(struct session *s, uint64_t used)
 			continue;
 		}
 		if (p->failed || p->anon_pages < ATTACH_MIN ||
-		    percent < PREPARE_PERCENT ||
-		    (p->born_managed && (now - p->hello_ns < CLAIM_NS ||
-					 !sw_list_empty(&s->children))))
+		    percent < PREPARE_PERCENT || has_words(s, p))
 			continue;
 		if (percent >= ATTACH_PERCENT)
 			attach(s, p);

@@ -1,9 +1,10 @@
 #!/bin/sh
 # The budget, measured from outside: once reached, the tree's anonymous memory
-# stays within SIZE * 1.05 + 8 MiB at every sample, children included. Where a
-# process forks while other threads of it write, they copy pages before these
-# can be armed (docs/architecture.md, Limits): there the promise is that this
-# is over soon, in less than one sample of twenty, and never twice the budget.
+# stays within SIZE * 1.05 + 8 MiB at every sample, children included. Where
+# several threads fill new memory while another one forks, it grows before it
+# can be registered (docs/architecture.md, Limits): there the promise is that
+# this is over soon, in less than one sample of twenty, and never twice the
+# budget.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need_spillway

@@ -231,6 +231,8 @@ static inline void md_fork(struct model *m, unsigned s)
 		bool late = md_random(m, 2) && !m->exact;
 
 		m->space[c] = m->space[s];
+		if (md_random(m, 2))
+			sw_sim_announce_fork(m->space[s].sim);
 		sw_sim_change(m->space[s].sim, late);
 		m->space[c].sim = sw_sim_fork(m->space[s].sim);
 		sw_sim_change(m->space[s].sim, -(int)late);

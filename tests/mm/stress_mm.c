@@ -166,6 +166,8 @@ static void start_child(struct worker *w)
 	born = __atomic_load_n(&f.born, __ATOMIC_ACQUIRE);
 	*c = *w;
 	c->is_child = true;
+	if (rnd(w, 2))
+		sw_sim_announce_fork(w->sim);
 	c->sim = sw_sim_fork(w->sim);
 	while (__atomic_load_n(&f.born, __ATOMIC_ACQUIRE) == born)
 		sched_yield();

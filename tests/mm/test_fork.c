@@ -55,6 +55,37 @@ static void present_pages_are_counted_once(void **state)
 	fx_close(&f);
 }
 
+static void announced_fork_finds_its_pages_armed(void **state)
+{
+	struct sw_mm_usage u;
+	struct sw_sim *child;
+	uint64_t protects;
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 10);
+	fx_fill(f.sim, 200, 10);
+	sw_sim_announce_fork(f.sim);
+	protects = sw_sim_calls(f.machine, SW_SIM_PROTECT);
+	assert_true(protects > 0);
+	fx_counted(&f, pgfault_wp);
+	fx_write(f.sim, 3, 8); /* by another thread: armed again after it */
+	assert_int_equal(fx_counted(&f, pgfault_wp), 1);
+	protects = sw_sim_calls(f.machine, SW_SIM_PROTECT);
+	child = sw_sim_fork(f.sim);
+	/* One window on both sides; the other one still is. */
+	assert_int_equal(sw_sim_calls(f.machine, SW_SIM_PROTECT), protects + 2);
+	fx_write(f.sim, 3, 9);
+	fx_write(child, 205, 7);
+	assert_int_equal(fx_counted(&f, pgfault_wp), 2);
+	sw_mm_usage(f.mm, &u);
+	assert_int_equal(u.used_pages, 22);
+	fx_expect(child, 3, 8);
+	fx_expect(f.sim, 205, 305);
+	fx_end(child);
+	fx_close(&f);
+}
+
 static void a_frame_of_three_is_counted_once(void **state)
 {
 	struct sw_sim *child, *grandchild;
@@ -282,6 +313,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		fx_test(swapped_pages_get_a_second_owner),
 		fx_test(present_pages_are_counted_once),
+		fx_test(announced_fork_finds_its_pages_armed),
 		fx_test(a_frame_of_three_is_counted_once),
 		fx_test(both_sides_write_after_a_fork),
 		fx_test(shared_pages_are_unshared_to_be_taken),

@@ -4,7 +4,7 @@
  * Owns list membership (every change of list and flag goes through
  * move_cluster() or isolate_lock_cluster()), the end of a table's life, the
  * usage word of a device and with it the list of devices that may still have
- * room. Choosing a cluster is swap_alloc.c's, counts are swap_slots.c's.
+ * room. Choosing a cluster is swap_scan.c's, counts are swap_slots.c's.
  *
  * Lists are worked first in, first out: insertion at the tail, isolation from
  * the head, skipping clusters somebody has locked.

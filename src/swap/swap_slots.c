@@ -3,7 +3,7 @@
  * it, from the first dup to the last put.
  *
  * All count changes go through four helpers: __swap_cluster_alloc_entries()
- * (swap_alloc.c), __swap_cluster_free_entries(), __swap_cluster_dup_entry()
+ * (swap_scan.c), __swap_cluster_free_entries(), __swap_cluster_dup_entry()
  * and __swap_cluster_put_entry(). Each wants the cluster lock.
  *
  * The word holds counts below SWP_TB_COUNT_MAX. A saturated word sends the

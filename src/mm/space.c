@@ -323,6 +323,7 @@ uint64_t sw_space_epoch(struct sw_space *space)
 int sw_space_note_present(struct sw_space *space, uint64_t epoch,
 			  uint64_t start, uint64_t end)
 {
+	int64_t nr = 0;
 	int err = 0;
 
 	sw_space_lock(space);
@@ -333,12 +334,15 @@ int sw_space_note_present(struct sw_space *space, uint64_t epoch,
 		unsigned i = sw_leaf_index(a);
 
 		/* A busy window's owner will find out by itself. */
-		if (leaf && leaf->word[i] == SW_WORD_NONE &&
-		    !sw_window_of(leaf, i)->busy &&
-		    !was_removed_lately(sw_window_of(leaf, i)))
-			sw_word_set(space, leaf, i,
-				    SW_WORD_PRESENT | SW_WORD_ZEROED);
+		if (!leaf || leaf->word[i] != SW_WORD_NONE ||
+		    sw_window_of(leaf, i)->busy ||
+		    was_removed_lately(sw_window_of(leaf, i)))
+			continue;
+		sw_word_set(space, leaf, i, SW_WORD_PRESENT | SW_WORD_ZEROED);
+		nr++;
 	}
+	/* Until now they were measured from outside. */
+	sw_budget_add(&space->mm->budget.unmanaged, -nr);
 	sw_space_unlock(space);
 	sw_reclaim_wake(space->mm);
 	return err;

@@ -6,7 +6,7 @@
  *
  *   agent  > HELLO                       a process started or forked
  *   superv > ATTACH  [ctl, uffd device]  its memory shall be managed
- *   agent  > READY   [uffd]              staging areas made
+ *   agent  > READY   [uffd]              staging areas usable
  *   superv > UFFD    [uffd]              only a forked space: its descriptor
  *   superv > TAKE  > agent > TAKEN       move runs of pages into staging
  *   superv > DROP                        forget what is staged

@@ -129,8 +129,7 @@ static int add_around(struct sw_proc *p, int pagemap, uint64_t start,
 {
 	uint64_t hole[2][2] = {
 		{ p->own_start, p->own_end },
-		{ p->stage,
-		  p->stage + SW_AREA_PAGES * SW_PAGE_SIZE },
+		{ p->stage, p->stage + SW_AREA_PAGES * SW_PAGE_SIZE },
 	};
 
 	if (start >= end)
@@ -192,17 +191,17 @@ static void add_ranges(struct sw_proc *p, FILE *maps, int pagemap)
 	}
 }
 
-int sw_proc_scan(struct sw_proc *p)
+static int scan(struct sw_proc *p, bool note)
 {
 	int fd = open_proc(p->pid, "maps");
-	int pagemap = open_proc(p->pid, "pagemap");
+	int pagemap = note ? open_proc(p->pid, "pagemap") : -1;
 	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
 
 	/* Registered first, for from then on it grows only as we let it. */
-	if (maps && pagemap >= 0) {
+	if (maps)
 		add_ranges(p, maps, -1);
+	if (maps && pagemap >= 0)
 		add_ranges(p, maps, pagemap);
-	}
 	if (maps)
 		fclose(maps);
 	else if (fd >= 0)
@@ -210,6 +209,16 @@ int sw_proc_scan(struct sw_proc *p)
 	if (pagemap >= 0)
 		close(pagemap);
 	return maps ? 0 : -ESRCH;
+}
+
+int sw_proc_register(struct sw_proc *p)
+{
+	return scan(p, false);
+}
+
+int sw_proc_scan(struct sw_proc *p)
+{
+	return scan(p, true);
 }
 
 /* ---- what a forked child did not inherit ---- */

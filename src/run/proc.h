@@ -34,6 +34,7 @@ struct sw_proc {
 	uint64_t anon_pages; /* last measurement */
 	uint64_t scan_rest;  /* unmanaged pages after the last scan */
 	uint64_t scan_ns;    /* not again before */
+	uint64_t register_ns;
 };
 
 /* A space born by fork whose agent has not said hello (and may never). */
@@ -46,8 +47,10 @@ struct sw_child {
 
 /* ---- maps.c ---- */
 
-/* Registers every range of the process that can be managed and is not yet,
- * and notes which of its pages are present. 0 or -errno. */
+/* Registers every range of the process that can be managed and is not yet.
+ * 0 or -errno. */
+int sw_proc_register(struct sw_proc *p);
+/* The same, and notes which of its pages are present. */
 int sw_proc_scan(struct sw_proc *p);
 /*
  * A forked child does not inherit what its parent marked MADV_DONTFORK: words

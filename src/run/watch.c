@@ -267,7 +267,9 @@ static void attach(struct session *s, struct sw_proc *p)
 		 (unsigned long long)sw_space_resident(p->space));
 }
 
-/* New memory of a managed process is found by its growth. */
+/* New memory of a managed process is found by its growth. To register it is
+ * quick, and ends that growth; to note every page that is in it already may
+ * take longer, and can wait. */
 static void rescan(struct sw_proc *p)
 {
 	uint64_t known = known_pages(p);
@@ -275,13 +277,17 @@ static void rescan(struct sw_proc *p)
 	uint64_t now = sw_now_ns(), cpu = cpu_ns();
 
 	p->scan_rest = sw_min(p->scan_rest, rest);
-	if (rest < p->scan_rest + RESCAN_PAGES || now < p->scan_ns)
+	if (rest < p->scan_rest + RESCAN_PAGES)
 		return;
-	sw_proc_scan(p);
-	cpu = cpu_ns() - cpu;
-	p->scan_ns = now + cpu * SCAN_COST_RATIO;
-	known = known_pages(p);
-	p->scan_rest = p->anon_pages - sw_min(p->anon_pages, known);
+	if (now >= p->scan_ns) {
+		sw_proc_scan(p);
+		p->scan_ns = now + (cpu_ns() - cpu) * SCAN_COST_RATIO;
+		known = known_pages(p);
+		p->scan_rest = p->anon_pages - sw_min(p->anon_pages, known);
+	} else if (now >= p->register_ns) {
+		sw_proc_register(p);
+		p->register_ns = now + (cpu_ns() - cpu) * SCAN_COST_RATIO;
+	}
 }
 
 static void manage(struct session *s, uint64_t used)

@@ -247,7 +247,10 @@ static bool cluster_populate(struct alloc_ctx *ctx,
 		ctx_resume(ctx);
 		swap_cluster_lock(ci);
 	}
-	SW_BUG_ON(ci->table || ci->count || ci->flags != CLUSTER_FLAG_NONE);
+	/* One by one: as one condition gcc reads them together with the lock. */
+	SW_BUG_ON(ci->table);
+	SW_BUG_ON(ci->count);
+	SW_BUG_ON(ci->flags != CLUSTER_FLAG_NONE);
 	if (!table) {
 		move_cluster(si, ci, &si->free_clusters, CLUSTER_FLAG_FREE);
 		return false;

@@ -28,14 +28,6 @@
 #define FX_PAGES 4096u
 #define FX_SLOTS 4096u
 
-/* ThreadSanitizer does not see what orders the threads inside liburcu. */
-const char *__tsan_default_suppressions(void);
-
-const char *__tsan_default_suppressions(void)
-{
-	return "race:liburcu-bp\n";
-}
-
 /* ---- a store of plain pages that may fail ---- */
 
 struct fx_store {

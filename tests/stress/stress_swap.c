@@ -27,14 +27,6 @@
 #define MAX_THREADS 16u
 #define GROUPS      3u
 
-/* liburcu is not instrumented and frees its own queue nodes. */
-const char *__tsan_default_suppressions(void);
-
-const char *__tsan_default_suppressions(void)
-{
-	return "called_from_lib:liburcu-bp.so";
-}
-
 enum state {
 	EMPTY,
 	PRESENT,

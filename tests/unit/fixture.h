@@ -20,14 +20,6 @@
 
 #define CL SWAPFILE_CLUSTER
 
-/* liburcu is not instrumented and frees its own queue nodes. */
-const char *__tsan_default_suppressions(void);
-
-const char *__tsan_default_suppressions(void)
-{
-	return "called_from_lib:liburcu-bp.so";
-}
-
 static uint64_t fx_slots_freed; /* by slot_free of any device */
 
 static inline void fx_slot_free(void *store, uint64_t offset, unsigned nr)

@@ -425,6 +425,7 @@ static struct {
 	pthread_t threads[64];
 	unsigned n;
 	size_t nr_pages;
+	pthread_barrier_t mapped;
 	int stop;
 } background;
 
@@ -434,6 +435,7 @@ static void *background_main(void *p)
 	struct wl_area a;
 
 	wl_area_new(&a, background.nr_pages);
+	pthread_barrier_wait(&background.mapped);
 	wl_fill(&a, 0, a.nr_pages, 1);
 	while (!__atomic_load_n(&background.stop, __ATOMIC_ACQUIRE)) {
 		size_t i = wl_random(&random) % a.nr_pages;
@@ -456,18 +458,25 @@ void wl_background_start(size_t nr_pages)
 	if (background.n == 0)
 		return;
 	background.nr_pages = nr_pages / background.n + 1;
+	pthread_barrier_init(&background.mapped, NULL, background.n + 1);
 	for (unsigned i = 0; i < background.n; i++) {
 		errno = pthread_create(&background.threads[i], NULL,
 				       background_main, (void *)(uintptr_t)i);
 		if (errno)
 			wl_die("pthread_create");
 	}
+	/* From here on nobody maps anything behind the caller's back, into a
+	 * hole that he has just made. */
+	pthread_barrier_wait(&background.mapped);
 }
 
 void wl_background_stop(void)
 {
+	if (background.n == 0)
+		return;
 	__atomic_store_n(&background.stop, 1, __ATOMIC_RELEASE);
 	for (unsigned i = 0; i < background.n; i++)
 		pthread_join(background.threads[i], NULL);
+	pthread_barrier_destroy(&background.mapped);
 	background.n = 0;
 }

@@ -40,13 +40,15 @@ void sw_reclaim_wake(struct sw_mm *mm)
 
 /* ---- the hands ---- */
 
-/* The space that is swept least far, or NULL. spaces_lock held. */
+/* The space that is swept least far, of those that have an agent, or NULL. One
+ * that gets its agent later goes on from where it was. spaces_lock held. */
 static struct sw_space *hindmost(struct sw_mm *mm)
 {
 	struct sw_space *space, *first = NULL;
 
 	sw_list_for_each(space, &mm->spaces, node)
-		if (!first || sw_hand(space) < sw_hand(first))
+		if (__atomic_load_n(&space->mmu->can_take, __ATOMIC_ACQUIRE) &&
+		    (!first || sw_hand(space) < sw_hand(first)))
 			first = space;
 	return first;
 }
@@ -222,8 +224,7 @@ static enum step evict_step(struct sw_mm *mm)
 	if (!space)
 		return STEP_ROUND;
 	sw_space_lock(space);
-	if (!space->event_waits &&
-	    __atomic_load_n(&space->mmu->can_take, __ATOMIC_ACQUIRE))
+	if (!space->event_waits)
 		hand = pick(space, ev, sw_hand(space));
 	epoch = space->mmu->epoch;
 	sw_space_unlock(space);

@@ -189,9 +189,12 @@ bool sw_space_settle(void *arg)
 void sw_space_forking(void *arg)
 {
 	struct sw_space *space = arg;
+	const struct sw_mm_host *host = space->mm->host;
 	struct sw_leaf *leaf;
 	int err = 0;
 
+	if (host->forking)
+		host->forking(host->arg, space);
 	sw_space_lock(space);
 	leaf = sw_pt_next(&space->pt, 0);
 	for (; leaf && err != -EAGAIN;

@@ -22,6 +22,12 @@ struct sw_mm_host {
          */
 	struct sw_mmu *(*forked)(void *arg, struct sw_space *parent,
 				 struct sw_space *child, int fd);
+	/*
+	 * The program is about to fork and waits: memory that is new should be
+	 * a region now, for it cannot be made one while the fork is under way.
+	 * Called by the event thread with no lock held. NULL: nothing to do.
+	 */
+	void (*forking)(void *arg, struct sw_space *space);
 	/* The child's tables are ready: its events may be read. */
 	void (*forked_ready)(void *arg, struct sw_space *child);
 	void *arg;

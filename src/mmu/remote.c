@@ -138,12 +138,12 @@ static int staged_after_death(struct sw_remote *r, uint8_t *page)
 	if (__atomic_load_n(&r->ctl->batch, __ATOMIC_ACQUIRE) == r->batch)
 		return -ESRCH;
 	r->batch = r->ctl->batch;
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", r->pid);
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", r->at.pid);
 	f = fopen(path, "r");
 	if (!f)
 		return -ESRCH;
 	setvbuf(f, NULL, _IONBF, 0);
-	fseek(f, r->stage / SW_PAGE_SIZE * 8, SEEK_SET);
+	fseek(f, r->at.stage / SW_PAGE_SIZE * 8, SEEK_SET);
 	n = fread(entry, 8, SW_MMU_BATCH, f);
 	fclose(f);
 	if (n != SW_MMU_BATCH)
@@ -187,10 +187,10 @@ static int remote_read_staged(struct sw_mmu *mmu, const uint16_t *at,
 	struct sw_remote *r = sw_remote_of(mmu);
 	struct iovec local[SW_MMU_BATCH], remote[SW_MMU_BATCH];
 	ssize_t len = nr * SW_PAGE_SIZE;
-	pid_t who[2] = { r->helper, r->pid };
+	pid_t who[2] = { r->at.helper, r->at.pid };
 
 	for (unsigned i = 0; i < nr; i++) {
-		void *page = (void *)(r->stage + at[i] * SW_PAGE_SIZE);
+		void *page = (void *)(r->at.stage + at[i] * SW_PAGE_SIZE);
 
 		local[i] = (struct iovec){ buf[i], SW_PAGE_SIZE };
 		remote[i] = (struct iovec){ page, SW_PAGE_SIZE };
@@ -265,7 +265,7 @@ struct sw_remote *sw_remote_new(int uffd, pid_t pid,
 	r->mmu.ops = &remote_ops;
 	r->mmu.space = space;
 	r->uffd = uffd;
-	r->pid = pid;
+	r->at.pid = pid;
 	r->sock = -1;
 	r->client = client;
 	r->cpu_fd = -1;
@@ -287,24 +287,27 @@ int sw_remote_uffd(const struct sw_remote *r)
 	return r->uffd;
 }
 
-void sw_remote_set_agent(struct sw_remote *r, pid_t pid, pid_t helper, int sock,
-			 struct sw_agent_ctl *ctl, uint64_t stage)
+void sw_remote_set_agent(struct sw_remote *r, const struct sw_agent_place *at,
+			 int sock, struct sw_agent_ctl *ctl)
 {
 	r->client->lock(r->mmu.space);
 	ctl->epoch = r->mmu.epoch;
-	r->pid = pid;
-	r->helper = helper;
+	r->at = *at;
 	r->sock = sock;
-	r->stage = stage;
 	/* Missing or, if it was rung before, writable: then the next fork goes
 	 * unannounced, and its event protects it. */
-	r->bell = stage + SW_BELL_PAGE * SW_PAGE_SIZE;
+	r->bell = at->stage + SW_BELL_PAGE * SW_PAGE_SIZE;
 	r->bell_rang = true;
 	if (sw_remote_register(r, r->bell, r->bell + SW_PAGE_SIZE))
-		sw_debug("process %d: forks will not be announced", pid);
+		sw_debug("process %d: forks will not be announced", at->pid);
 	__atomic_store_n(&r->ctl, ctl, __ATOMIC_RELEASE);
 	__atomic_store_n(&r->mmu.can_take, true, __ATOMIC_RELEASE);
 	r->client->unlock(r->mmu.space);
+}
+
+const struct sw_agent_place *sw_remote_agent(const struct sw_remote *r)
+{
+	return &r->at;
 }
 
 void sw_remote_agent_dead(struct sw_remote *r)

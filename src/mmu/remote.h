@@ -14,6 +14,13 @@ uint64_t sw_remote_features(void);
 
 struct sw_remote;
 
+/* A managed process, its agent, and what of its memory is the agent's. */
+struct sw_agent_place {
+	pid_t pid, helper;
+	uint64_t own_start, own_end;
+	uint64_t stage; /* SW_AREA_PAGES */
+};
+
 /*
  * A remote mmu for the address space behind `uffd` (owned from now on, and
  * already enabled), whose events go to `client` with `space`. Nothing is read
@@ -32,10 +39,12 @@ int sw_remote_start(struct sw_remote *r);
 
 /*
  * Gives the space its agent: `sock` and `ctl` (a mapped sw_agent_ctl) are the
- * space's from now on; `helper` names the agent to process_vm_readv.
+ * space's from now on.
  */
-void sw_remote_set_agent(struct sw_remote *r, pid_t pid, pid_t helper, int sock,
-			 struct sw_agent_ctl *ctl, uint64_t stage);
+void sw_remote_set_agent(struct sw_remote *r, const struct sw_agent_place *at,
+			 int sock, struct sw_agent_ctl *ctl);
+/* Where that is; for threads that know it has been set. */
+const struct sw_agent_place *sw_remote_agent(const struct sw_remote *r);
 /* The agent is gone or going: nothing waits for it any more. */
 void sw_remote_agent_dead(struct sw_remote *r);
 

@@ -80,7 +80,7 @@ static int cpu_of(struct sw_remote *r, int tid)
 
 		if (r->cpu_fd >= 0)
 			close(r->cpu_fd);
-		snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", r->pid,
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", r->at.pid,
 			 tid);
 		r->cpu_fd = open(path, O_RDONLY | O_CLOEXEC);
 		r->cpu_tid = tid;
@@ -118,7 +118,7 @@ static void follow(struct sw_remote *r, int tid)
 	cpu_set_t set;
 	int cpu;
 
-	if (!r->pid || !should_look(r, tid))
+	if (!r->at.pid || !should_look(r, tid))
 		return;
 	cpu = cpu_of(r, tid);
 	if (cpu < 0 || cpu == r->cpu) {
@@ -226,7 +226,7 @@ static int pump(struct sw_remote *r)
 		/* A fork whose descriptor finds no place is read again. */
 		sw_warn_once(
 			"events of process %d cannot be read (%s); it waits",
-			r->pid, strerror(errno));
+			r->at.pid, strerror(errno));
 		usleep(1000);
 	}
 	n = n > 0 ? n / (ssize_t)sizeof(msg[0]) : 0;

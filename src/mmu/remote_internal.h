@@ -13,9 +13,8 @@ struct sw_remote {
 	int uffd;                           /* [const] */
 
 	/* The agent; set once, under the space lock. */
-	pid_t pid, helper;
+	struct sw_agent_place at;
 	int sock;
-	uint64_t stage;           /* its staging area, address in the target */
 	uint64_t bell;            /* a page rung before a fork (protocol.h) */
 	struct sw_agent_ctl *ctl; /* [atomic] shared with the agent */
 	uint64_t batch;           /* agent_lock: as many have been answered */

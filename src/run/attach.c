@@ -108,16 +108,16 @@ struct sw_proc *sw_proc_accept(int sock, pid_t root)
 	if (!p)
 		goto err_leave;
 	sw_list_init(&p->node);
-	p->pid = h.pid;
-	p->helper = peer.pid;
+	p->at.pid = h.pid;
+	p->at.helper = peer.pid;
 	p->forked = h.forked;
-	p->own_start = h.own_start;
-	p->own_end = h.own_end;
+	p->at.own_start = h.own_start;
+	p->at.own_end = h.own_end;
 	p->sock = sock;
 	p->uffd = -1;
 	p->hello_ns = sw_now_ns();
-	p->pidfd = pidfd_open(p->pid, 0);
-	p->helper_pidfd = pidfd_open(p->helper, 0);
+	p->pidfd = pidfd_open(p->at.pid, 0);
+	p->helper_pidfd = pidfd_open(p->at.helper, 0);
 	if (p->pidfd >= 0 && p->helper_pidfd >= 0)
 		return p;
 	/* Gone already: the helper must not keep its memory alive. */
@@ -174,7 +174,7 @@ int sw_proc_ready(struct sw_proc *p, bool make_uffd, int *uffd)
 		close(dev);
 	if (!err && !p->ready) {
 		p->ctl = map; /* the helper keeps the first one it was sent */
-		p->stage = answer.stage;
+		p->at.stage = answer.stage;
 		p->ready = true;
 	} else if (map) {
 		munmap(map, SW_PAGE_SIZE);
@@ -207,8 +207,7 @@ static int enable(int uffd)
 /* From here on the remote owns socket and control page. */
 static void give_agent(struct sw_proc *p)
 {
-	sw_remote_set_agent(p->remote, p->pid, p->helper, p->sock, p->ctl,
-			    p->stage);
+	sw_remote_set_agent(p->remote, &p->at, p->sock, p->ctl);
 	p->sock = -1;
 	p->ctl = NULL;
 }
@@ -220,7 +219,7 @@ int sw_proc_prepare(struct sw_proc *p)
 	if (!err)
 		err = enable(p->uffd);
 	if (!err)
-		err = register_stage(p->uffd, p->stage);
+		err = register_stage(p->uffd, p->at.stage);
 	p->failed = err;
 	return err;
 }
@@ -233,7 +232,7 @@ int sw_proc_attach_new(struct sw_proc *p, struct sw_mm *mm)
 	p->space = sw_space_new(mm);
 	if (p->space)
 		p->remote =
-			sw_remote_new(uffd, p->pid, &sw_mm_client, p->space);
+			sw_remote_new(uffd, p->at.pid, &sw_mm_client, p->space);
 	if (!p->remote) {
 		close(uffd);
 		return -ENOMEM;
@@ -257,8 +256,9 @@ int sw_proc_attach_new(struct sw_proc *p, struct sw_mm *mm)
 static uint64_t missing_page(const struct sw_proc *p)
 {
 	for (unsigned i = 0; i < SW_STAGE_PAGES; i++)
-		if (!sw_page_is_present(p->helper, p->stage + i * SW_PAGE_SIZE))
-			return p->stage + i * SW_PAGE_SIZE;
+		if (!sw_page_is_present(p->at.helper,
+					p->at.stage + i * SW_PAGE_SIZE))
+			return p->at.stage + i * SW_PAGE_SIZE;
 	return 0;
 }
 
@@ -280,7 +280,8 @@ static bool is_unmanaged(struct sw_child *child, uint64_t start, uint64_t end)
 bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 {
 	int uffd = sw_remote_uffd(child->remote);
-	struct uffdio_range range = { p->stage, SW_STAGE_PAGES * SW_PAGE_SIZE };
+	struct uffdio_range range = { p->at.stage,
+				      SW_STAGE_PAGES * SW_PAGE_SIZE };
 	uint64_t page = missing_page(p);
 	struct uffdio_zeropage zero = { .range = { page, SW_PAGE_SIZE } };
 	uint32_t drop = SW_AGENT_DROP;
@@ -290,12 +291,12 @@ bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 	 * and the answer is known. */
 	if (!page || !is_unmanaged(child, range.start, range.start + range.len))
 		return false;
-	if (register_stage(uffd, p->stage))
+	if (register_stage(uffd, p->at.stage))
 		return false;
 	/* In the wrong address space this maps a page of zeros where the
          * program would have found one anyway. */
 	if (ioctl(uffd, UFFDIO_ZEROPAGE, &zero) ||
-	    !sw_page_is_present(p->helper, page)) {
+	    !sw_page_is_present(p->at.helper, page)) {
 		ioctl(uffd, UFFDIO_UNREGISTER, &range);
 		return false;
 	}
@@ -315,7 +316,7 @@ void sw_proc_complete(struct sw_proc *p)
 
 	if (err)
 		sw_debug("process %d cannot be told from its parent yet: %s",
-			 p->pid, strerror(-err));
+			 p->at.pid, strerror(-err));
 	else if (p->sock >= 0)
 		give_agent(p);
 }

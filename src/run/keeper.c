@@ -78,7 +78,7 @@ static void keeper_main(struct sw_keeper_list *list, int supervisor)
 	struct pollfd p = { .fd = supervisor, .events = POLLIN };
 
 	prctl(PR_SET_NAME, "spillway-keeper");
-	setsid();
+	setpgid(0, 0); /* signals to the group are not meant for it */
 	while (poll(&p, 1, -1) < 0 && errno == EINTR)
 		;
 	kill_tree(list);

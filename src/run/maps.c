@@ -36,6 +36,14 @@ struct pm_scan_arg {
 #define SCAN_REGIONS     256
 #define SCAN_TRIES       64
 
+/* A look at a process' mappings. */
+struct scan {
+	const struct sw_agent_place *at;
+	struct sw_remote *remote;
+	struct sw_space *space;
+	int pagemap; /* -1: what is present is not noted */
+};
+
 static int open_proc(pid_t pid, const char *what)
 {
 	char path[64];
@@ -57,15 +65,14 @@ bool sw_page_is_present(pid_t pid, uint64_t addr)
 	return n == 8 && entry >> 63;
 }
 
-static int note_present(struct sw_proc *p, int pagemap, uint64_t start,
-			uint64_t end)
+static int note_present(const struct scan *sc, uint64_t start, uint64_t end)
 {
 	struct page_region found[SCAN_REGIONS];
 	unsigned max = SCAN_REGIONS, tries = SCAN_TRIES;
 	int err = 0;
 
 	while (start < end && !err) {
-		uint64_t epoch = sw_space_epoch(p->space);
+		uint64_t epoch = sw_space_epoch(sc->space);
 		struct pm_scan_arg a = {
 			.size = sizeof(a),
 			.start = start,
@@ -75,7 +82,7 @@ static int note_present(struct sw_proc *p, int pagemap, uint64_t start,
 			.category_mask = PAGE_IS_PRESENT,
 			.return_mask = PAGE_IS_PRESENT,
 		};
-		int n = ioctl(pagemap, PAGEMAP_SCAN_IOC, &a);
+		int n = ioctl(sc->pagemap, PAGEMAP_SCAN_IOC, &a);
 
 		if (n < 0)
 			return -errno;
@@ -86,9 +93,9 @@ static int note_present(struct sw_proc *p, int pagemap, uint64_t start,
 		 * look and before the epoch is compared makes sure.
 		 */
 		for (int i = 0; i < n && !err; i++)
-			if (!sw_remote_register(p->remote, found[i].start,
+			if (!sw_remote_register(sc->remote, found[i].start,
 						found[i].end))
-				err = sw_space_note_present(p->space, epoch,
+				err = sw_space_note_present(sc->space, epoch,
 							    found[i].start,
 							    found[i].end);
 		/* A program that changes its layout all the time: less at once,
@@ -104,32 +111,30 @@ static int note_present(struct sw_proc *p, int pagemap, uint64_t start,
 	return err;
 }
 
-static int add_range(struct sw_proc *p, int pagemap, uint64_t start,
-		     uint64_t end)
+static int add_range(const struct scan *sc, uint64_t start, uint64_t end)
 {
 	int err = 0;
 
-	if (!sw_space_has_region(p->space, start, end)) {
-		uint64_t epoch = sw_space_epoch(p->space);
+	if (!sw_space_has_region(sc->space, start, end)) {
+		uint64_t epoch = sw_space_epoch(sc->space);
 
-		err = sw_remote_register(p->remote, start, end);
+		err = sw_remote_register(sc->remote, start, end);
 		if (!err)
-			err = sw_space_add_region(p->space, epoch, start, end);
+			err = sw_space_add_region(sc->space, epoch, start, end);
 	}
-	if (err || pagemap < 0)
+	if (err || sc->pagemap < 0)
 		return err;
 	/* Known ranges too: memory freed lazily and used again came back
          * without a word. */
-	return note_present(p, pagemap, start, end);
+	return note_present(sc, start, end);
 }
 
 /* Leaves out what belongs to the agent, then adds what is left. */
-static int add_around(struct sw_proc *p, int pagemap, uint64_t start,
-		      uint64_t end)
+static int add_around(const struct scan *sc, uint64_t start, uint64_t end)
 {
 	uint64_t hole[2][2] = {
-		{ p->own_start, p->own_end },
-		{ p->stage, p->stage + SW_AREA_PAGES * SW_PAGE_SIZE },
+		{ sc->at->own_start, sc->at->own_end },
+		{ sc->at->stage, sc->at->stage + SW_AREA_PAGES * SW_PAGE_SIZE },
 	};
 
 	if (start >= end)
@@ -139,11 +144,11 @@ static int add_around(struct sw_proc *p, int pagemap, uint64_t start,
 
 		if (hole[i][0] >= end || hole[i][1] <= start)
 			continue;
-		below = add_around(p, pagemap, start, hole[i][0]);
-		above = add_around(p, pagemap, hole[i][1], end);
+		below = add_around(sc, start, hole[i][0]);
+		above = add_around(sc, hole[i][1], end);
 		return below ? below : above;
 	}
-	return add_range(p, pagemap, start, end);
+	return add_range(sc, start, end);
 }
 
 /* One line of /proc/PID/maps: is it ours to manage? */
@@ -171,7 +176,7 @@ static bool manageable(const char *line, uint64_t *start, uint64_t *end)
 }
 
 /* Adds every range of the process; what is in them only with a pagemap. */
-static void add_ranges(struct sw_proc *p, FILE *maps, int pagemap)
+static void add_ranges(const struct scan *sc, FILE *maps)
 {
 	char line[512];
 	uint64_t start, end;
@@ -182,43 +187,50 @@ static void add_ranges(struct sw_proc *p, FILE *maps, int pagemap)
 
 		if (!manageable(line, &start, &end))
 			continue;
-		err = add_around(p, pagemap, start, end);
+		err = add_around(sc, start, end);
 		if (err)
 			sw_debug(
 				"process %d: range %#llx-%#llx is not managed: %s",
-				p->pid, (unsigned long long)start,
+				sc->at->pid, (unsigned long long)start,
 				(unsigned long long)end, strerror(-err));
 	}
 }
 
-static int scan(struct sw_proc *p, bool note)
+/* Registered first, for from then on it grows only as we let it. */
+static int scan(struct scan *sc, bool note)
 {
-	int fd = open_proc(p->pid, "maps");
-	int pagemap = note ? open_proc(p->pid, "pagemap") : -1;
+	int fd = open_proc(sc->at->pid, "maps");
 	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
 
-	/* Registered first, for from then on it grows only as we let it. */
-	if (maps)
-		add_ranges(p, maps, -1);
-	if (maps && pagemap >= 0)
-		add_ranges(p, maps, pagemap);
-	if (maps)
-		fclose(maps);
-	else if (fd >= 0)
-		close(fd);
-	if (pagemap >= 0)
-		close(pagemap);
-	return maps ? 0 : -ESRCH;
+	if (!maps) {
+		if (fd >= 0)
+			close(fd);
+		return -ESRCH;
+	}
+	add_ranges(sc, maps);
+	if (note)
+		sc->pagemap = open_proc(sc->at->pid, "pagemap");
+	if (sc->pagemap >= 0) {
+		add_ranges(sc, maps);
+		close(sc->pagemap);
+	}
+	fclose(maps);
+	return 0;
 }
 
-int sw_proc_register(struct sw_proc *p)
+int sw_maps_register(const struct sw_agent_place *at, struct sw_remote *remote,
+		     struct sw_space *space)
 {
-	return scan(p, false);
+	struct scan sc = { at, remote, space, -1 };
+
+	return scan(&sc, false);
 }
 
 int sw_proc_scan(struct sw_proc *p)
 {
-	return scan(p, true);
+	struct scan sc = { &p->at, p->remote, p->space, -1 };
+
+	return scan(&sc, true);
 }
 
 /* ---- what a forked child did not inherit ---- */
@@ -264,7 +276,7 @@ static void prune_region(void *arg, uint64_t start, uint64_t end)
 int sw_proc_prune(struct sw_proc *p)
 {
 	struct prune pr = { .p = p };
-	int fd = open_proc(p->pid, "maps");
+	int fd = open_proc(p->at.pid, "maps");
 
 	pr.maps = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!pr.maps)

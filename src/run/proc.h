@@ -14,7 +14,7 @@
 
 struct sw_proc {
 	struct sw_list node;
-	pid_t pid, helper;
+	struct sw_agent_place at;
 	int pidfd, helper_pidfd;
 	int sock;          /* to the agent; the remote's once attached */
 	bool forked;       /* shares frames with its parent until it execs */
@@ -22,8 +22,6 @@ struct sw_proc {
 	bool agent_dead;   /* nothing is taken out any more */
 	bool failed;       /* cannot be managed */
 	bool ready;        /* staging areas are made */
-	uint64_t own_start, own_end; /* the agent's memory: hands off */
-	uint64_t stage;
 	struct sw_agent_ctl *ctl;
 	int uffd;          /* prepared: the remote's once attached */
 	uint64_t hello_ns; /* when it came */
@@ -47,9 +45,10 @@ struct sw_child {
 
 /* ---- maps.c ---- */
 
-/* Registers every range of the process that can be managed and is not yet.
- * 0 or -errno. */
-int sw_proc_register(struct sw_proc *p);
+/* Registers every range of the process `at` that can be managed and is not
+ * yet. Any thread. 0 or -errno. */
+int sw_maps_register(const struct sw_agent_place *at, struct sw_remote *remote,
+		     struct sw_space *space);
 /* The same, and notes which of its pages are present. */
 int sw_proc_scan(struct sw_proc *p);
 /*

@@ -38,6 +38,16 @@ static struct sw_mmu *host_forked(void *arg, struct sw_space *parent,
 	return sw_remote_mmu(child->remote);
 }
 
+/* Whoever fills new memory beside the fork would fill it unseen: to register
+ * it takes the lock that the fork holds for milliseconds. */
+static void host_forking(void *arg, struct sw_space *space)
+{
+	struct sw_remote *remote = sw_remote_of(sw_space_mmu(space));
+
+	(void)arg;
+	sw_maps_register(sw_remote_agent(remote), remote, space);
+}
+
 /* The child is taken over by the loop only from here on. */
 static void host_forked_ready(void *arg, struct sw_space *space)
 {
@@ -73,6 +83,7 @@ static void take_born(struct session *s)
 void sw_session_host(struct session *s, struct sw_mm_host *host)
 {
 	*host = (struct sw_mm_host){ .forked = host_forked,
+				     .forking = host_forking,
 				     .forked_ready = host_forked_ready,
 				     .arg = s };
 }
@@ -93,8 +104,8 @@ static void drop_proc(struct session *s, struct sw_proc *p)
 	struct sw_child *left;
 
 	s->changes++;
-	sw_keeper_del(&s->keeper, p->pid);
-	sw_keeper_del(&s->keeper, p->helper);
+	sw_keeper_del(&s->keeper, p->at.pid);
+	sw_keeper_del(&s->keeper, p->at.helper);
 	left = sw_proc_free(p);
 	if (left)
 		sw_list_add_tail(&s->orphans, &left->node);
@@ -105,7 +116,7 @@ struct sw_proc *sw_session_find(struct session *s, pid_t pid)
 	struct sw_proc *p;
 
 	sw_list_for_each(p, &s->procs, node)
-		if (p->pid == pid)
+		if (p->at.pid == pid)
 			return p;
 	return NULL;
 }
@@ -121,16 +132,16 @@ void sw_session_accept(struct session *s)
 		if (!p)
 			continue;
 		s->changes++;
-		old = sw_session_find(s, p->pid);
+		old = sw_session_find(s, p->at.pid);
 		if (old) /* it has executed another program */
 			drop_proc(s, old);
-		parent = p->forked ? sw_session_find(s, sw_parent_of(p->pid))
+		parent = p->forked ? sw_session_find(s, sw_parent_of(p->at.pid))
 				   : NULL;
 		p->born_managed = p->forked && (!parent || parent->remote ||
 						parent->born_managed);
 		sw_list_add_tail(&s->procs, &p->node);
-		sw_keeper_add(&s->keeper, p->pid);
-		sw_keeper_add(&s->keeper, p->helper);
+		sw_keeper_add(&s->keeper, p->at.pid);
+		sw_keeper_add(&s->keeper, p->at.helper);
 		sw_session_watch(s, p->pidfd, SRC_PIDFD);
 		sw_session_watch(s, p->helper_pidfd, SRC_PIDFD);
 	}
@@ -152,7 +163,7 @@ void sw_session_claim(struct session *s)
 			continue;
 		if (!p->ready && sw_proc_ready(p, false, &none)) {
 			sw_debug("the agent of process %d gave no answer",
-				 p->pid);
+				 p->at.pid);
 			p->failed = true; /* a late answer would confuse */
 			continue;
 		}
@@ -194,7 +205,8 @@ void sw_session_drop_execed(struct session *s)
 	sw_list_for_each_safe(p, tmp, &s->procs, node) {
 		bool other = p->agent_dead
 				     ? p->remote && sw_remote_is_gone(p->remote)
-				     : sw_shares_memory(p->pid, p->helper) == 0;
+				     : sw_shares_memory(p->at.pid,
+							p->at.helper) == 0;
 
 		if (other)
 			drop_proc(s, p);
@@ -212,12 +224,12 @@ static bool has_ended(int pidfd)
 static void agent_died(struct session *s, struct sw_proc *p)
 {
 	sw_warn("the agent of process %d died; its memory is no longer taken out",
-		p->pid);
+		p->at.pid);
 	close(p->helper_pidfd);
 	p->helper_pidfd = -1;
 	p->agent_dead = true;
 	p->failed = true;
-	sw_keeper_del(&s->keeper, p->helper);
+	sw_keeper_del(&s->keeper, p->at.helper);
 	if (p->remote)
 		sw_remote_agent_dead(p->remote);
 }

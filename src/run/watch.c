@@ -43,7 +43,7 @@ static bool is_known(struct session *s, pid_t pid)
 	struct sw_proc *p;
 
 	sw_list_for_each(p, &s->procs, node)
-		if (p->pid == pid || p->helper == pid)
+		if (p->at.pid == pid || p->at.helper == pid)
 			return true;
 	return false;
 }
@@ -61,7 +61,7 @@ static bool is_managed(struct session *s, pid_t pid)
 	struct sw_proc *p;
 
 	sw_list_for_each(p, &s->procs, node)
-		if (p->pid == pid)
+		if (p->at.pid == pid)
 			return p->space;
 	return false;
 }
@@ -121,7 +121,7 @@ void sw_session_look_for_strangers(struct session *s)
 static bool is_another(const struct sw_proc *p, uint64_t known)
 {
 	return p->anon_pages < known / 2 &&
-	       sw_shares_memory(p->pid, p->helper) != 1;
+	       sw_shares_memory(p->at.pid, p->at.helper) != 1;
 }
 
 /* A forked process may have a space that we cannot tell is its own yet, or
@@ -152,7 +152,7 @@ static int64_t unknown_pages(struct session *s, uint64_t *rss)
 	sw_list_for_each(p, &s->procs, node) {
 		uint64_t known = known_pages(p);
 
-		p->anon_pages = sw_measure_rss(p->pid);
+		p->anon_pages = sw_measure_rss(p->at.pid);
 		*rss += p->anon_pages;
 		if (!p->space && has_words(s, p))
 			continue;
@@ -186,7 +186,7 @@ static bool exact_pages(struct session *s, uint64_t *pages)
 		return false;
 	*pages = s->strangers;
 	sw_list_for_each(p, &s->procs, node) {
-		uint64_t pss = sw_measure_pss(p->pid);
+		uint64_t pss = sw_measure_pss(p->at.pid);
 
 		if (!pss && p->space)
 			return false; /* it has just ended */
@@ -258,12 +258,12 @@ static void attach(struct session *s, struct sw_proc *p)
 	if (err) {
 		sw_warn_once(
 			"the memory of process %d cannot be managed (%s); it counts against the budget",
-			p->pid, strerror(-err));
+			p->at.pid, strerror(-err));
 		p->failed = true;
 		return;
 	}
 	s->attached = true;
-	sw_debug("process %d is managed: %llu pages present", p->pid,
+	sw_debug("process %d is managed: %llu pages present", p->at.pid,
 		 (unsigned long long)sw_space_resident(p->space));
 }
 
@@ -285,7 +285,7 @@ static void rescan(struct sw_proc *p)
 		known = known_pages(p);
 		p->scan_rest = p->anon_pages - sw_min(p->anon_pages, known);
 	} else if (now >= p->register_ns) {
-		sw_proc_register(p);
+		sw_maps_register(&p->at, p->remote, p->space);
 		p->register_ns = now + (cpu_ns() - cpu) * SCAN_COST_RATIO;
 	}
 }

@@ -63,7 +63,7 @@ for turn in $(seq "$turns"); do
 	session=turn
 	rm -f "$tmp/out" "$tmp/turn.json"
 	"$SPILLWAY" run -m 16M --swap zram:512M --report "$tmp/turn.json" -- \
-		"$workload" -s 64 -t $threads --seconds 0.6 churn \
+		"$workload" -s 64 -t $threads --seconds 1.5 churn \
 		>"$tmp/out" 2>"$tmp/turn.err" </dev/null &
 	supervisor=$!
 	ready || fail "turn $turn: never ready"

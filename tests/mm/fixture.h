@@ -162,7 +162,7 @@ static inline void fx_open_sized(struct fx *f, uint64_t budget, uint64_t slots)
 		.flags = SWP_SOLIDSTATE,
 	};
 
-	*f = (struct fx){ .host = { fx_forked, fx_forked_ready, f },
+	*f = (struct fx){ .host = { fx_forked, NULL, fx_forked_ready, f },
 			  .slots = slots };
 	f->store.page = calloc(slots + 1, PG);
 	f->store.used = calloc(slots + 1, 1);

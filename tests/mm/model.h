@@ -22,7 +22,7 @@ struct model {
 	struct md_space space[MD_SPACES];
 	uint64_t seed, rng, steps, next_value;
 	unsigned sigbus; /* reads of poisoned pages, where allowed */
-	bool exact; /* no copy is made unseen: the books must be right */
+	bool exact;      /* no copy is made unseen: the books must be right */
 	bool allow_loss; /* a store may lose pages: SIGBUS, never zeros */
 	bool check;      /* walk all invariants after each step */
 };
@@ -118,7 +118,8 @@ static inline void md_check(struct model *m, bool owners)
 	if (resident != b->resident)
 		md_die(m, "budget.resident is wrong", 0, 0);
 	/* More only where a write to come was accounted already. */
-	if (owners && m->exact && resident - b->shared < (int64_t)(frames + 0.5))
+	if (owners && m->exact &&
+	    resident - b->shared < (int64_t)(frames + 0.5))
 		md_die(m, "budget.shared is wrong", 0, 0);
 	if (swap_check(owners ? md_owners : NULL, m))
 		md_die(m, "swap_check", 0, 0);

@@ -50,8 +50,13 @@ static int set_up(void **state)
 	madvise(s.area, SW_STAGE_PAGES * SW_PAGE_SIZE, MADV_NOHUGEPAGE);
 	s.mmu = sw_remote_mmu(s.remote);
 	s.agent = pair[1];
-	sw_remote_set_agent(s.remote, getpid(), getpid(), pair[0], s.ctl,
-			    (uint64_t)s.area);
+	sw_remote_set_agent(s.remote,
+			    &(struct sw_agent_place){
+				    .pid = getpid(),
+				    .helper = getpid(),
+				    .stage = (uint64_t)s.area,
+			    },
+			    pair[0], s.ctl);
 	*state = &s;
 	return 0;
 }

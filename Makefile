@@ -5,6 +5,7 @@
 #   make demo       Redis in half the memory it needs, with every byte compared
 #   make test       all tests; ends with "N passed, N failed, N skipped"
 #   make asan tsan  the tests that make sense there, under a sanitizer
+#   make tsa        clang's analysis of who holds which lock
 #   make bench      beside the kernel's swap, on an optimised build without
 #                   checks; bench/spillway-bench -h tells what can be chosen
 #   make format     clang-format over our C files
@@ -28,6 +29,9 @@ asan: build-asan/build.ninja
 
 tsan: build-tsan/build.ninja
 	tests/run build-tsan $(SANITIZED)
+
+tsa:
+	tests/tsa.sh
 
 bench: build-release/build.ninja
 	ninja -C build-release
@@ -57,4 +61,4 @@ build-tsan/build.ninja:
 build-release/build.ninja:
 	meson setup build-release --buildtype=release -Dchecks=off
 
-.PHONY: all demo test asan tsan bench format install clean
+.PHONY: all demo test asan tsan tsa bench format install clean

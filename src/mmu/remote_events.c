@@ -254,7 +254,8 @@ static void *event_thread(void *arg)
 	prctl(PR_SET_NAME, "spillway-fault");
 	prctl(PR_SET_TIMERSLACK, 1000); /* short naps shall be short */
 	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
-		bool again = r->client->settle(r->mmu.space) | tie_bell(r);
+		bool unsettled = r->client->settle(r->mmu.space);
+		bool again = tie_bell(r) || unsettled;
 
 		if (ppoll(&p, 1, again ? &soon : NULL, NULL) > 0)
 			pump(r);

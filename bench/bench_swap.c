@@ -93,11 +93,14 @@ static double path_ns(const struct swap_path *path, double clock)
 static void measure_paths(void)
 {
 	double ns[MAX_ROUNDS], clock = clock_ns();
+	char what[80];
 
 	for (unsigned i = 0; i < nr_swap_paths; i++) {
 		for (unsigned r = 0; r < rounds; r++)
 			ns[r] = path_ns(&swap_paths[i], clock);
-		print_rounds(swap_paths[i].what, ns, swap_paths[i].target_ns);
+		snprintf(what, sizeof(what), "%s%s", swap_paths[i].what,
+			 swap_paths[i].slots > 1 ? ", a slot" : "");
+		print_rounds(what, ns, swap_paths[i].target_ns);
 	}
 }
 

@@ -348,7 +348,7 @@ const struct swap_path swap_paths[] = {
 	  20000, 1, 0, prepare_one, run_cycles, restore_one },
 	{ "stream", "alloc+dup+put+free, stream of 20000 (with locks)", 20000,
 	  1, 0, prepare_stream, run_stream, restore_stream },
-	{ "huge", "alloc+dup+put+free of 512 slots, a slot", 400, HUGE_SLOTS, 3,
+	{ "huge", "alloc+dup+put+free of 512 slots", 400, HUGE_SLOTS, 3,
 	  prepare_huge, run_cycles, restore_one },
 	{ "put_512", "direct put of 512 adjacent uncached slots", CLUSTERS, 1,
 	  1000, prepare_clusters, run_put_clusters, restore_nothing },

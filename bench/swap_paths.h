@@ -14,7 +14,7 @@ struct swap_path {
 	const char *name; /* in instructions.txt */
 	const char *what; /* one operation */
 	unsigned batch;   /* operations between prepare and restore */
-	unsigned slots;   /* figures are for one of so many */
+	unsigned slots;   /* its time is given for one of so many */
 	double target_ns; /* what it should stay under; 0: no such wish */
 	void (*prepare)(unsigned n);
 	void (*run)(unsigned n);

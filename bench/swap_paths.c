@@ -237,6 +237,28 @@ static void restore_allocated(unsigned n)
 		free_and_drop(folios[i]);
 }
 
+static swp_entry_t pages[CLUSTERS * SWAPFILE_CLUSTER];
+
+/* Clusters of single slots of which the last alone is free. */
+static void prepare_last_free(unsigned n)
+{
+	forget_hint(0);
+	for (unsigned i = 0; i < n * SWAPFILE_CLUSTER; i++)
+		pages[i] = swapped_out(0);
+	for (unsigned i = SWAPFILE_CLUSTER - 1; i < n * SWAPFILE_CLUSTER;
+	     i += SWAPFILE_CLUSTER)
+		swap_put_entries_direct(pages[i], 1);
+	prepare_folios(n);
+}
+
+static void restore_last_free(unsigned n)
+{
+	restore_allocated(n);
+	for (unsigned i = 0; i < n * SWAPFILE_CLUSTER; i++)
+		if ((i + 1) % SWAPFILE_CLUSTER)
+			swap_put_entries_direct(pages[i], 1);
+}
+
 #define STEAL_ORDER    4u
 #define STEAL_CLUSTERS (CLUSTERS + 1)
 
@@ -364,6 +386,8 @@ const struct swap_path swap_paths[] = {
 	  prepare_last_slots, run_free, restore_last_slots },
 	{ "next_cluster", "alloc of one slot, in a new cluster", CLUSTERS, 1, 0,
 	  prepare_folios, run_alloc_slow, restore_allocated },
+	{ "last_free", "alloc of the last free slot of a cluster", CLUSTERS, 1,
+	  0, prepare_last_free, run_alloc_slow, restore_last_free },
 	{ "steal", "alloc of one slot, from a larger order", CLUSTERS, 1, 0,
 	  prepare_steal, run_alloc_slow, restore_steal },
 };

@@ -38,6 +38,7 @@ struct allocator {
 	void (*own)(unsigned order);       /* what was allocated just now */
 	void (*free)(uint64_t offset, unsigned nr);
 	void (*swap_in)(uint64_t offset); /* and free one */
+	bool (*is_free)(uint64_t offset);
 };
 
 /* ---- random, the same everywhere ---- */
@@ -240,6 +241,22 @@ static void try_order(const struct allocator *a, unsigned order,
 	a->free(offset, 1u << order);
 }
 
+/* Free and aligned places, whether the allocator would give them or not. */
+static unsigned count_places(const struct allocator *a, unsigned order)
+{
+	const unsigned nr = 1u << order;
+	unsigned places = 0;
+
+	for (uint64_t first = 0; first < SLOTS; first += nr) {
+		unsigned i = 0;
+
+		while (i < nr && a->is_free(first + i))
+			i++;
+		places += i == nr;
+	}
+	return places;
+}
+
 static void live_through(const struct allocator *a, unsigned percent,
 			 unsigned events)
 {
@@ -267,7 +284,8 @@ static void live_through(const struct allocator *a, unsigned percent,
 			try_order(a, 9, &s[2]);
 		}
 	}
-	printf("%3u %%  %-14s %7.1f %7.1f  ", percent, a->name,
+	printf("%3u %%  %-11s %7u %7u %7.1f %7.1f  ", percent, a->name,
+	       count_places(a, 4), count_places(a, 9),
 	       100.0 * s[1].found / s[1].tried,
 	       100.0 * s[2].found / s[2].tried);
 	for (unsigned i = 0; i < 3; i++)
@@ -343,6 +361,14 @@ static void layer_swap_in(uint64_t offset)
 	drop_folio(folio);
 }
 
+static bool layer_is_free(uint64_t offset)
+{
+	struct swap_cluster_info *ci =
+		__swap_offset_to_cluster(&swap_info[device], offset);
+
+	return swp_tb_is_null(swap_table_get(ci, swap_cluster_offset(offset)));
+}
+
 static struct first_fit bitmap;
 
 static void first_open(void)
@@ -374,6 +400,11 @@ static void bitmap_free(uint64_t offset, unsigned nr)
 	first_fit_free(&bitmap, offset, nr);
 }
 
+static bool bitmap_is_free(uint64_t offset)
+{
+	return !first_fit_is_used(&bitmap, offset);
+}
+
 static void bitmap_swap_in(uint64_t offset)
 {
 	first_fit_free(&bitmap, offset, 1);
@@ -381,11 +412,11 @@ static void bitmap_swap_in(uint64_t offset)
 
 static const struct allocator allocators[] = {
 	{ "swap layer", layer_open, layer_close, layer_alloc, layer_own,
-	  layer_free, layer_swap_in },
+	  layer_free, layer_swap_in, layer_is_free },
 	{ "first fit", first_open, bitmap_close, bitmap_alloc, bitmap_own,
-	  bitmap_free, bitmap_swap_in },
+	  bitmap_free, bitmap_swap_in, bitmap_is_free },
 	{ "next fit", next_open, bitmap_close, bitmap_alloc, bitmap_own,
-	  bitmap_free, bitmap_swap_in },
+	  bitmap_free, bitmap_swap_in, bitmap_is_free },
 };
 
 /* ---- two threads on what the history left ---- */
@@ -469,10 +500,10 @@ int main(int argc, char **argv)
 	live = malloc(SLOTS * sizeof(*live));
 	SW_BUG_ON(!live);
 
-	printf("%22s %15s  %16s %16s %16s\n", "", "found, %", "order 0, ns",
-	       "order 4, ns", "order 9, ns");
-	printf("%5s  %-14s %7s %7s  ", "full", "allocator", "order 4",
-	       "order 9");
+	printf("%18s %15s %15s  %16s %16s %16s\n", "", "free places",
+	       "found, %", "order 0, ns", "order 4, ns", "order 9, ns");
+	printf("%5s  %-11s %7s %7s %7s %7s  ", "full", "allocator", "order 4",
+	       "order 9", "order 4", "order 9");
 	for (unsigned i = 0; i < 3; i++)
 		printf(" %8s %7s", "median", "p99");
 	putchar('\n');

@@ -25,4 +25,10 @@ void first_fit_release(struct first_fit *ff);
 uint64_t first_fit_alloc(struct first_fit *ff, unsigned order);
 void first_fit_free(struct first_fit *ff, uint64_t offset, unsigned nr);
 
+static inline bool first_fit_is_used(const struct first_fit *ff,
+				     uint64_t offset)
+{
+	return ff->used[offset / 64] >> (offset % 64) & 1;
+}
+
 #endif

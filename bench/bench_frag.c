@@ -423,7 +423,7 @@ static const struct allocator allocators[] = {
 
 #define RING   64u /* folios out at a time, a thread */
 #define CYCLES 100000u
-#define ROUNDS 5u
+#define ROUNDS 15u
 
 static pthread_barrier_t barrier;
 static double thread_ns[2];
@@ -476,16 +476,29 @@ static double threads_ns(unsigned nr)
 	return ns;
 }
 
-/* The best of rounds in turns: each leaves the lists in another order. */
-static void measure_threads(double best[2])
+static int by_double(const void *a, const void *b)
 {
-	best[0] = best[1] = 1e9;
-	for (unsigned r = 0; r < ROUNDS; r++) {
-		for (unsigned nr = 1; nr <= 2; nr++) {
-			double ns = threads_ns(nr);
+	double x = *(const double *)a, y = *(const double *)b;
 
-			best[nr - 1] = sw_min(best[nr - 1], ns);
-		}
+	return (x > y) - (x < y);
+}
+
+/*
+ * Medians of rounds in turns, since each leaves the lists in another order.
+ * The best would be the round in which other work on the machine kept the
+ * two threads from ever meeting.
+ */
+static void measure_threads(double median[2])
+{
+	double ns[2][ROUNDS];
+
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		ns[0][r] = threads_ns(1);
+		ns[1][r] = threads_ns(2);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		qsort(ns[i], ROUNDS, sizeof(*ns[i]), by_double);
+		median[i] = ns[i][ROUNDS / 2];
 	}
 }
 

@@ -7,7 +7,11 @@
 #   make asan tsan  the tests that make sense there, under a sanitizer
 #   make tsa        clang's analysis of who holds which lock
 #   make bench      beside the kernel's swap, on an optimised build without
-#                   checks; bench/spillway-bench -h tells what can be chosen
+#                   checks; bench/spillway-bench -h tells what can be chosen.
+#                   Then the swap layer alone: time, memory, fragmentation
+#   make bench-check   instructions of the swap layer's hot paths beside those
+#                   recorded; fails when one became longer. bench-record
+#                   writes down what they are now
 #   make format     clang-format over our C files
 #   make install    installs that optimised build (PREFIX=/usr/local, DESTDIR=)
 #   make clean      removes the build folders
@@ -36,6 +40,13 @@ tsa:
 bench: build-release/build.ninja
 	ninja -C build-release
 	SPILLWAY=build-release/src/cli/spillway bench/spillway-bench
+	build-release/bench/bench_swap
+	build-release/bench/bench_swap_memory
+	build-release/bench/bench_frag
+
+bench-check bench-record: build-release/build.ninja
+	ninja -C build-release bench/count_path
+	bench/count-instructions $(if $(filter bench-record,$@),-r)
 
 format:
 	git ls-files '*.[ch]' | xargs clang-format -i
@@ -61,4 +72,5 @@ build-tsan/build.ninja:
 build-release/build.ninja:
 	meson setup build-release --buildtype=release -Dchecks=off
 
-.PHONY: all demo test asan tsan tsa bench format install clean
+.PHONY: all demo test asan tsan tsa bench bench-check bench-record format install \
+	clean

@@ -13,7 +13,7 @@
 
 #define SW_BUDGET_MIN_BYTES (8ULL << 20) /* less cannot hold a running libc */
 #define SW_DEVICE_MIN_BYTES (1ULL << 20)
-/* The swap layer numbers fewer than 2^30 slots on a device. */
+/* A compressed store has room for fewer than 2^30 pages. */
 #define SW_DEVICE_MAX_BYTES ((1ULL << 30) * SW_PAGE_SIZE - SW_PAGE_SIZE)
 #define SW_MAX_DEVICES      24u
 #define SW_PRIO_DEFAULT     (-1)

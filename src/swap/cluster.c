@@ -167,16 +167,24 @@ static uint64_t usage_sum(const struct swap_info_struct *si)
 	return sum;
 }
 
+static int64_t used_of(uint64_t sum)
+{
+	return (int64_t)(sum << (64 - SWAP_USAGE_SHIFT)) >>
+	       (64 - SWAP_USAGE_SHIFT);
+}
+
 uint64_t swap_usage_in_pages(const struct swap_info_struct *si)
 {
-	int32_t used = usage_sum(si);
+	int64_t used = used_of(usage_sum(si));
 
 	return sw_max(used, 0);
 }
 
 uint64_t swap_usage_cached(const struct swap_info_struct *si)
 {
-	int32_t cached = usage_sum(si) >> 32;
+	uint64_t sum = usage_sum(si);
+	int64_t cached =
+		(int64_t)(sum - (uint64_t)used_of(sum)) >> SWAP_USAGE_SHIFT;
 
 	return sw_max(cached, 0);
 }

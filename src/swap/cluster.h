@@ -116,9 +116,28 @@ struct swap_info_struct {
 	struct sw_list active_list; /* SW_GUARDED_BY(&swap_lock) */
 };
 
-#define SWP_OFFLIST       (1u << 30)   /* in si->flags: not on the avail list */
-#define SWAP_USAGE_CACHED (1ULL << 32) /* one cached slot in a usage word */
-#define SWAP_MAX_SLOTS    (1ULL << 30)
+#define SWP_OFFLIST (1u << 30) /* in si->flags: not on the avail list */
+
+/*
+ * The largest device, 16 TiB of pages of 4 KiB: the last page of an area's
+ * header has 32 bits. What else keeps an offset or a number of slots has room
+ * to spare: a usage word counts to 2^33, a word of a page table has 51 bits
+ * for an offset, a swp_entry_t 58, an image's extents 64.
+ */
+#define SWAP_MAX_SLOTS (1ULL << 32)
+
+/*
+ * Two counts in a usage word, both signed in the sum, since adding up while
+ * they change may meet the end of a slot before its beginning. Cached slots
+ * have the rest, up to 2^29: as many pages are in memory at once, 2 TiB. A
+ * device with more would show a wrong number and not be searched for cached
+ * slots as a last resort; the slots in use are still counted right.
+ */
+#define SWAP_USAGE_SHIFT  34
+#define SWAP_USAGE_CACHED (1ULL << SWAP_USAGE_SHIFT)
+
+_Static_assert(SWAP_MAX_SLOTS < 1ULL << (SWAP_USAGE_SHIFT - 1),
+	       "every slot of a device can be counted");
 
 /*
  * Where a CPU goes on allocating: an entry a order, or 0. Only a hint: it is

@@ -71,7 +71,7 @@ struct swapon_spec {
 	const char *name; /* for messages and `spillway show` */
 	const struct swap_ops *ops;
 	void *store;         /* first argument of every op */
-	uint64_t max;        /* slots, header slot 0 included; < 2^30 */
+	uint64_t max;        /* slots, header slot 0 included; 2 to 2^32 */
 	int prio;            /* -1: default, or 0..32767 */
 	unsigned flags;      /* of enum swap_device_flags, caller's choice */
 	const uint64_t *bad; /* bad slots, ascending, or NULL */

@@ -65,6 +65,19 @@ static void remember_next(struct alloc_ctx *ctx, uint64_t next)
 
 /* ---- one cluster ---- */
 
+/* The first range from `off` on whose first slot has no owner and is not bad:
+ * in a cluster that is nearly full most have one, and all else can wait. */
+static unsigned skip_owned(struct swap_cluster_info *ci, unsigned off,
+			   unsigned nr)
+{
+	const uint64_t *words = __swap_table_words(ci, 0, SWAPFILE_CLUSTER);
+
+	while (off + nr <= SWAPFILE_CLUSTER &&
+	       word_get(&words[off]) & SWP_TB_COUNT_MASK)
+		off += nr;
+	return off;
+}
+
 /* Could [off, off + nr) be ours? `need_reclaim`: only after folios that
  * nobody owns slots of are taken out of it. */
 static bool cluster_scan_range(struct alloc_ctx *ctx,
@@ -198,7 +211,8 @@ void alloc_swap_scan_cluster(struct alloc_ctx *ctx,
 	SW_ASSERT(!(off & (nr - 1)));
 	if (ci->count + nr > SWAPFILE_CLUSTER)
 		goto out;
-	for (; off + nr <= SWAPFILE_CLUSTER; off += nr) {
+	for (off = skip_owned(ci, off, nr); off + nr <= SWAPFILE_CLUSTER;
+	     off = skip_owned(ci, off + nr, nr)) {
 		if (!cluster_scan_range(ctx, ci, off, nr, &need_reclaim))
 			continue;
 		if (sw_unlikely(need_reclaim) &&

@@ -241,6 +241,27 @@ static void flush_run(struct swap_info_struct *si, struct swap_cluster_info *ci,
 		__swap_cluster_free_range(si, ci, from, to - from, 0);
 }
 
+/* One owner and no folio, as nearly always when a program ends. */
+static inline bool is_last_owner(uint64_t swp_tb)
+{
+	return (swp_tb & (SWP_TB_COUNT_MASK | SWP_TB_SHADOW_MARK)) ==
+	       (__count_to_flags(1) | SWP_TB_SHADOW_MARK);
+}
+
+/* The end of the run of such slots that begins at `off`. */
+static unsigned skip_last_owners(struct swap_cluster_info *ci, unsigned off,
+				 unsigned end)
+{
+	const uint64_t *words;
+
+	if (!ci->table)
+		return off;
+	words = __swap_table_words(ci, 0, end);
+	while (off < end && is_last_owner(word_get(&words[off])))
+		off++;
+	return off;
+}
+
 /*
  * -1 on each of `nr` slots of one cluster. Slots with one owner and no folio
  * become free, run by run; then, if asked, cached slots that lost their last
@@ -257,16 +278,11 @@ static void swap_put_entries_cluster(struct swap_info_struct *si,
 
 	swap_cluster_lock(ci);
 	SW_ASSERT(end <= SWAPFILE_CLUSTER);
-	for (unsigned off = start; off < end; off++) {
+	for (unsigned off = skip_last_owners(ci, start, end); off < end;
+	     off = skip_last_owners(ci, off + 1, end)) {
 		uint64_t swp_tb = ci->table ? __swap_table_get(ci, off) : 0;
-		int count;
+		int count = swp_tb_get_count(swp_tb);
 
-		/* One owner, no folio: nearly always. */
-		if (sw_likely((swp_tb &
-			       (SWP_TB_COUNT_MASK | SWP_TB_SHADOW_MARK)) ==
-			      (__count_to_flags(1) | SWP_TB_SHADOW_MARK)))
-			continue;
-		count = swp_tb_get_count(swp_tb);
 		if (sw_unlikely(count <= 0)) {
 			flush_run(si, ci, run, off);
 			run = off + 1;

@@ -80,14 +80,14 @@ void swap_exit(void)
 
 static int check_spec(const struct swapon_spec *spec)
 {
-	if (!spec->ops || spec->max < 2 || spec->max >= SWAP_MAX_SLOTS ||
+	if (!spec->ops || spec->max < 2 || spec->max > SWAP_MAX_SLOTS ||
 	    spec->prio < -1 || spec->prio > PRIO_MAX_USER)
 		return -EINVAL;
 	for (unsigned i = 0; i < spec->nr_bad; i++)
 		if (!spec->bad[i] || spec->bad[i] >= spec->max ||
 		    (i && spec->bad[i] <= spec->bad[i - 1]))
 			return -EINVAL;
-	if (spec->nr_bad + 1 >= spec->max)
+	if (spec->nr_bad >= spec->max - 1)
 		return -EINVAL; /* no usable slot */
 	return 0;
 }

@@ -11,7 +11,7 @@ static void refuses_specs_that_lie(void **state)
 
 	s = spec, s.max = 1;
 	assert_int_equal(swapon(&s), -EINVAL);
-	s = spec, s.max = 1ULL << 30;
+	s = spec, s.max = SWAP_MAX_SLOTS + 1;
 	assert_int_equal(swapon(&s), -EINVAL);
 	s = spec, s.prio = 32768;
 	assert_int_equal(swapon(&s), -EINVAL);
@@ -25,6 +25,81 @@ static void refuses_specs_that_lie(void **state)
 	assert_int_equal(swapon(&s), -EINVAL);
 	assert_int_equal(swapoff(0, NULL, NULL), -EINVAL);
 	assert_int_equal(swapoff(1000, NULL, NULL), -EINVAL);
+}
+
+static bool no_clusters(void *arg, const char *what)
+{
+	*(bool *)arg |= !strcmp(what, "clusters");
+	return strcmp(what, "clusters");
+}
+
+/* Its cluster descriptors would be gigabytes in the build with clusters of
+ * eight: asked for, and refused, is far enough. */
+static void takes_as_many_slots_as_a_header_can_name(void **state)
+{
+	const uint64_t largest = (uint64_t)UINT32_MAX + 1; /* a last page */
+	const uint64_t bad[] = { largest - 1 };
+	struct swapon_spec spec = { .name = "x",
+				    .ops = &fx_ops,
+				    .max = largest,
+				    .prio = -1,
+				    .bad = bad,
+				    .nr_bad = 1 };
+	bool asked = false;
+
+	swap_set_alloc_hook(no_clusters, &asked);
+	assert_int_equal(swapon(&spec), -ENOMEM);
+	swap_set_alloc_hook(NULL, NULL);
+	assert_true(asked);
+}
+
+/* The counts alone, as the largest device would have them. */
+static void counts_every_slot_of_the_largest_device(void **state)
+{
+	const uint64_t pages = SWAP_MAX_SLOTS - 1;
+	const unsigned cached = 1u << 28;
+	int type = fx_swapon(64, -1);
+	struct swap_info_struct *si = &swap_info[type];
+
+	for (unsigned i = 0; i < 3; i++)
+		swap_usage_add(si, 1u << 30, 0);
+	swap_usage_add(si, 1u << 30, cached);
+	assert_int_equal(swap_usage_in_pages(si), pages + 1);
+	swap_usage_sub(si, 1, 0);
+	assert_int_equal(swap_usage_in_pages(si), pages);
+	assert_int_equal(swap_usage_cached(si), cached);
+
+	/* Everything is freed on another CPU than it was taken on, cached
+	 * slots among it. */
+	swap_pretend_cpu(swap_nr_cpus - 1);
+	for (unsigned i = 0; i < 3; i++)
+		swap_usage_sub(si, 1u << 30, 0);
+	assert_int_equal(swap_usage_in_pages(si), (1u << 30) - 1);
+	assert_int_equal(swap_usage_cached(si), cached);
+	swap_usage_sub(si, (1u << 30) - 1, cached);
+	assert_int_equal(swap_usage_in_pages(si), 0);
+	assert_int_equal(swap_usage_cached(si), 0);
+}
+
+/* A reader that meets a slot's end before its beginning sees less than none:
+ * it says none, and the other count is what it is. */
+static void a_count_below_zero_is_zero(void **state)
+{
+	int type = fx_swapon(64, -1);
+	struct swap_info_struct *si = &swap_info[type];
+
+	swap_usage_sub(si, 1, 0);
+	assert_int_equal(swap_usage_in_pages(si), 0);
+	assert_int_equal(swap_usage_cached(si), 0);
+	swap_usage_add(si, 1, 3);
+	swap_usage_sub(si, 1, 0);
+	assert_int_equal(swap_usage_in_pages(si), 0);
+	assert_int_equal(swap_usage_cached(si), 3);
+	swap_usage_add(si, 1, 0);
+	swap_usage_sub(si, 0, 4);
+	assert_int_equal(swap_usage_cached(si), 0);
+	swap_usage_add(si, 0, 1);
+	assert_int_equal(swap_usage_in_pages(si), 0);
 }
 
 static void one_store_is_one_device(void **state)
@@ -243,6 +318,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(refuses_specs_that_lie),
+		FX_TEST(takes_as_many_slots_as_a_header_can_name),
+		FX_TEST(counts_every_slot_of_the_largest_device),
+		FX_TEST(a_count_below_zero_is_zero),
 		FX_TEST(one_store_is_one_device),
 		FX_TEST(devices_run_out_at_the_maximum),
 		FX_TEST(header_bad_and_tail_slots_are_never_given),

@@ -64,6 +64,7 @@ static struct {
 	bool aloud;
 } now;
 
+struct m_mood mood;
 unsigned allocs_asked, allocs_denied;
 bool allocs_ours;
 
@@ -140,13 +141,15 @@ static void add_op(const struct m_op *op, unsigned weight)
 
 /* Each round has preferences of its own, and does without some operations:
  * that leads to states that an even mixture never reaches. */
-static void set_menu(const struct sequence *s)
+static void set_mood(const struct sequence *s)
 {
 	static const struct m_op fault = { "sabotage", op_sabotage, 20 };
 	const struct m_op *lists[] = { folio_ops, entry_ops, device_ops };
 
-	nr_ops = 0;
 	now.rng = mix(s->seed);
+	mood.large = 1 + rnd(4);
+	mood.denied = 2 << rnd(4);
+	nr_ops = 0;
 	for (unsigned i = 0; i < SW_ARRAY_SIZE(lists); i++)
 		for (const struct m_op *op = lists[i]; op->name; op++)
 			if (rnd(10))
@@ -161,7 +164,7 @@ static const struct m_op *pick_op(void)
 	unsigned n = rnd(menu[nr_ops - 1].up_to), i = 0;
 
 	/* Without a device there is little to see. */
-	if (now.step < DEVICES)
+	if (now.step == 0)
 		return &first;
 	while (menu[i].up_to <= n)
 		i++;
@@ -176,7 +179,7 @@ static void play_step(uint32_t step, bool whole)
 	report->step = now.step = step;
 	now.rng = mix(now.seed) ^ mix(~(uint64_t)step);
 	allocs_asked = allocs_denied = 0;
-	now.deny = rnd(8) ? 0 : 1 + rnd(255);
+	now.deny = rnd(mood.denied) ? 0 : 1 + rnd(255);
 	cpu = rnd(swap_nr_cpus);
 	swap_pretend_cpu(cpu);
 	op = pick_op();
@@ -197,7 +200,7 @@ static void play(const struct sequence *s)
 	sw_log_set_level(SW_LOG_ERROR); /* warnings are what we provoke */
 	now.seed = s->seed;
 	now.aloud = s->aloud;
-	set_menu(s);
+	set_mood(s);
 	model_open();
 	swap_set_alloc_hook(may_alloc, NULL);
 	for (uint32_t i = 0; i < s->nr; i++) {

@@ -79,6 +79,12 @@ void say(const char *fmt, ...) SW_PRINTF(1, 2); /* into the step's line */
 void model_fail(const char *file, int line, const char *fmt, ...)
 	SW_PRINTF(3, 4) __attribute__((noreturn));
 
+/* What a round prefers: one in so many. */
+extern struct m_mood {
+	unsigned large;  /* allocations of order > 0 */
+	unsigned denied; /* steps in which memory is refused */
+} mood;
+
 /* Allocations of this step so far, and how many were refused. */
 extern unsigned allocs_asked, allocs_denied;
 bool alloc_denied(unsigned nth); /* would the nth be refused? */

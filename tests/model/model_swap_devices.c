@@ -183,7 +183,7 @@ static void note_given_back(unsigned d)
 
 static void op_image_alloc(void)
 {
-	unsigned d = rnd(DEVICES + 1);
+	unsigned d = rnd(16) ? rnd(DEVICES + 1) : MAX_SWAPFILES;
 	bool listed = rnd(2) && d < DEVICES, full = scarce();
 	uint64_t open;
 	swp_entry_t e;
@@ -259,7 +259,7 @@ static void op_image_free_all(void)
 
 static void op_image_pin(void)
 {
-	unsigned d = rnd(DEVICES + 1);
+	unsigned d = rnd(16) ? rnd(DEVICES + 1) : MAX_SWAPFILES;
 	int err;
 
 	say(" %u", d);
@@ -270,7 +270,7 @@ static void op_image_pin(void)
 	}
 	err = swap_pin_hibernation(d);
 	say(" = %d", err);
-	if (d == DEVICES || !m.devices[d].up) {
+	if (d >= DEVICES || !m.devices[d].up) {
 		EXPECT_EQ(err, -EINVAL);
 		return;
 	}
@@ -491,7 +491,7 @@ static void op_device_info(void)
 static void op_refused(void)
 {
 	uint64_t bad[2] = { 3, 5 };
-	unsigned how = rnd(9), d = rnd(DEVICES), old = allocs_asked;
+	unsigned how = rnd(10), d = rnd(DEVICES), old = allocs_asked;
 	int want = -EINVAL;
 	struct swapon_spec spec = {
 		.name = "refused", .ops = &plain_ops, .max = CL, .bad = bad
@@ -504,7 +504,12 @@ static void op_refused(void)
 	spec.nr_bad = how >= 5 && how <= 7 ? 2 : 0;
 	bad[0] = how == 5 ? 5 : how == 6 ? 0 : 3; /* twice, the header */
 	bad[1] = how == 7 ? CL : 5;               /* beyond the end */
-	if (how == 8) {
+	if (how == 8) {                           /* no slot that is not bad */
+		spec.max = 3;
+		spec.nr_bad = 2;
+		bad[0] = 1;
+		bad[1] = 2;
+	} else if (how == 9) { /* a store that is a device already */
 		if (!m.devices[d].up)
 			return;
 		spec.store = &stores[d];
@@ -517,7 +522,7 @@ static void op_refused(void)
 
 const struct m_op device_ops[] = {
 	{ "swapon", op_swapon, 10 },
-	{ "swapoff", op_swapoff, 3 },
+	{ "swapoff", op_swapoff, 4 },
 	{ "refused", op_refused, 3 },
 	{ "device_info", op_device_info, 5 },
 	{ "image_alloc", op_image_alloc, 40 },

@@ -96,7 +96,7 @@ static int predict_alloc(const struct outlook *o, unsigned order,
 
 static void op_alloc(void)
 {
-	unsigned order = rnd(3) ? 0 : rnd(SWAP_MAX_ORDER + 1);
+	unsigned order = rnd(mood.large) ? 0 : rnd(SWAP_MAX_ORDER + 1);
 	unsigned group = rnd(GROUPS);
 	struct outlook o;
 	swp_entry_t e;

@@ -38,7 +38,7 @@
 #else
 #define SLOWER 1
 #endif
-#define DEFAULT_STEPS ((CL < 16 ? 1000000u : 300000u) / SLOWER)
+#define DEFAULT_STEPS ((CL < 16 ? 2000000u : 1000000u) / SLOWER)
 
 /* Some steps of a round, ascending. */
 struct sequence {
@@ -147,13 +147,14 @@ static void set_mood(const struct sequence *s)
 	const struct m_op *lists[] = { folio_ops, entry_ops, device_ops };
 
 	now.rng = mix(s->seed);
+	mood.devices = 1 + rnd(DEVICES);
 	mood.large = 1 + rnd(4);
 	mood.denied = 2 << rnd(4);
 	nr_ops = 0;
 	for (unsigned i = 0; i < SW_ARRAY_SIZE(lists); i++)
 		for (const struct m_op *op = lists[i]; op->name; op++)
 			if (rnd(10))
-				add_op(op, op->weight * (1 + rnd(4)));
+				add_op(op, op->weight << rnd(5));
 	if (s->sabotage)
 		add_op(&fault, fault.weight);
 }
@@ -193,9 +194,9 @@ static void play_step(uint32_t step, bool whole)
 /* In a child, which does not come back from a failure. */
 static void play(const struct sequence *s)
 {
-	/* All at each step where that is cheap, and where it was so little
-	 * that failed that the very step matters. */
-	unsigned whole = CL < 16 || s->nr < ROUND / 4 ? 1 : CL < 512 ? 8 : 64;
+	/* All at each step where that is cheap, and where there are so few
+	 * that the very step matters. */
+	unsigned whole = CL < 16 || s->nr < 100 ? 1 : CL < 512 ? 8 : 64;
 
 	sw_log_set_level(SW_LOG_ERROR); /* warnings are what we provoke */
 	now.seed = s->seed;
@@ -247,52 +248,89 @@ static void cut_tail(struct sequence *s)
 		s->nr--;
 }
 
-/* Leaves out [from, from + n) if it fails all the same. */
-static bool leave_out(struct sequence *s, uint32_t from, uint32_t n)
-{
-	struct sequence less = *s;
-	uint32_t *steps = malloc(s->nr * sizeof(*steps));
+struct shrinking {
+	struct sequence s;
+	uint32_t *less; /* as many steps as there were at first */
+	uint64_t until_ns;
+	unsigned tries;
+};
 
-	SW_BUG_ON(!steps);
-	memcpy(steps, s->steps, from * sizeof(*steps));
-	memcpy(steps + from, s->steps + from + n,
-	       (s->nr - from - n) * sizeof(*steps));
-	less.steps = steps;
-	less.nr = s->nr - n;
-	if (run(&less)) {
-		free(steps);
+/* Leaves out the steps [i, i + n) and step j, if it fails all the same. */
+static bool leave_out(struct shrinking *sh, uint32_t i, uint32_t n, uint32_t j)
+{
+	struct sequence less = sh->s;
+
+	less.steps = sh->less;
+	less.nr = 0;
+	for (uint32_t k = 0; k < sh->s.nr; k++)
+		if ((k < i || k >= i + n) && k != j)
+			less.steps[less.nr++] = sh->s.steps[k];
+	sh->tries++;
+	if (run(&less))
 		return false;
-	}
 	cut_tail(&less);
-	free(s->steps);
-	*s = less;
+	sh->less = sh->s.steps;
+	sh->s = less;
 	return true;
 }
 
-/* Halves, quarters ... single steps, and again until nothing can go. */
-static void shrink(struct sequence *s)
+static bool time_left(const struct shrinking *sh)
 {
-	uint64_t end = sw_now_ns() + SHRINK_NS, before = sw_now_ns();
-	uint32_t had = s->nr;
-	unsigned tries = 0;
+	return sw_now_ns() < sh->until_ns;
+}
+
+/* Halves, quarters ... single steps, until none can go. From the end: what
+ * led there comes last. */
+static void leave_out_runs(struct shrinking *sh)
+{
 	bool some = true;
 
-	s->quiet = true;
-	for (uint32_t n = s->nr / 2; n; n = n > 1 ? n / 2 : some) {
+	for (uint32_t n = sh->s.nr / 2; n; n = n > 1 ? n / 2 : some) {
+		uint32_t to = sh->s.nr;
+
 		some = false;
-		/* From the end: what led there comes last. */
-		for (uint32_t to = s->nr; to >= n && s->nr > n;) {
-			if (sw_now_ns() > end)
-				goto out;
-			tries++;
-			some |= leave_out(s, to - n, n);
-			to = sw_min(to - n, s->nr);
+		while (to >= n && sh->s.nr > n && time_left(sh)) {
+			some |= leave_out(sh, to - n, n, to - n);
+			to = sw_min(to - n, sh->s.nr);
 		}
 	}
-out:
-	s->quiet = false;
+}
+
+/* Then two that only together can go, such as a slot taken and given back.
+ * True if there were such. */
+static bool leave_out_pairs(struct shrinking *sh)
+{
+	bool some = false;
+
+	for (uint32_t j = sh->s.nr; j-- > 1;)
+		for (uint32_t i = j; i-- > 0 && sh->s.nr > 2;) {
+			if (!time_left(sh))
+				return false;
+			if (!leave_out(sh, i, 1, j))
+				continue;
+			some = true;
+			j = sw_min(j, sh->s.nr);
+			break;
+		}
+	return some;
+}
+
+static void shrink(struct sequence *s)
+{
+	const uint64_t start = sw_now_ns();
+	struct shrinking sh = { .s = *s, .until_ns = start + SHRINK_NS };
+
+	sh.less = malloc(s->nr * sizeof(*sh.less));
+	SW_BUG_ON(!sh.less);
+	sh.s.quiet = true;
+	do {
+		leave_out_runs(&sh);
+	} while (leave_out_pairs(&sh));
+	free(sh.less);
 	fprintf(stderr, "model: %u of %u steps are enough (%u tries, %.1f s)\n",
-		s->nr, had, tries, (sw_now_ns() - before) / 1e9);
+		sh.s.nr, s->nr, sh.tries, (sw_now_ns() - start) / 1e9);
+	*s = sh.s;
+	s->quiet = false;
 }
 
 /* What failed becomes as short as can be, is said, and how to see it again.

@@ -79,10 +79,11 @@ void say(const char *fmt, ...) SW_PRINTF(1, 2); /* into the step's line */
 void model_fail(const char *file, int line, const char *fmt, ...)
 	SW_PRINTF(3, 4) __attribute__((noreturn));
 
-/* What a round prefers: one in so many. */
+/* What a round prefers. */
 extern struct m_mood {
-	unsigned large;  /* allocations of order > 0 */
-	unsigned denied; /* steps in which memory is refused */
+	unsigned devices; /* so many at most; one is full sooner than three */
+	unsigned large;   /* one in so many allocations is of order > 0 */
+	unsigned denied;  /* in one of so many steps memory is refused */
 } mood;
 
 /* Allocations of this step so far, and how many were refused. */
@@ -156,7 +157,9 @@ bool dup_overflows(swp_entry_t e, unsigned nr); /* of the count in a word */
 int pick_folio(bool cached);
 swp_entry_t pick_owned(void); /* somebody other than an image owns it */
 swp_entry_t pick_any(void);   /* perhaps of no device, or beyond its end */
-/* A locked folio of the model that is not cached. */
+/* An index that stays the same when folios before it were left out; -1. */
+int unused_folio(void);
+/* A locked folio that is not cached; -1: there are enough. */
 int new_folio(unsigned order);
 void hold_one(void); /* perhaps: somebody has a cached folio locked */
 void let_go(void);

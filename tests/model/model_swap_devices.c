@@ -52,10 +52,12 @@ static const struct swap_ops trim_ops = { .slot_free = on_slot_free,
 
 static uint64_t pick_max(void)
 {
-	switch (rnd(3)) {
+	switch (rnd(4)) {
 	case 0:
 		return (1 + rnd(CLUSTERS)) * CL;
 	case 1:
+		return 2 + rnd(CLUSTERS * 8 - 1); /* soon full */
+	case 2:
 		return 2 + rnd(3 * CL);
 	default:
 		return 2 + rnd(SLOTS - 1);
@@ -104,9 +106,9 @@ void op_swapon(void)
 	     o += 1 + rnd(CL))
 		if (rnd(2))
 			bad[spec.nr_bad++] = o;
-	while (d < DEVICES && m.devices[d].up)
+	while (d < mood.devices && m.devices[d].up)
 		d++;
-	if (d == DEVICES)
+	if (d == mood.devices)
 		return;
 	spec.store = &stores[d];
 	m.devices[d].max = spec.max;

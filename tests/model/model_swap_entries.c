@@ -164,7 +164,7 @@ static void op_swapin(void)
 {
 	swp_entry_t e = rnd(4) ? pick_owned() : pick_any();
 	uint32_t orders = rnd(1u << (SWAP_MAX_ORDER + (rnd(32) ? 1 : 2)));
-	int f = 0, err = 0, want;
+	int f = unused_folio(), err = 0, want;
 	unsigned order = 0, asked = 0;
 	uint64_t shadow = 0;
 	struct folio *folio;
@@ -172,9 +172,7 @@ static void op_swapin(void)
 
 	if (!orders && rnd(4))
 		orders = 1;
-	while (f < FOLIOS && m.folios[f].folio)
-		f++;
-	if (f == FOLIOS)
+	if (f < 0)
 		return;
 	say(" " ENTRY_FMT " orders %#x", ENTRY_ARG(e), orders);
 	want = predict_swapin(e, orders, &order, &asked);

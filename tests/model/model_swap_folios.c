@@ -140,25 +140,28 @@ static int pick_page(int f, swp_entry_t *e, unsigned *nr)
 
 static void op_dup_folio(void)
 {
-	int f = pick_folio(true), page, err;
-	bool overflows;
+	unsigned times = rnd(8) ? 1 : rnd(2 * SWP_TB_COUNT_MAX);
+	int f = pick_folio(true), page, err = 0;
 	swp_entry_t e;
 	unsigned nr;
 
 	if (f < 0)
 		return;
 	page = pick_page(f, &e, &nr);
-	overflows = dup_overflows(e, nr);
-	say(" f%d at " ENTRY_FMT " page %d", f, ENTRY_ARG(m.folios[f].entry),
-	    page);
+	say(" f%d at " ENTRY_FMT " page %d, %u times", f,
+	    ENTRY_ARG(m.folios[f].entry), page, times);
 	lock(f);
-	err = folio_dup_swap(m.folios[f].folio, page);
+	while (times-- && !err) {
+		bool overflows = dup_overflows(e, nr);
+
+		err = folio_dup_swap(m.folios[f].folio, page);
+		say(" = %d", err);
+		EXPECT(!allocs_asked || overflows);
+		EXPECT_EQ(err, allocs_denied ? -ENOMEM : 0);
+		for (unsigned i = 0; !err && i < nr; i++)
+			at(nth(e, i))->count++;
+	}
 	unlock(f);
-	say(" = %d", err);
-	EXPECT(!allocs_asked || overflows);
-	EXPECT_EQ(err, allocs_denied ? -ENOMEM : 0);
-	for (unsigned i = 0; !err && i < nr; i++)
-		at(nth(e, i))->count++;
 }
 
 static void op_put_folio(void)

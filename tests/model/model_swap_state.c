@@ -194,23 +194,32 @@ void unlock(int f)
 	folio_unlock(m.folios[f].folio);
 }
 
+int unused_folio(void)
+{
+	unsigned start = rnd(FOLIOS);
+
+	for (unsigned i = 0; i < FOLIOS; i++)
+		if (!m.folios[(start + i) % FOLIOS].folio)
+			return (start + i) % FOLIOS;
+	return -1;
+}
+
 int new_folio(unsigned order)
 {
-	for (int f = 0; f < FOLIOS; f++) {
-		if (m.folios[f].folio)
-			continue;
-		allocs_ours = true;
-		m.folios[f] = (struct m_folio){
-			.folio = folio_alloc(order),
-			.order = order,
-		};
-		allocs_ours = false;
-		EXPECT(m.folios[f].folio);
-		lock(f);
-		folio_set(m.folios[f].folio, SW_FOLIO_UPTODATE);
-		return f;
-	}
-	return -1;
+	int f = unused_folio();
+
+	if (f < 0)
+		return -1;
+	allocs_ours = true;
+	m.folios[f] = (struct m_folio){
+		.folio = folio_alloc(order),
+		.order = order,
+	};
+	allocs_ours = false;
+	EXPECT(m.folios[f].folio);
+	lock(f);
+	folio_set(m.folios[f].folio, SW_FOLIO_UPTODATE);
+	return f;
 }
 
 int pick_folio(bool cached)

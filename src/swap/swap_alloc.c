@@ -183,7 +183,7 @@ int folio_alloc_swap(struct folio *folio, uint16_t group)
 
 /* One slot of one device, without folio or group: count 1 from the start. The
  * CPU's own cluster serves when it lies on that device, so that an image is
- * written in sequence. */
+ * written in sequence; slots that wait for discard serve when nothing else. */
 swp_entry_t swap_alloc_hibernation_slot(unsigned type)
 {
 	struct alloc_ctx ctx = { .full = -1 };
@@ -192,7 +192,10 @@ swp_entry_t swap_alloc_hibernation_slot(unsigned type)
 		return (swp_entry_t){ 0 };
 	if (!swap_alloc_fast(&ctx, type)) {
 		ctx.si = &swap_info[type];
-		cluster_alloc_swap_entry(&ctx);
+		do {
+			ctx.full = -1;
+		} while (!cluster_alloc_swap_entry(&ctx) &&
+			 swap_do_scheduled_discard(ctx.si));
 	}
 	put_swap_device(&swap_info[type]);
 	return ctx.done ? ctx.entry : (swp_entry_t){ 0 };

@@ -15,6 +15,7 @@ struct alloc_ctx {
 	bool rcu;          /* in the fast path's RCU section */
 	bool global;       /* global_cluster_lock is held */
 	bool pinned;       /* a reference was taken to leave that section */
+	bool emptied;      /* reclaim for it sent a cluster to the free list */
 	int8_t full;       /* vm_swap_full(), asked once; -1: not yet */
 	swp_entry_t entry; /* what was found */
 };

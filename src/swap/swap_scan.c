@@ -161,8 +161,10 @@ static bool cluster_reclaim_range(struct alloc_ctx *ctx,
 	swap_cluster_lock(ci);
 
 	*usable = cluster_is_usable(ci, ctx->order);
-	if (!*usable)
+	if (!*usable) {
+		ctx->emptied |= ci->flags == CLUSTER_FLAG_FREE;
 		return false;
+	}
 	if (ci->count == 0)
 		*off = 0;
 	return range_is_null(ci, *off, nr);
@@ -324,7 +326,7 @@ static bool alloc_swap_steal(struct alloc_ctx *ctx)
  * is a file serves large orders as well: the offsets of a store are its own
  * and always contiguous, there are no extents to respect.
  */
-static bool alloc_swap_scan_device(struct alloc_ctx *ctx)
+static bool alloc_swap_scan_lists(struct alloc_ctx *ctx)
 {
 	struct swap_info_struct *si = ctx->si;
 	struct sw_list *nonfull = &si->nonfull_clusters[ctx->order];
@@ -346,6 +348,18 @@ static bool alloc_swap_scan_device(struct alloc_ctx *ctx)
 			alloc_swap_scan_list(ctx, nonfull, SCAN_ALL)))
 		return true;
 	return ctx->order == 0 && alloc_swap_steal(ctx);
+}
+
+/* Once more when a cluster was emptied: the free list, where it is now, was
+ * looked at before. It costs a folio each time, so it ends. */
+static bool alloc_swap_scan_device(struct alloc_ctx *ctx)
+{
+	do {
+		ctx->emptied = false;
+		if (alloc_swap_scan_lists(ctx))
+			return true;
+	} while (ctx->emptied);
+	return false;
 }
 
 /* What a full cluster still has cached and unowned, when swap is scarce. */

@@ -1,637 +1,449 @@
 /*
- * model_swap.c - random operations on the swap layer against the most naive
- * model there is: a few arrays. Every return value is predicted or judged,
- * every word compared, every invariant walked after each step. The seed is
- * printed; give it back to see the same run again:
+ * model_swap.c - random operations on the swap layer beside a model of it:
  *
- *      model_swap [seed [steps]]
+ *      model_swap [SEED [STEPS]]       rounds of up to 10000 steps, each with
+ *                                      its own seed: SEED, SEED + 1 ...
+ *      model_swap SEED steps=3,17,240  these steps of one round, and say them
+ *      model_swap prove                breaks the layer on purpose: found?
  *
- * The model does not predict which slot an allocation takes, only that it was
- * free; nor which unowned cached folios the allocator takes back, only that
- * each had no owner.
+ * A step draws its numbers from the seed and its own number alone, so it does
+ * much the same when other steps are left out. A round runs in a child. When
+ * it fails, ever more steps are left out as long as it still fails, and what
+ * remains is played once more aloud.
  */
+#include "model_swap.h"
+
 #include <inttypes.h>
+#include <sched.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "base/time.h"
-#include "swap/cluster.h"
 #include "swap/swap_mem.h"
 
-#define CL       SWAPFILE_CLUSTER
-#define DEVICES  3
-#define CLUSTERS 6
-#define SLOTS    (CLUSTERS * CL)
-#define FOLIOS   96
-#define GROUPS   4
+#define ROUND      10000u
+#define SHRINK_NS  (30ULL * 1000000000)
+#define STUCK_SECS 60 /* for steps that take a microsecond each */
+#define MAX_OPS    64
+
+/* A round has one thread only: the thread sanitizer, the slowest, may just
+ * see that it is one. */
+#if defined(SW_TSAN)
+#define SLOWER 40
+#elif defined(__SANITIZE_ADDRESS__)
+#define SLOWER 4
+#else
+#define SLOWER 1
+#endif
+#define DEFAULT_STEPS ((CL < 16 ? 2000000u : 1000000u) / SLOWER)
+
+/* Some steps of a round, ascending. */
+struct sequence {
+	uint64_t seed;
+	uint32_t *steps; /* NULL: the first `nr` */
+	uint32_t nr;
+	bool aloud;    /* each step with its arguments, on stderr */
+	bool quiet;    /* not even what failed */
+	bool sabotage; /* with faults of the layer among the operations */
+};
+
+/* What a child leaves behind, however it ends. */
+static struct report {
+	uint32_t step; /* the one under way */
+} * report;
+
+/* ---- one step ---- */
 
 static struct {
-	bool exists, bad, zero;
-	unsigned count;
-	int folio; /* index or -1 */
-	uint64_t shadow;
-	unsigned group;
-} slots[DEVICES][SLOTS];
+	uint64_t seed, rng;
+	uint32_t step;
+	uint8_t deny; /* bit n: the nth allocation fails, 7: all from there */
+	bool aloud;
+} now;
 
-static struct {
-	struct folio *folio; /* NULL: unused */
-	unsigned order;
-	bool cached, mapped;
-	swp_entry_t entry;
-	unsigned group;
-} folios[FOLIOS];
+struct m_mood mood;
+unsigned allocs_asked, allocs_denied;
+bool allocs_ours;
 
-static uint64_t dev_max[DEVICES]; /* 0: off */
-static uint64_t rng, seed, step;
-static bool fail_tables;
-static unsigned hooked;
-
-static uint64_t rnd(uint64_t n)
+static uint64_t mix(uint64_t x)
 {
-	rng ^= rng << 13;
-	rng ^= rng >> 7;
-	rng ^= rng << 17;
-	return (rng >> 11) % n;
+	x += 0x9e3779b97f4a7c15ULL;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9ULL;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebULL;
+	return x ^ x >> 31;
 }
 
-#define EXPECT(cond)                                                    \
-	do {                                                            \
-		if (!(cond)) {                                          \
-			fprintf(stderr,                                 \
-				"model: seed %" PRIu64 " step %" PRIu64 \
-				": %s:%d: %s\n",                        \
-				seed, step, __FILE__, __LINE__, #cond); \
-			swap_dump(0), swap_dump(1), swap_dump(2);       \
-			abort();                                        \
-		}                                                       \
-	} while (0)
-
-#define S(e) slots[swp_type(e)][swp_offset(e)]
-
-static swp_entry_t nth(swp_entry_t e, unsigned i)
+uint64_t rnd(uint64_t n)
 {
-	return (swp_entry_t){ e.val + i };
+	now.rng = mix(now.rng);
+	return (now.rng >> 3) % n;
+}
+
+void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!now.aloud)
+		return;
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+}
+
+void model_fail(const char *file, int line, const char *fmt, ...)
+{
+	const char *name = strrchr(file, '/');
+	va_list ap;
+
+	fprintf(stderr, "%smodel: seed %" PRIu64 " step %u: %s:%d: ",
+		now.aloud ? "\n" : "", now.seed, now.step,
+		name ? name + 1 : file, line);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	_exit(1);
+}
+
+bool alloc_denied(unsigned nth)
+{
+	return now.deny >> sw_min(nth, 7u) & 1;
 }
 
 static bool may_alloc(void *arg, const char *what)
 {
-	return !fail_tables || strcmp(what, "extend table") != 0;
+	if (allocs_ours || !alloc_denied(allocs_asked++))
+		return true;
+	say(" [no memory: %s]", what);
+	allocs_denied++;
+	return false;
 }
 
-static void on_reclaim(struct folio *folio)
+/* ---- a round ---- */
+
+static struct {
+	const struct m_op *op;
+	unsigned up_to; /* sum of the weights so far */
+} menu[MAX_OPS];
+
+static unsigned nr_ops;
+
+static void add_op(const struct m_op *op, unsigned weight)
 {
-	EXPECT(folio_is_locked(folio));
-	hooked++;
+	SW_BUG_ON(nr_ops == MAX_OPS);
+	menu[nr_ops].op = op;
+	menu[nr_ops].up_to = (nr_ops ? menu[nr_ops - 1].up_to : 0) + weight;
+	nr_ops++;
 }
 
-static void forget_slot(swp_entry_t e)
+/* Each round has preferences of its own, and does without some operations:
+ * that leads to states that an even mixture never reaches. */
+static void set_mood(const struct sequence *s)
 {
-	S(e).count = 0;
-	S(e).folio = -1;
-	S(e).shadow = 0;
-	S(e).zero = false;
-	S(e).group = 0;
+	static const struct m_op fault = { "sabotage", op_sabotage, 20 };
+	const struct m_op *lists[] = { folio_ops, entry_ops, device_ops };
+
+	now.rng = mix(s->seed);
+	mood.devices = 1 + rnd(DEVICES);
+	mood.large = 1 + rnd(4);
+	mood.denied = 2 << rnd(4);
+	nr_ops = 0;
+	for (unsigned i = 0; i < SW_ARRAY_SIZE(lists); i++)
+		for (const struct m_op *op = lists[i]; op->name; op++)
+			if (rnd(10))
+				add_op(op, op->weight << rnd(5));
+	if (s->sabotage)
+		add_op(&fault, fault.weight);
 }
 
-static unsigned model_owners(void *arg, swp_entry_t e)
+static const struct m_op *pick_op(void)
 {
-	return S(e).count;
+	static const struct m_op first = { "swapon", op_swapon, 0 };
+	unsigned n = rnd(menu[nr_ops - 1].up_to), i = 0;
+
+	/* Without a device there is little to see. */
+	if (now.step == 0)
+		return &first;
+	while (menu[i].up_to <= n)
+		i++;
+	return menu[i].op;
 }
 
-static bool unowned(int f)
+static void play_step(uint32_t step, bool whole)
 {
-	for (unsigned i = 0; i < 1u << folios[f].order; i++)
-		if (S(nth(folios[f].entry, i)).count)
-			return false;
+	const struct m_op *op;
+	unsigned cpu;
+
+	report->step = now.step = step;
+	now.rng = mix(now.seed) ^ mix(~(uint64_t)step);
+	allocs_asked = allocs_denied = 0;
+	now.deny = rnd(mood.denied) ? 0 : 1 + rnd(255);
+	cpu = rnd(swap_nr_cpus);
+	swap_pretend_cpu(cpu);
+	op = pick_op();
+	say("%8u  cpu %u  %-14s", step, cpu, op->name);
+	op->fn();
+	now.deny = 0;
+	say("\n");
+	model_compare(whole);
+}
+
+/* Without checks the layer asks for the real CPU: one, as the model has it. */
+static void stay_here(void)
+{
+#ifndef SW_CHECKS
+	cpu_set_t here;
+
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	SW_BUG_ON(sched_setaffinity(0, sizeof(here), &here));
+#endif
+}
+
+/* In a child, which does not come back from a failure. */
+static void play(const struct sequence *s)
+{
+	/* All at each step where that is cheap, and where there are so few
+	 * that the very step matters. */
+	unsigned whole = CL < 16 || s->nr < 100 ? 1 : CL < 512 ? 8 : 64;
+
+	sw_log_set_level(SW_LOG_ERROR); /* warnings are what we provoke */
+	now.seed = s->seed;
+	now.aloud = s->aloud;
+	stay_here();
+	set_mood(s);
+	model_open();
+	swap_set_alloc_hook(may_alloc, NULL);
+	for (uint32_t i = 0; i < s->nr; i++) {
+		if (i % 1024 == 0)
+			alarm(STUCK_SECS);
+		play_step(s->steps ? s->steps[i] : i, i % whole == 0);
+	}
+	say("          switched off\n");
+	model_close();
+	alarm(0);
+}
+
+/* True when all went well. */
+static bool run(const struct sequence *s)
+{
+	const struct rlimit no_core = { 0 };
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	report->step = 0;
+	pid = fork();
+	SW_BUG_ON(pid < 0);
+	if (!pid) {
+		setrlimit(RLIMIT_CORE, &no_core);
+		if (s->quiet && !freopen("/dev/null", "w", stderr))
+			_exit(2);
+		play(s);
+		exit(0);
+	}
+	SW_BUG_ON(waitpid(pid, &status, 0) != pid);
+	if (WIFSIGNALED(status) && !s->quiet)
+		fprintf(stderr, "model: seed %" PRIu64 " step %u: %s\n",
+			s->seed, report->step, strsignal(WTERMSIG(status)));
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* ---- shrinking ---- */
+
+/* Without what lies behind the step that failed. */
+static void cut_tail(struct sequence *s)
+{
+	while (s->nr > 1 && s->steps[s->nr - 1] > report->step)
+		s->nr--;
+}
+
+struct shrinking {
+	struct sequence s;
+	uint32_t *less; /* as many steps as there were at first */
+	uint64_t until_ns;
+	unsigned tries;
+};
+
+/* Leaves out the steps [i, i + n) and step j, if it fails all the same. */
+static bool leave_out(struct shrinking *sh, uint32_t i, uint32_t n, uint32_t j)
+{
+	struct sequence less = sh->s;
+
+	less.steps = sh->less;
+	less.nr = 0;
+	for (uint32_t k = 0; k < sh->s.nr; k++)
+		if ((k < i || k >= i + n) && k != j)
+			less.steps[less.nr++] = sh->s.steps[k];
+	sh->tries++;
+	if (run(&less))
+		return false;
+	cut_tail(&less);
+	sh->less = sh->s.steps;
+	sh->s = less;
 	return true;
 }
 
-/* The folio left the cache: its slots keep their owners or fall free. */
-static void model_uncache(int f, uint64_t shadow)
+static bool time_left(const struct shrinking *sh)
 {
-	for (unsigned i = 0; i < 1u << folios[f].order; i++) {
-		swp_entry_t e = nth(folios[f].entry, i);
-
-		S(e).folio = -1;
-		S(e).shadow = shadow;
-		if (!S(e).count)
-			forget_slot(e);
-	}
-	folios[f].cached = false;
+	return sw_now_ns() < sh->until_ns;
 }
 
-/* Folios the allocator took: only those without an owner. */
-static void resync_reclaimed(void)
+/* Halves, quarters ... single steps, until none can go. From the end: what
+ * led there comes last. */
+static void leave_out_runs(struct shrinking *sh)
 {
-	for (int f = 0; f < FOLIOS; f++) {
-		if (!folios[f].folio || !folios[f].cached ||
-		    folio_test(folios[f].folio, SW_FOLIO_SWAPCACHE))
-			continue;
-		EXPECT(unowned(f));
-		EXPECT(folio_test(folios[f].folio, SW_FOLIO_DIRTY));
-		model_uncache(f, 0);
+	bool some = true;
+
+	for (uint32_t n = sh->s.nr / 2; n; n = n > 1 ? n / 2 : some) {
+		uint32_t to = sh->s.nr;
+
+		some = false;
+		while (to >= n && sh->s.nr > n && time_left(sh)) {
+			some |= leave_out(sh, to - n, n, to - n);
+			to = sw_min(to - n, sh->s.nr);
+		}
 	}
 }
 
-static void compare(void)
+/* Then two that only together can go, such as a slot taken and given back.
+ * True if there were such. */
+static bool leave_out_pairs(struct shrinking *sh)
 {
-	for (unsigned d = 0; d < DEVICES; d++) {
-		uint64_t used = 0;
+	bool some = false;
 
-		for (uint64_t o = 0; o < dev_max[d]; o++) {
-			swp_entry_t e = swp_entry(d, o);
-			struct swap_cluster_info *ci =
-				__swap_offset_to_cluster(&swap_info[d], o);
-			uint64_t w = swap_table_get(ci, o % CL);
-
-			if (S(e).bad) {
-				EXPECT(swp_tb_is_bad(w));
+	for (uint32_t j = sh->s.nr; j-- > 1;)
+		for (uint32_t i = j; i-- > 0 && sh->s.nr > 2;) {
+			if (!time_left(sh))
+				return false;
+			if (!leave_out(sh, i, 1, j))
 				continue;
-			}
-			if (S(e).folio >= 0) {
-				EXPECT(swp_tb_is_folio(w));
-				EXPECT(swp_tb_to_folio(w) ==
-				       folios[S(e).folio].folio);
-			} else if (S(e).count) {
-				EXPECT(swp_tb_is_shadow(w));
-				EXPECT(swp_tb_to_shadow(w) == S(e).shadow);
-			} else {
-				EXPECT(w == 0);
-			}
-			used += w != 0;
-			EXPECT(swp_tb_get_count(w) ==
-			       (int)sw_min(S(e).count, SWP_TB_COUNT_MAX));
-			if (w) {
-				EXPECT(__swap_cluster_zero_test(ci, o % CL) ==
-				       S(e).zero);
-				EXPECT(ci->table->ids[o % CL] == S(e).group);
-			}
-		}
-		EXPECT(!dev_max[d] ||
-		       used == swap_usage_in_pages(&swap_info[d]));
-	}
-	EXPECT(swap_check(model_owners, NULL) == 0);
-}
-
-/* ---- operations ---- */
-
-static int pick_folio(bool cached)
-{
-	unsigned start = rnd(FOLIOS);
-
-	for (unsigned i = 0; i < FOLIOS; i++) {
-		int f = (start + i) % FOLIOS;
-
-		if (folios[f].folio && folios[f].cached == cached)
-			return f;
-	}
-	return -1;
-}
-
-static int unused_folio(void)
-{
-	for (int f = 0; f < FOLIOS; f++)
-		if (!folios[f].folio)
-			return f;
-	return -1;
-}
-
-static void op_alloc(void)
-{
-	int f = unused_folio();
-	struct folio *folio;
-	unsigned order;
-	int err;
-
-	if (f < 0)
-		return;
-	order = rnd(3) ? 0 : rnd(SWAP_MAX_ORDER + 1);
-	folio = folio_alloc(order);
-	EXPECT(folio);
-	folio_lock(folio);
-	folio_set(folio, SW_FOLIO_UPTODATE);
-	folios[f].folio = folio;
-	folios[f].order = order;
-	folios[f].cached = false;
-	folios[f].mapped = false;
-	folios[f].group = rnd(GROUPS);
-	err = folio_alloc_swap(folio, folios[f].group);
-	resync_reclaimed();
-	if (err) {
-		EXPECT(err == -ENOMEM);
-		for (unsigned d = 0; d < DEVICES && !order; d++)
-			for (uint64_t o = 0; o < dev_max[d]; o++)
-				EXPECT(slots[d][o].bad || slots[d][o].count ||
-				       (slots[d][o].folio >= 0 &&
-					!unowned(slots[d][o].folio)));
-	} else {
-		EXPECT(folio_test(folio, SW_FOLIO_SWAPCACHE));
-		EXPECT(!(folio->swap.val & ((1u << order) - 1)));
-		folios[f].cached = true;
-		folios[f].entry = folio->swap;
-		for (unsigned i = 0; i < 1u << order; i++) {
-			swp_entry_t e = nth(folio->swap, i);
-
-			EXPECT(swp_offset(e) < dev_max[swp_type(e)]);
-			EXPECT(!S(e).bad && !S(e).count && S(e).folio < 0);
-			S(e).folio = f;
-			S(e).group = folios[f].group;
-		}
-	}
-	folio_unlock(folio);
-}
-
-static void op_dup_folio(void)
-{
-	int f = pick_folio(true), page, err;
-	unsigned first, n;
-	bool overflow = false;
-
-	if (f < 0)
-		return;
-	page = rnd(2) ? -1 : (int)rnd(1u << folios[f].order);
-	first = page < 0 ? 0 : page;
-	n = page < 0 ? 1u << folios[f].order : 1;
-	for (unsigned i = first; i < first + n; i++)
-		if (S(nth(folios[f].entry, i)).count + 1 >= SWP_TB_COUNT_MAX)
-			overflow = true;
-	folio_lock(folios[f].folio);
-	err = folio_dup_swap(folios[f].folio, page);
-	folio_unlock(folios[f].folio);
-	EXPECT(!err || (err == -ENOMEM && fail_tables && overflow));
-	for (unsigned i = first; !err && i < first + n; i++)
-		S(nth(folios[f].entry, i)).count++;
-}
-
-static void op_put_folio(void)
-{
-	int f = pick_folio(true), page;
-	swp_entry_t e;
-
-	if (f < 0)
-		return;
-	page = rnd(1u << folios[f].order);
-	e = nth(folios[f].entry, page);
-	if (!S(e).count)
-		return;
-	folio_lock(folios[f].folio);
-	folio_put_swap(folios[f].folio, page);
-	folio_unlock(folios[f].folio);
-	S(e).count--;
-}
-
-static void op_free_swap(void)
-{
-	int f = pick_folio(true);
-	bool freed;
-
-	if (f < 0)
-		return;
-	folio_lock(folios[f].folio);
-	freed = folio_free_swap(folios[f].folio);
-	folio_unlock(folios[f].folio);
-	EXPECT(freed == unowned(f));
-	if (freed)
-		model_uncache(f, 0);
-}
-
-static void op_uncache(void)
-{
-	int f = pick_folio(true);
-	uint64_t shadow = rnd(1000);
-
-	if (f < 0)
-		return;
-	folio_lock(folios[f].folio);
-	swap_cache_del_folio(folios[f].folio, shadow);
-	folio_unlock(folios[f].folio);
-	model_uncache(f, shadow);
-}
-
-static void op_drop(void)
-{
-	int f = pick_folio(false);
-
-	if (f < 0)
-		return;
-	folio_put(folios[f].folio);
-	folios[f].folio = NULL;
-}
-
-static void op_map(void)
-{
-	int f = pick_folio(rnd(2));
-
-	if (f < 0)
-		return;
-	folio_lock(folios[f].folio);
-	folios[f].mapped = !folios[f].mapped;
-	if (folios[f].mapped)
-		folio_set(folios[f].folio, SW_FOLIO_MAPPED);
-	else
-		folio_clear(folios[f].folio, SW_FOLIO_MAPPED);
-	folio_unlock(folios[f].folio);
-}
-
-static swp_entry_t random_owned(void)
-{
-	for (unsigned tries = 0; tries < 200; tries++) {
-		unsigned d = rnd(DEVICES);
-		swp_entry_t e;
-
-		if (!dev_max[d])
-			continue;
-		e = swp_entry(d, rnd(dev_max[d]));
-		if (S(e).count)
-			return e;
-	}
-	return (swp_entry_t){ 0 };
-}
-
-static void op_dup_direct(void)
-{
-	swp_entry_t e = random_owned();
-	unsigned times = rnd(4) ? 1 : rnd(2 * SWP_TB_COUNT_MAX);
-
-	while (e.val && times--) {
-		int err = swap_dup_entry_direct(e);
-
-		if (err) {
-			EXPECT(err == -ENOMEM && fail_tables &&
-			       S(e).count + 1 >= SWP_TB_COUNT_MAX);
-			EXPECT(swap_retry_table_alloc(e) == -ENOMEM);
-			return;
-		}
-		S(e).count++;
-	}
-}
-
-static void op_put_direct(void)
-{
-	swp_entry_t e = random_owned();
-	unsigned nr = 0, want = 1 + rnd(2 * CL);
-
-	if (!e.val)
-		return;
-	while (nr < want && swp_offset(nth(e, nr)) < dev_max[swp_type(e)] &&
-	       S(nth(e, nr)).count)
-		nr++;
-	swap_put_entries_direct(e, nr);
-	for (unsigned i = 0; i < nr; i++) {
-		swp_entry_t x = nth(e, i);
-
-		if (!--S(x).count && S(x).folio < 0)
-			forget_slot(x);
-	}
-	/* Cached slots that lost their last owner go with their folio, unless
-	 * a program has the page or another slot of it is owned. */
-	for (unsigned i = 0; i < nr; i++) {
-		int f = S(nth(e, i)).folio;
-
-		if (f < 0 || S(nth(e, i)).count || !unowned(f))
-			continue;
-		EXPECT(folio_test(folios[f].folio, SW_FOLIO_SWAPCACHE) ==
-		       folios[f].mapped);
-		if (!folios[f].mapped)
-			model_uncache(f, 0);
-	}
-}
-
-/* What swap_cache_alloc_folio() must answer at one order. */
-static int predict_insert(swp_entry_t e, unsigned order)
-{
-	swp_entry_t first = { e.val & ~((1ULL << order) - 1) };
-
-	if (S(e).folio >= 0)
-		return -EEXIST;
-	if (S(e).bad || !S(e).count)
-		return -ENOENT;
-	for (unsigned i = 0; order && i < 1u << order; i++) {
-		swp_entry_t x = nth(first, i);
-
-		if (swp_offset(x) >= dev_max[swp_type(x)] || S(x).bad ||
-		    S(x).folio >= 0 || !S(x).count || S(x).zero != S(e).zero ||
-		    S(x).group != S(e).group)
-			return -EBUSY;
-	}
-	return 0;
-}
-
-static void op_swapin(void)
-{
-	unsigned d = rnd(DEVICES), order = 0;
-	uint32_t orders = rnd(1u << (SWAP_MAX_ORDER + 1));
-	int f = unused_folio(), err = 0, want = -EINVAL;
-	struct folio *folio;
-	uint64_t shadow = 0;
-	bool zero = false;
-	swp_entry_t e;
-
-	if (f < 0 || !dev_max[d])
-		return;
-	e = swp_entry(d, rnd(dev_max[d]));
-	if (rnd(4)) {
-		e = random_owned();
-		if (!e.val)
-			return;
-	}
-	if (!orders)
-		orders = 1;
-	for (int o = SWAP_MAX_ORDER; o >= 0; o--) {
-		if (!(orders & 1u << o))
-			continue;
-		want = predict_insert(e, o);
-		order = o;
-		if (want != -EBUSY)
+			some = true;
+			j = sw_min(j, sh->s.nr);
 			break;
-	}
-	folio = e.val ? swap_cache_alloc_folio(e, orders, &shadow, &zero, &err)
-		      : NULL;
-	if (!e.val)
-		return;
-	EXPECT(!folio == !!want);
-	if (!folio) {
-		EXPECT(err == want);
-		return;
-	}
-	EXPECT(folio->order == order);
-	EXPECT(shadow == S(e).shadow && zero == S(e).zero);
-	EXPECT(folio_is_locked(folio) && folio_matches_swap_entry(folio, e));
-	folio_set(folio, SW_FOLIO_UPTODATE);
-	folios[f].folio = folio;
-	folios[f].order = order;
-	folios[f].cached = true;
-	folios[f].mapped = false;
-	folios[f].group = S(e).group;
-	folios[f].entry.val = e.val & ~((1ULL << order) - 1);
-	for (unsigned i = 0; i < 1u << order; i++) {
-		S(nth(folios[f].entry, i)).folio = f;
-		S(nth(folios[f].entry, i)).shadow = 0;
-	}
-	folio_unlock(folio);
-}
-
-static void op_zero(void)
-{
-	int f = pick_folio(true);
-	bool zero = rnd(2);
-
-	if (f < 0)
-		return;
-	folio_lock(folios[f].folio);
-	if (zero)
-		swap_zeromap_folio_set(folios[f].folio);
-	else
-		swap_zeromap_folio_clear(folios[f].folio);
-	folio_unlock(folios[f].folio);
-	for (unsigned i = 0; i < 1u << folios[f].order; i++)
-		S(nth(folios[f].entry, i)).zero = zero;
-}
-
-static void op_lookup(void)
-{
-	unsigned d = rnd(DEVICES);
-	swp_entry_t e = swp_entry(d, rnd(SLOTS + 10));
-	bool there = swp_offset(e) < dev_max[d] && e.val;
-	struct folio *folio = swap_cache_get_folio(e);
-
-	EXPECT(!folio == !(there && S(e).folio >= 0));
-	EXPECT(swap_cache_has_folio(e) == !!folio);
-	if (folio) {
-		EXPECT(folio == folios[S(e).folio].folio);
-		folio_put(folio);
-	}
-	EXPECT(swp_swapcount(e) == (there ? S(e).count : 0));
-	EXPECT(swap_zeromap_test(e) == (there && S(e).zero));
-	if (there && S(e).folio < 0)
-		EXPECT(swap_cache_get_shadow(e) == S(e).shadow);
-}
-
-/* ---- devices ---- */
-
-static const struct swap_ops no_ops;
-
-static void device_on(unsigned d)
-{
-	uint64_t bad[8];
-	struct swapon_spec spec = {
-		.name = "model",
-		.ops = &no_ops,
-		.max = 2 + rnd(SLOTS - 1),
-		.prio = (int)rnd(2),
-		.flags = rnd(4) ? SWP_SOLIDSTATE : 0,
-		.bad = bad,
-	};
-
-	memset(slots[d], 0, sizeof(slots[d]));
-	for (uint64_t o = 0; o < SLOTS; o++)
-		slots[d][o].folio = -1;
-	slots[d][0].bad = true;
-	for (uint64_t o = 1;
-	     o < spec.max && spec.nr_bad < 8 && spec.nr_bad + 2 < spec.max;
-	     o += 1 + rnd(CL))
-		if (rnd(2)) {
-			bad[spec.nr_bad++] = o;
-			slots[d][o].bad = true;
 		}
-	EXPECT(swapon(&spec) == (int)d);
-	dev_max[d] = spec.max;
+	return some;
 }
 
-/* Brings every slot of the device in and drops it. */
-static int model_unuse(void *arg, unsigned d)
+static void shrink(struct sequence *s)
 {
-	for (uint64_t o = 1; o < dev_max[d]; o++) {
-		swp_entry_t e = swp_entry(d, o);
+	const uint64_t start = sw_now_ns();
+	struct shrinking sh = { .s = *s, .until_ns = start + SHRINK_NS };
 
-		if (!S(e).count)
-			continue;
-		swap_put_entries_direct(e, 1);
-		if (!--S(e).count && S(e).folio < 0)
-			forget_slot(e);
+	sh.less = malloc(s->nr * sizeof(*sh.less));
+	SW_BUG_ON(!sh.less);
+	sh.s.quiet = true;
+	do {
+		leave_out_runs(&sh);
+	} while (leave_out_pairs(&sh));
+	free(sh.less);
+	fprintf(stderr, "model: %u of %u steps are enough (%u tries, %.1f s)\n",
+		sh.s.nr, s->nr, sh.tries, (sw_now_ns() - start) / 1e9);
+	*s = sh.s;
+	s->quiet = false;
+}
+
+/* What failed becomes as short as can be, is said, and how to see it again.
+ * The number of steps left. */
+static uint32_t explain(const char *program, const struct sequence *failed)
+{
+	struct sequence s = *failed;
+	uint32_t nr;
+
+	s.nr = sw_min(report->step + 1, failed->nr);
+	s.steps = malloc(s.nr * sizeof(*s.steps));
+	SW_BUG_ON(!s.steps);
+	for (uint32_t i = 0; i < s.nr; i++)
+		s.steps[i] = i;
+	shrink(&s);
+	s.aloud = true;
+	if (run(&s))
+		fprintf(stderr, "model: and now it does not fail\n");
+	if (program) {
+		fprintf(stderr, "model: again: %s %" PRIu64 " steps=", program,
+			s.seed);
+		for (uint32_t i = 0; i < s.nr; i++)
+			fprintf(stderr, "%s%u", i ? "," : "", s.steps[i]);
+		fputc('\n', stderr);
 	}
+	nr = s.nr;
+	free(s.steps);
+	return nr;
+}
+
+/* ---- the command line ---- */
+
+static int rounds(const char *program, uint64_t seed, uint64_t steps)
+{
+	uint64_t before = sw_now_ns();
+
+	printf("model: seed %" PRIu64 ", %" PRIu64 " steps, clusters of %u\n",
+	       seed, steps, CL);
+	for (uint64_t done = 0; done < steps; done += ROUND, seed++) {
+		struct sequence s = {
+			.seed = seed,
+			.nr = sw_min(steps - done, (uint64_t)ROUND),
+		};
+
+		if (!run(&s)) {
+			explain(program, &s);
+			return 1;
+		}
+	}
+	printf("model: all as predicted, %.0f steps a second\n",
+	       steps * 1e9 / (sw_now_ns() - before));
 	return 0;
 }
 
-static int refuse_unuse(void *arg, unsigned d)
+static int some_steps(uint64_t seed, char *list)
 {
-	return -EINTR;
+	struct sequence s = { .seed = seed, .aloud = true };
+
+	s.steps = malloc(strlen(list) * sizeof(*s.steps));
+	SW_BUG_ON(!s.steps);
+	for (char *p = strtok(list, ","); p; p = strtok(NULL, ","))
+		s.steps[s.nr++] = strtoul(p, NULL, 0);
+	return !run(&s);
 }
 
-static void op_device(void)
+/* A word changed behind the model's back is found, in hardly more steps than
+ * a device, a slot and the fault itself need. */
+static int prove(void)
 {
-	unsigned d = rnd(DEVICES);
+	struct sequence s = { .seed = 1, .nr = ROUND, .sabotage = true };
+	uint32_t nr;
 
-	if (rnd(50))
-		return;
-	if (!dev_max[d]) {
-		device_on(0);
-		for (unsigned i = 1; i < DEVICES; i++)
-			if (!dev_max[i])
-				device_on(i);
-		return;
+	if (run(&s)) {
+		fprintf(stderr, "model: the fault was not found\n");
+		return 1;
 	}
-	if (rnd(2)) {
-		int err = swapoff(d, refuse_unuse, NULL);
-
-		resync_reclaimed();
-		EXPECT(err == 0 || err == -EINTR);
-		if (!err)
-			dev_max[d] = 0;
-	} else {
-		EXPECT(swapoff(d, model_unuse, NULL) == 0);
-		resync_reclaimed();
-		dev_max[d] = 0;
+	nr = explain(NULL, &s);
+	if (nr > 6) {
+		fprintf(stderr, "model: %u steps are too many\n", nr);
+		return 1;
 	}
-	if (!dev_max[d])
-		device_on(d);
+	return 0;
 }
-
-static void (*const ops[])(void) = {
-	op_alloc,      op_alloc,      op_alloc,      op_alloc,     op_dup_folio,
-	op_dup_folio,  op_dup_folio,  op_put_folio,  op_free_swap, op_uncache,
-	op_uncache,    op_drop,       op_drop,       op_drop,      op_map,
-	op_dup_direct, op_put_direct, op_put_direct, op_swapin,    op_swapin,
-	op_zero,       op_lookup,     op_device,
-};
 
 int main(int argc, char **argv)
 {
-	uint64_t steps = argc > 2 ? strtoull(argv[2], NULL, 0)
-				  : (CL < 512 ? 200000 : 20000);
+	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0)
+				 : sw_now_ns() / 1000 % 1000000000;
 
-	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : sw_now_ns();
-	rng = seed * 0x9e3779b97f4a7c15ULL | 1;
-	printf("model: seed %" PRIu64 ", %" PRIu64 " steps, clusters of %u\n",
-	       seed, steps, CL);
-	fflush(stdout);
-	EXPECT(folio_pool_init(4096, NULL) == 0);
-	EXPECT(swap_init() == 0);
-	swap_work_set_manual(true);
-	swap_set_alloc_hook(may_alloc, NULL);
-	swap_set_reclaim_hook(on_reclaim);
-	for (unsigned d = 0; d < DEVICES; d++)
-		device_on(d);
-	for (step = 0; step < steps; step++) {
-		if (!rnd(20))
-			fail_tables = !rnd(3);
-		swap_pretend_cpu(rnd(swap_nr_cpus));
-		ops[rnd(SW_ARRAY_SIZE(ops))]();
-		if (CL < 512 || step % 32 == 0)
-			compare();
-	}
-	compare();
-	for (unsigned d = 0; d < DEVICES; d++) {
-		EXPECT(swapoff(d, model_unuse, NULL) == 0);
-		dev_max[d] = 0;
-	}
-	resync_reclaimed();
-	for (int f = 0; f < FOLIOS; f++)
-		if (folios[f].folio)
-			folio_put(folios[f].folio);
-	EXPECT(folio_pool_in_use() == 0);
-	swap_exit();
-	printf("model: %u folios were taken back from programs\n", hooked);
-	return 0;
+	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	SW_BUG_ON(report == MAP_FAILED);
+	if (argc > 1 && !strcmp(argv[1], "prove"))
+		return prove();
+	if (argc > 2 && !strncmp(argv[2], "steps=", 6))
+		return some_steps(seed, argv[2] + 6);
+	return rounds(argv[0], seed,
+		      argc > 2 ? strtoull(argv[2], NULL, 0) : DEFAULT_STEPS);
 }

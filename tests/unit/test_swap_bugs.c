@@ -987,6 +987,24 @@ static void last_slots_wait_for_discard_under_no_lock(void **state)
 	assert_int_equal(fx_used(type), 0);
 }
 
+static void image_gets_slots_that_wait_for_discard(void **state)
+{
+	int type = trim_on(2 * CL, SWP_PAGE_DISCARD);
+	swp_entry_t large = fx_swapped(SWAP_MAX_ORDER, 0), e[CL];
+
+	for (unsigned i = 1; i < CL; i++)
+		e[i] = fx_swapped(0, 0);
+	swap_put_entries_direct(large, CL);
+	assert_int_equal(ci_of(large)->flags, CLUSTER_FLAG_DISCARD);
+	e[0] = swap_alloc_hibernation_slot(type);
+	assert_int_equal(e[0].val, large.val);
+	assert_int_equal(trim.calls, 1);
+	swap_free_hibernation_slot(e[0]);
+	for (unsigned i = 1; i < CL; i++)
+		swap_put_entries_direct(e[i], 1);
+	assert_int_equal(fx_used(type), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1000,6 +1018,7 @@ int main(void)
 		/* B8 */
 		FX_TEST(cluster_is_kept_when_the_thread_wakes_up_on_another_cpu),
 		FX_TEST(last_slots_wait_for_discard_under_no_lock), /* B13 */
+		FX_TEST(image_gets_slots_that_wait_for_discard),
 #ifdef SW_CHECKS
 		FX_TEST(reclaim_retries_with_the_slot_it_was_asked_for), /* B9 */
 		/* B15 */

@@ -278,6 +278,28 @@ static void unowned_cached_slots_go_when_swap_is_over_half_full(void **state)
 	}
 }
 
+static void cluster_that_reclaim_emptied_is_used(void **state)
+{
+	struct folio *large, *folio;
+	swp_entry_t e[CL];
+
+	fx_swapon(2 * CL, -1);
+	for (unsigned i = 1; i < CL; i++)
+		e[i] = fx_swapped(0, 0);
+	/* Alone in the other cluster, and more than half of all is used. */
+	large = fx_cached(1);
+	folio_unlock(large);
+	assert_true(vm_swap_full());
+	folio = fx_folio(0);
+	assert_int_equal(folio_alloc_swap(folio, 0), 0);
+	assert_false(folio_test(large, SW_FOLIO_SWAPCACHE));
+	assert_true(folio_free_swap(folio));
+	fx_drop(folio);
+	folio_put(large);
+	for (unsigned i = 1; i < CL; i++)
+		swap_put_entries_direct(e[i], 1);
+}
+
 static void groups_are_charged_limited_and_paid_back(void **state)
 {
 	struct sw_swap_group_info info;
@@ -328,6 +350,7 @@ int main(void)
 		FX_TEST(equal_priorities_alternate_by_cluster),
 		FX_TEST(swapoff_brings_in_or_gives_everything_back),
 		FX_TEST(unowned_cached_slots_go_when_swap_is_over_half_full),
+		FX_TEST(cluster_that_reclaim_emptied_is_used),
 		FX_TEST(groups_are_charged_limited_and_paid_back),
 	};
 

@@ -118,7 +118,6 @@ struct swap_info_struct {
 
 #define SWP_OFFLIST       (1u << 30)   /* in si->flags: not on the avail list */
 #define SWAP_USAGE_CACHED (1ULL << 32) /* one cached slot in a usage word */
-#define SWAP_MAX_SLOTS    (1ULL << 30)
 
 /*
  * Where a CPU goes on allocating: an entry a order, or 0. Only a hint: it is

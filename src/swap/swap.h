@@ -20,6 +20,7 @@
 #endif
 #define MAX_SWAPFILES   24u
 #define SWAP_TYPE_SHIFT 58
+#define SWAP_MAX_SLOTS  (1ULL << 30) /* a device has fewer */
 
 static inline swp_entry_t swp_entry(unsigned type, uint64_t offset)
 {
@@ -70,10 +71,10 @@ enum swap_device_flags {
 struct swapon_spec {
 	const char *name; /* for messages and `spillway show` */
 	const struct swap_ops *ops;
-	void *store;         /* first argument of every op */
-	uint64_t max;        /* slots, header slot 0 included; < 2^30 */
-	int prio;            /* -1: default, or 0..32767 */
-	unsigned flags;      /* of enum swap_device_flags, caller's choice */
+	void *store;    /* first argument of every op */
+	uint64_t max;   /* slots, header slot 0 included; < SWAP_MAX_SLOTS */
+	int prio;       /* -1: default, or 0..32767 */
+	unsigned flags; /* of enum swap_device_flags, caller's choice */
 	const uint64_t *bad; /* bad slots, ascending, or NULL */
 	unsigned nr_bad;
 };

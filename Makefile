@@ -5,6 +5,7 @@
 #   make demo       Redis in half the memory it needs, with every byte compared
 #   make test       all tests; ends with "N passed, N failed, N skipped"
 #   make asan tsan  the tests that make sense there, under a sanitizer
+#   make coverage   how much of the swap layer its tests reach (needs gcovr)
 #   make bench      beside the kernel's swap, on an optimised build without
 #                   checks; bench/spillway-bench -h tells what can be chosen
 #   make format     clang-format over our C files
@@ -29,6 +30,9 @@ asan: build-asan/build.ninja
 tsan: build-tsan/build.ninja
 	tests/run build-tsan $(SANITIZED)
 
+coverage: build-coverage/build.ninja
+	tests/coverage build-coverage
+
 bench: build-release/build.ninja
 	ninja -C build-release
 	SPILLWAY=build-release/src/cli/spillway bench/spillway-bench
@@ -42,7 +46,7 @@ install: build-release/build.ninja
 	meson install -C build-release --no-rebuild
 
 clean:
-	rm -rf build build-asan build-tsan build-release
+	rm -rf build build-asan build-tsan build-coverage build-release
 
 build/build.ninja:
 	meson setup build $(if $(CI),--werror)
@@ -54,7 +58,10 @@ build-asan/build.ninja:
 build-tsan/build.ninja:
 	meson setup build-tsan -Db_sanitize=thread -Db_lundef=false -Dchecks=full
 
+build-coverage/build.ninja:
+	meson setup build-coverage -Dswap_coverage=true
+
 build-release/build.ninja:
 	meson setup build-release --buildtype=release -Dchecks=off
 
-.PHONY: all demo test asan tsan bench format install clean
+.PHONY: all demo test asan tsan coverage bench format install clean

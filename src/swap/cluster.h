@@ -21,6 +21,7 @@
 #include "base/spin.h"
 #include "swap/swap.h"
 #include "swap/swap_rcu.h"
+#include "swap/swap_refuse.h"
 #include "swap/swap_table.h"
 #include "swap/swap_work.h"
 
@@ -373,9 +374,6 @@ void __swap_cluster_free_entries(struct swap_info_struct *si,
 void __swap_cluster_free_range(struct swap_info_struct *si,
 			       struct swap_cluster_info *ci, unsigned off,
 			       unsigned nr, unsigned cached);
-/* Counts and warns; in checked builds aborts, unless a test says otherwise. */
-void swap_bad_entry(const char *call, swp_entry_t entry);
-extern bool swap_bad_entry_aborts;
 bool swap_entry_swapped(struct swap_info_struct *si, swp_entry_t entry);
 
 /* ---- swap_cache.c ---- */

@@ -51,7 +51,10 @@ void swap_group_fail(uint16_t group)
 
 void swap_group_set_max(uint16_t group, uint64_t max)
 {
-	SW_ASSERT(group);
+	if (!group) {
+		swap_misuse(swap_bad_group, "group 0 is nobody's");
+		return;
+	}
 	__atomic_store_n(&groups[group].max, max == UINT64_MAX ? 0 : max + 1,
 			 __ATOMIC_RELAXED);
 }

@@ -456,7 +456,7 @@ void discard_swap(struct swap_info_struct *si);
 
 /* ---- swap_group.c ---- */
 
-int swap_group_charge(uint16_t group, unsigned nr);
+int swap_group_charge(uint16_t group, unsigned nr); /* not group 0 */
 void swap_group_uncharge(uint16_t group, unsigned nr);
 void swap_group_fail(uint16_t group);
 

@@ -6,6 +6,7 @@
 #   make test       all tests; ends with "N passed, N failed, N skipped"
 #   make asan tsan  the tests that make sense there, under a sanitizer
 #   make tsa        clang's analysis of who holds which lock
+#   make coverage   how much of the swap layer its tests reach (needs gcovr)
 #   make bench      beside the kernel's swap, on an optimised build without
 #                   checks; bench/spillway-bench -h tells what can be chosen.
 #                   Then the swap layer alone: time, memory, fragmentation
@@ -37,6 +38,9 @@ tsan: build-tsan/build.ninja
 tsa:
 	tests/tsa.sh
 
+coverage: build-coverage/build.ninja
+	tests/coverage build-coverage
+
 bench: build-release/build.ninja
 	ninja -C build-release
 	SPILLWAY=build-release/src/cli/spillway bench/spillway-bench
@@ -57,7 +61,7 @@ install: build-release/build.ninja
 	meson install -C build-release --no-rebuild
 
 clean:
-	rm -rf build build-asan build-tsan build-release
+	rm -rf build build-asan build-tsan build-coverage build-release
 
 build/build.ninja:
 	meson setup build $(if $(CI),--werror)
@@ -69,8 +73,11 @@ build-asan/build.ninja:
 build-tsan/build.ninja:
 	meson setup build-tsan -Db_sanitize=thread -Db_lundef=false -Dchecks=full
 
+build-coverage/build.ninja:
+	meson setup build-coverage -Dswap_coverage=true
+
 build-release/build.ninja:
 	meson setup build-release --buildtype=release -Dchecks=off
 
-.PHONY: all demo test asan tsan tsa bench bench-check bench-record format install \
-	clean
+.PHONY: all demo test asan tsan tsa coverage bench bench-check bench-record \
+	format install clean

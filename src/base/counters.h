@@ -8,39 +8,44 @@
 
 #include "base/base.h"
 
-#define SW_COUNTERS(X)                                                       \
-	X(pgfault)        /* faults handed to us by any address space */     \
-	X(pgmajfault)     /* of these: had to be read from a store */        \
-	X(pgfault_staged) /* of these: found in the swap cache, no I/O */    \
-	X(pgfault_zero)   /* of these: first touch, filled with zeros */     \
-	X(pgfault_wp)     /* of these: first write to a protected page */    \
-	X(pgfault_retry)  /* of these: met a busy window, faulted again */   \
-	X(pswpin)         /* pages read from a store */                      \
-	X(pswpout)        /* pages written to a store */                     \
-	X(swpin_zero)     /* zero pages given back without I/O */            \
-	X(swpout_zero)    /* zero pages dropped without I/O */               \
-	X(pgscan)         /* pages looked at by reclaim */                   \
-	X(pgsteal)        /* pages taken out of programs */                  \
-	X(pgsteal_clean)  /* of these: the slot still held a good copy */    \
-	X(swap_ra)        /* pages read ahead of their fault */              \
-	X(swap_ra_hit)    /* of these: touched while still staged */         \
-	X(workingset_refault_anon)                                           \
-	X(workingset_activate_anon)                                          \
-	X(swpin_fallback)  /* large swap-in fell back to a smaller order */  \
-	X(swpout_fallback) /* large folio split before swap-out */           \
-	X(swap_full)       /* allocations that found no slot */              \
-	X(swap_group_max)  /* allocations refused by a group's limit */      \
-	X(swap_group_fail) /* allocations a group did not get */             \
-	X(swap_bad_entry)  /* entries refused: no such slot or not in use */ \
-	X(swap_read_error) /* slots that could not be read back */           \
-	X(swap_write_error)                                                  \
-	X(fork_spaces)    /* address spaces born by fork */                  \
-	X(fork_announced) /* a program said it would fork */                 \
-	X(unshared)       /* fork-shared pages copied to be evicted */       \
-	X(poisoned)       /* pages lost; their reader gets SIGBUS */         \
-	X(move_busy)      /* pages the kernel would not move (pinned) */     \
-	X(move_refused)   /* windows the kernel would not move */            \
-	X(allocstall)     /* faults that waited for reclaim */               \
+#define SW_COUNTERS(X)                                                         \
+	X(pgfault)        /* faults handed to us by any address space */       \
+	X(pgmajfault)     /* of these: had to be read from a store */          \
+	X(pgfault_staged) /* of these: found in the swap cache, no I/O */      \
+	X(pgfault_zero)   /* of these: first touch, filled with zeros */       \
+	X(pgfault_wp)     /* of these: first write to a protected page */      \
+	X(pgfault_retry)  /* of these: met a busy window, faulted again */     \
+	X(pswpin)         /* pages read from a store */                        \
+	X(pswpout)        /* pages written to a store */                       \
+	X(swpin_zero)     /* zero pages given back without I/O */              \
+	X(swpout_zero)    /* zero pages dropped without I/O */                 \
+	X(pgscan)         /* pages looked at by reclaim */                     \
+	X(pgsteal)        /* pages taken out of programs */                    \
+	X(pgsteal_clean)  /* of these: the slot still held a good copy */      \
+	X(swap_ra)        /* pages read ahead of their fault */                \
+	X(swap_ra_hit)    /* of these: touched while still staged */           \
+	X(workingset_refault_anon)                                             \
+	X(workingset_activate_anon)                                            \
+	X(swpin_fallback)  /* large swap-in fell back to a smaller order */    \
+	X(swpout_fallback) /* large folio split before swap-out */             \
+	X(swap_full)       /* allocations that found no slot */                \
+	X(swap_group_max)  /* allocations refused by a group's limit */        \
+	X(swap_group_fail) /* allocations a group did not get */               \
+	X(swap_bad_entry)  /* entries refused: no such slot or not in use */   \
+	X(swap_bad_folio)  /* folios refused: not in the cache, or in it */    \
+	X(swap_bad_device) /* devices refused: none such, or a spec of lies */ \
+	X(swap_bad_order)  /* orders refused: none, or larger than any */      \
+	X(swap_bad_group)  /* limits refused: nobody's group has none */       \
+	X(swap_bad_call)   /* calls refused: the end of what never began */    \
+	X(swap_read_error) /* slots that could not be read back */             \
+	X(swap_write_error)                                                    \
+	X(fork_spaces)    /* address spaces born by fork */                    \
+	X(fork_announced) /* a program said it would fork */                   \
+	X(unshared)       /* fork-shared pages copied to be evicted */         \
+	X(poisoned)       /* pages lost; their reader gets SIGBUS */           \
+	X(move_busy)      /* pages the kernel would not move (pinned) */       \
+	X(move_refused)   /* windows the kernel would not move */              \
+	X(allocstall)     /* faults that waited for reclaim */                 \
 	X(oom_unmanaged)  /* faults served above the budget */
 
 enum sw_counter {

@@ -11,7 +11,6 @@
  */
 #include "swap/cluster.h"
 
-#include "base/log.h"
 #include "swap/swap_mem.h"
 
 struct sw_spinlock swap_avail_lock; /* SW_RANK_AVAIL */

@@ -21,6 +21,7 @@
 #include "base/spin.h"
 #include "swap/swap.h"
 #include "swap/swap_rcu.h"
+#include "swap/swap_refuse.h"
 #include "swap/swap_table.h"
 #include "swap/swap_work.h"
 
@@ -117,14 +118,6 @@ struct swap_info_struct {
 };
 
 #define SWP_OFFLIST (1u << 30) /* in si->flags: not on the avail list */
-
-/*
- * The largest device, 16 TiB of pages of 4 KiB: the last page of an area's
- * header has 32 bits. What else keeps an offset or a number of slots has room
- * to spare: a usage word counts to 2^33, a word of a page table has 51 bits
- * for an offset, a swp_entry_t 58, an image's extents 64.
- */
-#define SWAP_MAX_SLOTS (1ULL << 32)
 
 /*
  * Two counts in a usage word, both signed in the sum, since adding up while
@@ -393,9 +386,6 @@ void __swap_cluster_free_entries(struct swap_info_struct *si,
 void __swap_cluster_free_range(struct swap_info_struct *si,
 			       struct swap_cluster_info *ci, unsigned off,
 			       unsigned nr, unsigned cached);
-/* Counts and warns; in checked builds aborts, unless a test says otherwise. */
-void swap_bad_entry(const char *call, swp_entry_t entry);
-extern bool swap_bad_entry_aborts;
 bool swap_entry_swapped(struct swap_info_struct *si, swp_entry_t entry);
 
 /* ---- swap_cache.c ---- */
@@ -478,7 +468,7 @@ void discard_swap(struct swap_info_struct *si);
 
 /* ---- swap_group.c ---- */
 
-int swap_group_charge(uint16_t group, unsigned nr);
+int swap_group_charge(uint16_t group, unsigned nr); /* not group 0 */
 void swap_group_uncharge(uint16_t group, unsigned nr);
 void swap_group_fail(uint16_t group);
 

@@ -8,6 +8,14 @@
  * through folio_dup_swap / folio_put_swap (folio locked and in the cache)
  * and swap_dup_entry_direct / swap_put_entries_direct (owner's lock held).
  * Names and rules: the Linux swap-table series (phases I to IV).
+ *
+ * Bad input is refused: nothing changes, a counter says of which kind it was
+ * (base/counters.h, swap_bad_*), and once a place a warning names the call and
+ * its caller. What only a defect of the program can bring about, said to be a
+ * *misuse* below, aborts in checked builds. Questions about entries answer
+ * "no" to any entry whatever and count nothing, since a stale one is how races
+ * end. That a folio is locked and pointers are valid is asserted (checked
+ * builds) or taken for granted.
  */
 #ifndef SW_SWAP_H
 #define SW_SWAP_H
@@ -20,6 +28,14 @@
 #endif
 #define MAX_SWAPFILES   24u
 #define SWAP_TYPE_SHIFT 58
+
+/*
+ * The largest device, 16 TiB of pages of 4 KiB: the last page of an area's
+ * header has 32 bits. What else keeps an offset or a number of slots has room
+ * to spare: a usage word counts to 2^33, a word of a page table has 51 bits
+ * for an offset, a swp_entry_t 58, an image's extents 64.
+ */
+#define SWAP_MAX_SLOTS (1ULL << 32)
 
 static inline swp_entry_t swp_entry(unsigned type, uint64_t offset)
 {
@@ -68,32 +84,43 @@ enum swap_device_flags {
 
 /* What swapon() is told. Copied; `store` stays the caller's. */
 struct swapon_spec {
-	const char *name; /* for messages and `spillway show` */
+	const char *name; /* for messages and `spillway show`; NULL: "swap" */
 	const struct swap_ops *ops;
-	void *store;         /* first argument of every op */
-	uint64_t max;        /* slots, header slot 0 included; 2 to 2^32 */
-	int prio;            /* -1: default, or 0..32767 */
-	unsigned flags;      /* of enum swap_device_flags, caller's choice */
+	void *store;  /* first argument of every op */
+	uint64_t max; /* slots, header slot 0 included; 2 to SWAP_MAX_SLOTS */
+	int prio;     /* -1: default, or 0..32767 */
+	/* Of enum swap_device_flags; what describes a state is refused. */
+	unsigned flags;
 	const uint64_t *bad; /* bad slots, ascending, or NULL */
 	unsigned nr_bad;
 };
 
 struct swap_info_struct; /* [private to src/swap/] one device */
 
-int swap_init(void);  /* once a process, before anything else */
-void swap_exit(void); /* all devices are off */
+/* Once a process, before anything else, and at its end, when all devices are
+ * off. In any other order they abort, in all builds. */
+int swap_init(void);
+void swap_exit(void);
 
-/* The type (>= 0) of the new device, or -EINVAL, -EPERM (too many), -ENOMEM. */
+/*
+ * The type (>= 0) of the new device. -EINVAL: the spec lies (swap_bad_device
+ * counts it, as the next two); -EBUSY: a device has this store already;
+ * -EPERM: too many; -ENOMEM.
+ */
 int swapon(const struct swapon_spec *spec);
 
 /*
  * swapoff takes the device out of allocation, calls `unuse` again and again
  * until no slot is used (it brings entries of `type` in; 0, or -errno to give
  * up: the device is then fully usable again), and tears it down. `unuse` may
- * be NULL when nothing can be in use.
+ * be NULL when nothing can be in use; -EBUSY when something is, and while the
+ * device holds an image. -EINVAL: no such device, or it is going off already
+ * (counted as swap_bad_device).
  */
 int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg);
 
+/* A question: NULL for entry 0, a type that is off or a slot beyond the end.
+ * What it gave is put once. */
 struct swap_info_struct *get_swap_device(swp_entry_t entry);
 void put_swap_device(struct swap_info_struct *si);
 const struct swap_ops *swap_device_ops(const struct swap_info_struct *si,
@@ -126,12 +153,18 @@ bool vm_swap_full(void);
 /*
  * Gives an uptodate folio that is not in the cache slots of its size and puts
  * it there with count 0. 0, -ENOMEM (no slot), -EAGAIN (split it first),
- * -EINVAL. `group` is the id charged (0: none).
+ * -EINVAL (larger than a cluster, swap_bad_order; or, a misuse, in the cache
+ * already, swap_bad_folio). `group` is the id charged (0: none); every number
+ * of its type is one.
  */
 SW_MUST_CHECK int folio_alloc_swap(struct folio *folio, uint16_t group);
 
-/* `page` is an index below folio_nr(), or -1 for every page of the folio.
- * 0; -ENOMEM: no extend table, nothing was raised. */
+/*
+ * `page` is an index below folio_nr(), or -1 for every page of the folio.
+ * 0; -ENOMEM: no extend table, nothing was raised. Misuse: another page, a
+ * folio that is not in the cache (swap_bad_folio; dup says -EINVAL); putting a
+ * slot that has no owner (swap_bad_entry): it is left out.
+ */
 SW_MUST_CHECK int folio_dup_swap(struct folio *folio, int page);
 void folio_put_swap(struct folio *folio, int page);
 
@@ -139,7 +172,12 @@ void folio_put_swap(struct folio *folio, int page);
  * dirty then. False: not cached, under writeback, or somebody owns a slot. */
 bool folio_free_swap(struct folio *folio);
 
-/* ---- entries without a folio: the owner's lock is held ---- */
+/*
+ * ---- entries without a folio: the owner's lock is held ----
+ * Misuse (swap_bad_entry): entries that are absent, bad or free. dup says
+ * -EINVAL; put does the others of the range, or none of it if it begins or
+ * ends outside the device. retry has nothing to do then and says 0.
+ */
 SW_MUST_CHECK int swap_dup_entry_direct(swp_entry_t entry);
 void swap_put_entries_direct(swp_entry_t entry, unsigned nr);
 SW_MUST_CHECK int swap_retry_table_alloc(swp_entry_t entry);
@@ -156,38 +194,45 @@ bool folio_matches_swap_entry(const struct folio *folio, swp_entry_t entry);
 /*
  * A new locked folio, not uptodate, in the cache over `target`; `orders` is a
  * bit set of allowed orders. On failure NULL with *err: -EEXIST (look it up),
- * -ENOENT (the slot is free: the caller's word is stale), -EBUSY, -ENOMEM,
- * -EINVAL. `*shadow` gets the target slot's shadow payload, or 0; `*zero` is
+ * -ENOENT (the slot is free, bad or absent: the caller's word is stale),
+ * -EBUSY, -ENOMEM, -EINVAL (no order, or one larger than a cluster:
+ * swap_bad_order). `*shadow` gets the target slot's shadow payload, or 0; `*zero` is
  * true when the slot is marked zero.
  */
 struct folio *swap_cache_alloc_folio(swp_entry_t target, uint32_t orders,
 				     uint64_t *shadow, bool *zero, int *err);
 
 /* Removes a locked folio that is clean or unowned, leaving `shadow` (payload,
- * 0: none) in the slots that have owners and freeing the others. */
+ * 0: none) in the slots that have owners and freeing the others. Misuse
+ * (swap_bad_folio): not in the cache, or under writeback. A payload that does
+ * not fit a word aborts, in all builds. */
 void swap_cache_del_folio(struct folio *folio, uint64_t shadow);
 
 /*
  * Puts `parts`, locked folios that are not in the cache and together cover
  * the slots of `old` in order, in its place; counts and zero marks stay. `old`
  * is out of the cache then; flags and data are the caller's to move first.
+ * Misuse (swap_bad_folio): `old` not in the cache or under writeback, parts
+ * that are in it, unaligned, or do not cover it exactly.
  */
 void swap_cache_split_folio(struct folio *old, struct folio *const *parts,
 			    unsigned nr_parts);
 void swap_cache_replace_folio(struct folio *old, struct folio *new_folio);
 
-/* The zero mark of a locked cached folio's slots. */
+/* The zero mark of a locked cached folio's slots; another folio is misuse
+ * (swap_bad_folio). */
 void swap_zeromap_folio_set(struct folio *folio);
 void swap_zeromap_folio_clear(struct folio *folio);
 bool swap_zeromap_test(swp_entry_t entry);
 
 /* While an image is being written no cached folio may lose its slot: it may
- * be in the image as clean already. Nests. */
+ * be in the image as clean already. Nests; to resume what is not suspended is
+ * misuse (swap_bad_call). */
 void swap_suspend_storage(void);
 void swap_resume_storage(void);
 
-/* Called without a lock: any slot of a locked cached folio owned? Only false
- * positives are possible. */
+/* Called without a cluster lock: any slot of a locked cached folio owned? Only
+ * false positives are possible. Another folio is asserted against only. */
 bool folio_maybe_swapped(struct folio *folio);
 
 /* Exact count (extend table included); 0 for bad, free or gone. */
@@ -195,14 +240,17 @@ unsigned swp_swapcount(swp_entry_t entry);
 
 /*
  * ---- slots for an image (of a region, of a frozen process) ----
- * One slot of device `type` with one owner, no folio and no group; 0: none.
- * Freed one by one; a folio that readahead put on it keeps it until it goes.
+ * One slot of device `type` with one owner, no folio and no group; 0: none, or
+ * no such device (swap_bad_device). Freed one by one; a folio that readahead
+ * put on it keeps it until it goes. To free what has not exactly one owner is
+ * misuse (swap_bad_entry).
  */
 swp_entry_t swap_alloc_hibernation_slot(unsigned type);
 void swap_free_hibernation_slot(swp_entry_t entry);
 
 /* While an image is on `type` swapoff says -EBUSY. 0; -EBUSY: there is one;
- * -EINVAL: no such device. */
+ * -EINVAL: no such device (swap_bad_device). To unpin what is not pinned is
+ * misuse (swap_bad_call). */
 SW_MUST_CHECK int swap_pin_hibernation(unsigned type);
 void swap_unpin_hibernation(unsigned type);
 
@@ -218,6 +266,7 @@ struct swsusp_extents {
 
 swp_entry_t alloc_swapdev_block(struct swsusp_extents *x); /* 0: none */
 void free_all_swap_pages(struct swsusp_extents *x);
+/* 0; -EINVAL: it is in there already; -ENOMEM. */
 SW_MUST_CHECK int swsusp_extents_insert(struct swsusp_extents *x,
 					uint64_t offset);
 
@@ -229,6 +278,8 @@ struct sw_swap_group_info {
 	uint64_t nr_fail; /* allocations it did not get for any reason */
 };
 
+/* UINT64_MAX: no limit. Misuse (swap_bad_group): group 0, which is never
+ * charged. */
 void swap_group_set_max(uint16_t group, uint64_t max);
 void swap_group_info(uint16_t group, struct sw_swap_group_info *info);
 
@@ -242,6 +293,6 @@ void swap_set_reclaim_hook(void (*hook)(struct folio *folio));
  * and prints each. `owners` (or NULL) tells how many owner cells name a slot. */
 unsigned swap_check(unsigned (*owners)(void *arg, swp_entry_t entry),
 		    void *arg);
-void swap_dump(unsigned type);
+void swap_dump(unsigned type); /* nothing when there is none */
 
 #endif

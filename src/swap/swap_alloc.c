@@ -161,9 +161,15 @@ int folio_alloc_swap(struct folio *folio, uint16_t group)
 
 	SW_ASSERT(folio_is_locked(folio));
 	SW_ASSERT(folio_test(folio, SW_FOLIO_UPTODATE));
-	SW_BUG_ON(folio_test(folio, SW_FOLIO_SWAPCACHE));
-	if (ctx.order > SWAP_MAX_ORDER)
+	if (sw_unlikely(folio_test(folio, SW_FOLIO_SWAPCACHE))) {
+		swap_misuse(swap_bad_folio, "the folio has slots already");
 		return -EINVAL;
+	}
+	if (sw_unlikely(ctx.order > SWAP_MAX_ORDER)) {
+		swap_refuse(swap_bad_order, "order %u does not fit a cluster",
+			    ctx.order);
+		return -EINVAL;
+	}
 	/* Charged before the slot is looked for, so that its id is written in
 	 * the critical section that takes it. */
 	if (group && swap_group_charge(group, folio_nr(folio)))
@@ -188,8 +194,10 @@ swp_entry_t swap_alloc_hibernation_slot(unsigned type)
 {
 	struct alloc_ctx ctx = { .full = -1 };
 
-	if (type >= MAX_SWAPFILES || !get_swap_device_info(&swap_info[type]))
+	if (type >= MAX_SWAPFILES || !get_swap_device_info(&swap_info[type])) {
+		swap_refuse(swap_bad_device, "device %u is not on", type);
 		return (swp_entry_t){ 0 };
+	}
 	if (!swap_alloc_fast(&ctx, type)) {
 		ctx.si = &swap_info[type];
 		do {

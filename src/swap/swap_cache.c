@@ -17,7 +17,6 @@
  * locked and matched with folio_matches_swap_entry() before it is believed.
  */
 #include "base/counters.h"
-#include "base/log.h"
 #include "swap/cluster.h"
 
 static unsigned storage_suspended; /* [atomic] nesting */
@@ -196,7 +195,8 @@ struct folio *swap_cache_alloc_folio(swp_entry_t target, uint32_t orders,
 	struct folio *folio;
 
 	if (!orders || orders >> (SWAP_MAX_ORDER + 1)) {
-		sw_warn_once("swap-in: orders 0x%x make no sense", orders);
+		swap_refuse(swap_bad_order, "orders 0x%x make no sense",
+			    orders);
 		*err = -EINVAL;
 		return NULL;
 	}
@@ -237,9 +237,6 @@ void __swap_cache_del_folio(struct swap_info_struct *si,
 	uint64_t bare_shadow = shadow_to_swp_tb(shadow, 0);
 
 	SW_ASSERT(folio_is_locked(folio));
-	SW_BUG_ON(!folio_test(folio, SW_FOLIO_SWAPCACHE));
-	SW_BUG_ON(folio_test(folio, SW_FOLIO_WRITEBACK));
-
 	for (unsigned i = 0; i < nr; i++) {
 		uint64_t swp_tb = word_get(&words[i]);
 		uint64_t flags = swp_tb & SWP_TB_FLAGS_MASK;
@@ -269,6 +266,12 @@ void swap_cache_del_folio(struct folio *folio, uint64_t shadow)
 	struct swap_info_struct *si = &swap_info[swp_type(folio->swap)];
 	struct swap_cluster_info *ci;
 
+	if (swap_misuse_uncached(folio))
+		return;
+	if (sw_unlikely(folio_test(folio, SW_FOLIO_WRITEBACK))) {
+		swap_misuse(swap_bad_folio, "the folio is being written");
+		return;
+	}
 	ci = __swap_offset_to_cluster(si, swp_offset(folio->swap));
 	swap_cluster_lock(ci);
 	__swap_cache_del_folio(si, ci, folio, shadow);
@@ -304,7 +307,14 @@ void swap_suspend_storage(void)
 
 void swap_resume_storage(void)
 {
-	SW_BUG_ON(!__atomic_fetch_sub(&storage_suspended, 1, __ATOMIC_SEQ_CST));
+	unsigned old = __atomic_load_n(&storage_suspended, __ATOMIC_RELAXED);
+
+	while (old)
+		if (__atomic_compare_exchange_n(&storage_suspended, &old,
+						old - 1, true, __ATOMIC_SEQ_CST,
+						__ATOMIC_RELAXED))
+			return;
+	swap_misuse(swap_bad_call, "storage is not suspended");
 }
 
 bool folio_swapcache_freeable(const struct folio *folio)
@@ -374,42 +384,75 @@ static void __swap_cache_replace_folio(struct swap_cluster_info *ci,
 	}
 }
 
+/* NULL when `parts` cover the slots of `old` and nothing else. */
+static const char *why_not_split(const struct folio *old,
+				 struct folio *const *parts, unsigned nr_parts)
+{
+	unsigned nr = 0;
+
+	if (!folio_test(old, SW_FOLIO_SWAPCACHE))
+		return "the folio is not in the swap cache";
+	if (folio_test(old, SW_FOLIO_WRITEBACK))
+		return "the folio is being written";
+	for (unsigned i = 0; i < nr_parts; i++) {
+		if (folio_test(parts[i], SW_FOLIO_SWAPCACHE))
+			return "a part has slots already";
+		if (nr & (folio_nr(parts[i]) - 1))
+			return "a part does not begin at a multiple of its size";
+		nr += folio_nr(parts[i]);
+		if (nr > folio_nr(old))
+			return "the parts are larger than the folio";
+	}
+	return nr == folio_nr(old) ? NULL : "the parts leave slots over";
+}
+
 /*
  * All parts in one critical section, and the old folio stays locked: a reader
  * that found it before waits for the lock and then sees that it no longer
  * matches; one that looks later finds a part.
  */
-void swap_cache_split_folio(struct folio *old, struct folio *const *parts,
-			    unsigned nr_parts)
+static void split_folio(struct folio *old, struct folio *const *parts,
+			unsigned nr_parts)
 {
 	swp_entry_t entry = old->swap;
 	struct swap_info_struct *si = &swap_info[swp_type(entry)];
 	unsigned nr = folio_nr(old);
 	struct swap_cluster_info *ci;
 
-	SW_BUG_ON(!folio_test(old, SW_FOLIO_SWAPCACHE));
-	SW_BUG_ON(folio_test(old, SW_FOLIO_WRITEBACK));
 	ci = __swap_offset_to_cluster(si, swp_offset(entry));
 	swap_cluster_lock(ci);
 	for (unsigned i = 0; i < nr_parts; i++) {
 		struct folio *part = parts[i];
 
-		SW_BUG_ON(folio_test(part, SW_FOLIO_SWAPCACHE));
-		SW_BUG_ON(entry.val & (folio_nr(part) - 1));
 		part->swap = entry;
 		folio_enter_cache(part, folio_nr(part));
 		__swap_cache_replace_folio(ci, old, part);
 		entry.val += folio_nr(part);
 	}
-	SW_BUG_ON(entry.val != old->swap.val + nr);
 	old->swap.val = 0;
 	folio_leave_cache(old, nr, false);
 	swap_cluster_unlock(ci);
 }
 
+void swap_cache_split_folio(struct folio *old, struct folio *const *parts,
+			    unsigned nr_parts)
+{
+	const char *why = why_not_split(old, parts, nr_parts);
+
+	if (why)
+		swap_misuse(swap_bad_folio, "%s", why);
+	else
+		split_folio(old, parts, nr_parts);
+}
+
 void swap_cache_replace_folio(struct folio *old, struct folio *new_folio)
 {
-	swap_cache_split_folio(old, &new_folio, 1);
+	const char *why = why_not_split(old, &new_folio, 1);
+
+	if (why)
+		swap_misuse(swap_bad_folio, "%s", why);
+	else
+		split_folio(old, &new_folio, 1);
 }
 
 /* ---- the zero mark ---- */
@@ -457,7 +500,6 @@ static void zeromap_folio(struct folio *folio, bool zero)
 	struct swap_cluster_info *ci;
 
 	SW_ASSERT(folio_is_locked(folio));
-	SW_BUG_ON(!folio_test(folio, SW_FOLIO_SWAPCACHE));
 	ci = __swap_offset_to_cluster(si, swp_offset(folio->swap));
 	swap_cluster_lock(ci);
 	for (unsigned i = off; i < off + folio_nr(folio); i++)
@@ -467,12 +509,14 @@ static void zeromap_folio(struct folio *folio, bool zero)
 
 void swap_zeromap_folio_set(struct folio *folio)
 {
-	zeromap_folio(folio, true);
+	if (!swap_misuse_uncached(folio))
+		zeromap_folio(folio, true);
 }
 
 void swap_zeromap_folio_clear(struct folio *folio)
 {
-	zeromap_folio(folio, false);
+	if (!swap_misuse_uncached(folio))
+		zeromap_folio(folio, false);
 }
 
 bool swap_zeromap_test(swp_entry_t entry)

@@ -169,8 +169,10 @@ int swap_pin_hibernation(unsigned type)
 	uint32_t flags;
 	int err = 0;
 
-	if (type >= MAX_SWAPFILES)
+	if (type >= MAX_SWAPFILES) {
+		swap_refuse(swap_bad_device, "there is no device %u", type);
 		return -EINVAL;
+	}
 	sw_mutex_lock(&swap_lock);
 	flags = swap_flags(&swap_info[type]);
 	if (!(flags & SWP_WRITEOK))
@@ -181,13 +183,18 @@ int swap_pin_hibernation(unsigned type)
 		__atomic_fetch_or(&swap_info[type].flags, SWP_HIBERNATION,
 				  __ATOMIC_RELAXED);
 	sw_mutex_unlock(&swap_lock);
+	if (err == -EINVAL)
+		swap_refuse(swap_bad_device, "device %u is not on", type);
 	return err;
 }
 
 void swap_unpin_hibernation(unsigned type)
 {
-	SW_BUG_ON(type >= MAX_SWAPFILES ||
-		  !(swap_flags(&swap_info[type]) & SWP_HIBERNATION));
+	if (type >= MAX_SWAPFILES ||
+	    !(swap_flags(&swap_info[type]) & SWP_HIBERNATION)) {
+		swap_misuse(swap_bad_call, "device %u holds no image", type);
+		return;
+	}
 	__atomic_fetch_and(&swap_info[type].flags, ~(uint32_t)SWP_HIBERNATION,
 			   __ATOMIC_RELAXED);
 }

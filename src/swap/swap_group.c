@@ -18,8 +18,7 @@ int swap_group_charge(uint16_t group, unsigned nr)
 {
 	uint64_t usage, max;
 
-	if (!group)
-		return 0;
+	SW_ASSERT(group);
 	usage = __atomic_add_fetch(&groups[group].usage, nr, __ATOMIC_RELAXED);
 	max = __atomic_load_n(&groups[group].max, __ATOMIC_RELAXED);
 	if (sw_likely(!max || usage < max))
@@ -35,7 +34,7 @@ void swap_group_uncharge(uint16_t group, unsigned nr)
 {
 	uint64_t old;
 
-	if (!group || !nr)
+	if (!group)
 		return;
 	old = __atomic_fetch_sub(&groups[group].usage, nr, __ATOMIC_RELAXED);
 	SW_BUG_ON(old < nr);
@@ -51,7 +50,10 @@ void swap_group_fail(uint16_t group)
 
 void swap_group_set_max(uint16_t group, uint64_t max)
 {
-	SW_ASSERT(group);
+	if (!group) {
+		swap_misuse(swap_bad_group, "group 0 is nobody's");
+		return;
+	}
 	__atomic_store_n(&groups[group].max, max == UINT64_MAX ? 0 : max + 1,
 			 __ATOMIC_RELAXED);
 }

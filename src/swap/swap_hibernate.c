@@ -18,14 +18,16 @@ void swap_free_hibernation_slot(swp_entry_t entry)
 	unsigned off = swap_cluster_offset(swp_offset(entry));
 	uint64_t swp_tb;
 
-	if (!si)
+	if (!si) {
+		swap_misuse_entry("swap_free_hibernation_slot", entry);
 		return;
+	}
 	ci = __swap_offset_to_cluster(si, swp_offset(entry));
 	swap_cluster_lock(ci);
 	swp_tb = ci->table ? __swap_table_get(ci, off) : null_to_swp_tb();
 	if (swp_tb_get_count(swp_tb) != 1) {
 		swap_cluster_unlock(ci);
-		swap_bad_entry("swap_free_hibernation_slot", entry);
+		swap_misuse_entry("swap_free_hibernation_slot", entry);
 		goto out;
 	}
 	/* Readahead may have put a folio here. Freeing under it would leave it

@@ -20,7 +20,6 @@
 #include <string.h>
 
 #include "base/counters.h"
-#include "base/log.h"
 #include "swap/cluster.h"
 #include "swap/swap_mem.h"
 
@@ -222,17 +221,6 @@ static int swap_dup_entries_cluster(struct swap_info_struct *si,
 	return err;
 }
 
-bool swap_bad_entry_aborts = true;
-
-/* An entry no owner can have: its word was corrupted, or it was put twice. */
-void swap_bad_entry(const char *call, swp_entry_t entry)
-{
-	sw_count(swap_bad_entry, 1);
-	sw_warn_once("%s: entry %u:%llu is not in use; ignored", call,
-		     swp_type(entry), (unsigned long long)swp_offset(entry));
-	SW_ASSERT(!swap_bad_entry_aborts);
-}
-
 /* Frees [from, to) of a run of slots with one owner and no folio. */
 static void flush_run(struct swap_info_struct *si, struct swap_cluster_info *ci,
 		      unsigned from, unsigned to)
@@ -264,12 +252,11 @@ static unsigned skip_last_owners(struct swap_cluster_info *ci, unsigned off,
 
 /*
  * -1 on each of `nr` slots of one cluster. Slots with one owner and no folio
- * become free, run by run; then, if asked, cached slots that lost their last
- * owner are tried, best effort.
+ * become free, run by run; then cached slots that lost their last owner are
+ * tried, best effort. Part of swap_put_entries_direct(): see swap_refuse.h.
  */
-static void swap_put_entries_cluster(struct swap_info_struct *si,
-				     uint64_t offset, unsigned nr,
-				     bool reclaim_cache)
+static inline __attribute__((always_inline)) void swap_put_entries_cluster(
+	struct swap_info_struct *si, uint64_t offset, unsigned nr)
 {
 	struct swap_cluster_info *ci = __swap_offset_to_cluster(si, offset);
 	unsigned start = swap_cluster_offset(offset), end = start + nr;
@@ -286,7 +273,7 @@ static void swap_put_entries_cluster(struct swap_info_struct *si,
 		if (sw_unlikely(count <= 0)) {
 			flush_run(si, ci, run, off);
 			run = off + 1;
-			swap_bad_entry(
+			swap_misuse_entry(
 				"swap_put_entries_direct",
 				swp_entry(si->type, offset + off - start));
 			continue;
@@ -300,7 +287,7 @@ static void swap_put_entries_cluster(struct swap_info_struct *si,
 	flush_run(si, ci, run, end);
 	swap_cluster_unlock(ci);
 
-	if (!need_reclaim || !reclaim_cache)
+	if (!need_reclaim)
 		return;
 	for (uint64_t o = offset; o < offset + nr;) {
 		int ret = __try_to_reclaim_swap(si, o, TTRS_UNMAPPED);
@@ -378,14 +365,25 @@ void __swap_cluster_free_entries(struct swap_info_struct *si,
 
 /* ---- the folio workflow ---- */
 
+/* -1 is all of them. */
+static bool folio_has_page(const struct folio *folio, int page)
+{
+	return (unsigned)page + 1 <= folio_nr(folio);
+}
+
 int folio_dup_swap(struct folio *folio, int page)
 {
 	struct swap_info_struct *si;
 	uint64_t offset;
 
 	SW_ASSERT(folio_is_locked(folio));
-	SW_BUG_ON(!folio_test(folio, SW_FOLIO_SWAPCACHE));
-	SW_BUG_ON(page >= (int)folio_nr(folio));
+	if (swap_misuse_uncached(folio))
+		return -EINVAL;
+	if (sw_unlikely(!folio_has_page(folio, page))) {
+		swap_misuse(swap_bad_folio, "page %d of a folio of %u", page,
+			    folio_nr(folio));
+		return -EINVAL;
+	}
 	si = &swap_info[swp_type(folio->swap)];
 	offset = swp_offset(folio->swap) + (page < 0 ? 0 : page);
 	return swap_dup_entries_cluster(si, offset,
@@ -402,8 +400,13 @@ void folio_put_swap(struct folio *folio, int page)
 	SW_ASSERT(folio_is_locked(folio));
 	/* A private copy of a shared page is not in the cache: its count is
 	 * the original's, and putting "entry 0" would hit a stranger. */
-	SW_BUG_ON(!folio_test(folio, SW_FOLIO_SWAPCACHE));
-	SW_BUG_ON(page >= (int)folio_nr(folio));
+	if (swap_misuse_uncached(folio))
+		return;
+	if (sw_unlikely(!folio_has_page(folio, page))) {
+		swap_misuse(swap_bad_folio, "page %d of a folio of %u", page,
+			    folio_nr(folio));
+		return;
+	}
 	nr = page < 0 ? folio_nr(folio) : 1;
 	si = &swap_info[swp_type(folio->swap)];
 	offset = swp_offset(folio->swap) + (page < 0 ? 0 : page);
@@ -414,7 +417,12 @@ void folio_put_swap(struct folio *folio, int page)
 	for (unsigned off = start + put_plain(ci, start, nr); off < start + nr;
 	     off++) {
 		SW_BUG_ON(!swp_tb_is_folio(__swap_table_get(ci, off)));
-		__swap_cluster_put_entry(ci, off);
+		if (sw_unlikely(!__swp_tb_get_count(__swap_table_get(ci, off))))
+			swap_misuse_entry(
+				"folio_put_swap",
+				swp_entry(si->type, offset + off - start));
+		else
+			__swap_cluster_put_entry(ci, off);
 	}
 	swap_cluster_unlock(ci);
 }
@@ -427,12 +435,12 @@ int swap_dup_entry_direct(swp_entry_t entry)
 	int err;
 
 	if (!si) {
-		swap_bad_entry("swap_dup_entry_direct", entry);
+		swap_misuse_entry("swap_dup_entry_direct", entry);
 		return -EINVAL;
 	}
 	err = swap_dup_entries_cluster(si, swp_offset(entry), 1);
 	if (sw_unlikely(err && err != -ENOMEM)) {
-		swap_bad_entry("swap_dup_entry_direct", entry);
+		swap_misuse_entry("swap_dup_entry_direct", entry);
 		return -EINVAL;
 	}
 	return err;
@@ -444,18 +452,18 @@ void swap_put_entries_direct(swp_entry_t entry, unsigned nr)
 	uint64_t offset = swp_offset(entry), end = offset + nr;
 
 	if (sw_unlikely(!si)) {
-		swap_bad_entry("swap_put_entries_direct", entry);
+		swap_misuse_entry("swap_put_entries_direct", entry);
 		return;
 	}
 	if (sw_unlikely(end > si->max)) {
-		swap_bad_entry("swap_put_entries_direct", entry);
+		swap_misuse_entry("swap_put_entries_direct", entry);
 		goto out;
 	}
 	while (offset < end) {
 		unsigned room = SWAPFILE_CLUSTER - swap_cluster_offset(offset);
 		unsigned n = sw_min(room, end - offset);
 
-		swap_put_entries_cluster(si, offset, n, true);
+		swap_put_entries_cluster(si, offset, n);
 		offset += n;
 	}
 out:

@@ -18,12 +18,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "swap/cluster.h"
 #include "swap/swap_mem.h"
 
 #define PRIO_MAX_USER 32767
 #define CLUSTER_COLS  4
+
+/* What swapon() may be told; the other flags are states of a device. */
+#define FLAGS_OF_CALLERS                                                    \
+	(SWP_DISCARDABLE | SWP_SOLIDSTATE | SWP_BLKDEV | SWP_AREA_DISCARD | \
+	 SWP_PAGE_DISCARD | SWP_STABLE_WRITES | SWP_SYNCHRONOUS_IO)
 
 static struct sw_mutex swapon_mutex =
 	SW_MUTEX_INIT("swapon_mutex", SW_RANK_SWAPON);
@@ -78,18 +82,28 @@ void swap_exit(void)
 
 /* ---- swapon ---- */
 
-static int check_spec(const struct swapon_spec *spec)
+/* NULL, or what is wrong with it. */
+static const char *why_not_this_spec(const struct swapon_spec *spec)
 {
-	if (!spec->ops || spec->max < 2 || spec->max > SWAP_MAX_SLOTS ||
-	    spec->prio < -1 || spec->prio > PRIO_MAX_USER)
-		return -EINVAL;
-	for (unsigned i = 0; i < spec->nr_bad; i++)
-		if (!spec->bad[i] || spec->bad[i] >= spec->max ||
-		    (i && spec->bad[i] <= spec->bad[i - 1]))
-			return -EINVAL;
-	if (spec->nr_bad >= spec->max - 1)
-		return -EINVAL; /* no usable slot */
-	return 0;
+	if (!spec->ops)
+		return "no operations";
+	if (spec->max < 2)
+		return "no slot behind the header";
+	if (spec->max > SWAP_MAX_SLOTS)
+		return "more than 2^32 slots";
+	if (spec->prio < -1 || spec->prio > PRIO_MAX_USER)
+		return "a priority that is neither -1 nor 0 to 32767";
+	if (spec->flags & ~FLAGS_OF_CALLERS)
+		return "flags that are not a caller's to set";
+	if (spec->nr_bad && !spec->bad)
+		return "no list of bad slots, though there are some";
+	for (unsigned i = 0; i < spec->nr_bad; i++) {
+		if (!spec->bad[i] || spec->bad[i] >= spec->max)
+			return "a bad slot that is the header or beyond the end";
+		if (i && spec->bad[i] <= spec->bad[i - 1])
+			return "bad slots that are not in order, or twice";
+	}
+	return spec->nr_bad < spec->max - 1 ? NULL : "all slots bad";
 }
 
 /* Before anybody else can see the device. */
@@ -277,22 +291,28 @@ static char *copy_name(const char *name)
 
 int swapon(const struct swapon_spec *spec)
 {
-	const uint32_t ours = SWP_USED | SWP_WRITEOK | SWP_ACTIVATED |
-			      SWP_DISCARDING | SWP_HIBERNATION | SWP_OFFLIST;
+	const char *name = spec->name ? spec->name : "swap";
+	const char *why = why_not_this_spec(spec);
 	struct swap_info_struct *si;
-	int err = check_spec(spec);
+	int err;
 
-	if (err)
-		return err;
+	if (why) {
+		swap_refuse(swap_bad_device, "%s has %s", name, why);
+		return -EINVAL;
+	}
 	sw_mutex_lock(&swapon_mutex);
 	si = alloc_swap_info(spec, &err);
-	if (!si)
+	if (!si) {
+		swap_refuse(swap_bad_device, "%s %s", name,
+			    err == -EBUSY ? "is a device already"
+					  : "is one device too many");
 		goto out;
+	}
 
 	err = -ENOMEM;
 	si->prio = spec->prio;
 	si->ops = spec->ops;
-	si->name = copy_name(spec->name ? spec->name : "swap");
+	si->name = copy_name(name);
 	/* Stays till the end: a stale entry may still ask for a reference. */
 	if (!si->shards) {
 		struct swap_shard *shards = swap_zalloc_aligned(
@@ -311,7 +331,7 @@ int swapon(const struct swapon_spec *spec)
 		goto err_release;
 	__atomic_store_n(&si->pages, spec->max - 1 - spec->nr_bad,
 			 __ATOMIC_RELAXED);
-	__atomic_fetch_or(&si->flags, (spec->flags & ~ours) | SWP_OFFLIST,
+	__atomic_fetch_or(&si->flags, spec->flags | SWP_OFFLIST,
 			  __ATOMIC_RELAXED);
 	if (!si->ops->discard)
 		__atomic_fetch_and(&si->flags,
@@ -426,12 +446,16 @@ int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
 	struct swap_info_struct *si;
 	int err;
 
-	if (type >= MAX_SWAPFILES)
+	if (type >= MAX_SWAPFILES) {
+		swap_refuse(swap_bad_device, "there is no device %u", type);
 		return -EINVAL;
+	}
 	si = &swap_info[type];
 	sw_mutex_lock(&swap_lock);
 	if (!(swap_flags(si) & SWP_WRITEOK)) {
 		sw_mutex_unlock(&swap_lock);
+		swap_refuse(swap_bad_device,
+			    "device %u is not on, or going off", type);
 		return -EINVAL;
 	}
 	if (swap_flags(si) & SWP_HIBERNATION) {

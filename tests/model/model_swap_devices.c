@@ -149,13 +149,11 @@ static void image_slot_freed(swp_entry_t e)
 {
 	struct m_slot *s;
 
-	if (!valid(e))
-		return;
-	s = at(e);
-	if (s->count != 1) {
+	if (!valid(e) || at(e)->count != 1) {
 		m.bad_entry++;
 		return;
 	}
+	s = at(e);
 	s->count = 0;
 	s->image = s->listed = false;
 	if (s->folio < 0)
@@ -502,7 +500,7 @@ static void op_refused(void)
 	say(" %u", how);
 	spec.prio = how == 0 ? -2 : how == 1 ? 32768 : 0;
 	spec.ops = how == 2 ? NULL : &plain_ops;
-	spec.max = how == 3 ? 1 : how == 4 ? SWAP_MAX_SLOTS : CL;
+	spec.max = how == 3 ? 1 : how == 4 ? SWAP_MAX_SLOTS + 1 : CL;
 	spec.nr_bad = how >= 5 && how <= 7 ? 2 : 0;
 	bad[0] = how == 5 ? 5 : how == 6 ? 0 : 3; /* twice, the header */
 	bad[1] = how == 7 ? CL : 5;               /* beyond the end */

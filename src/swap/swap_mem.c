@@ -11,6 +11,7 @@
  */
 #include "swap/swap_mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,10 @@ static void *alloc_hook_arg;
 char swap_rcu_grace_period;
 #endif
 
+#ifdef SW_CHECKS
+const struct swap_rcu_model *swap_rcu_model;
+#endif
+
 void swap_set_alloc_hook(bool (*may)(void *arg, const char *what), void *arg)
 {
 	alloc_hook = may;
@@ -42,12 +47,12 @@ void swap_set_alloc_hook(bool (*may)(void *arg, const char *what), void *arg)
 
 bool swap_may_alloc(const char *what)
 {
+	sw_sched_point(what);
 	return sw_likely(!alloc_hook) || alloc_hook(alloc_hook_arg, what);
 }
 
 void *swap_zalloc(size_t bytes, const char *what)
 {
-	sw_sched_point(what);
 	if (!swap_may_alloc(what))
 		return NULL;
 	return calloc(1, bytes);
@@ -64,6 +69,12 @@ void *swap_zalloc_aligned(size_t bytes, const char *what)
 
 void swap_free_mem(void *p)
 {
+#ifdef SW_CHECKS
+	/* Whoever still looks shall not find what was there: a slot's word
+	 * reads as a folio far outside of the pool. */
+	if (p)
+		memset(p, 0xaa, malloc_usable_size(p));
+#endif
 	free(p);
 }
 
@@ -139,7 +150,7 @@ void swap_mem_exit(void)
 			swap_rcu_call(&table->rcu, table_free_rcu);
 		}
 	}
-	urcu_bp_barrier();
+	swap_rcu_barrier();
 	SW_BUG_ON(swap_table_nr());
 	swap_free_mem(pools);
 	pools = NULL;

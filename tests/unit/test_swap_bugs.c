@@ -541,7 +541,7 @@ static void reclaim_retries_with_the_slot_it_was_asked_for(void **state)
 
 	folio_unlock(old);
 	/* Between finding the large folio and locking it, it becomes two. */
-	at("folio", 1, split_it, old);
+	at("folio lock", 1, split_it, old);
 	assert_int_equal(__try_to_reclaim_swap(&swap_info[type],
 					       swp_offset(e) + 1, TTRS_ANYWAY),
 			 1);

@@ -11,6 +11,7 @@
  *      no new references, wait for the old   nobody looks at clusters
  *      every CPU's hint forgotten            nor finds them by it
  *      one grace period                      nor is still on the way
+ *      through every cluster lock            nor frees the last slot of one
  *      tear down
  */
 #include <stdlib.h>
@@ -354,9 +355,8 @@ static void kill_users(struct swap_info_struct *si)
 		nap_ns(100000);
 }
 
-/* Every allocation that saw WRITEOK is over after this: it looked under its
- * cluster's lock. */
-static void wait_for_allocation(struct swap_info_struct *si) SW_NO_TSA
+/* Whoever is in a cluster's lock now is out of it after this. */
+static void pass_cluster_locks(struct swap_info_struct *si) SW_NO_TSA
 {
 	for (uint64_t i = 0; i < si->nr_clusters; i++) {
 		struct swap_cluster_info *ci = &si->cluster_info[i];
@@ -452,7 +452,8 @@ int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
 	__atomic_fetch_sub(&total_swap_pages, si->pages, __ATOMIC_RELAXED);
 	sw_mutex_unlock(&swap_lock);
 
-	wait_for_allocation(si);
+	/* Every allocation that saw WRITEOK is over after this. */
+	pass_cluster_locks(si);
 	err = try_to_unuse(si, unuse, arg);
 	if (err) {
 		enable_swap_info(si);
@@ -465,6 +466,9 @@ int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
 	swap_work_flush(&si->reclaim_work);
 	/* Who found the device by a hint, or looks at its tables, is done. */
 	swap_rcu_synchronize();
+	/* Who takes the last folio off a slot has only that slot to hold the
+	 * device by, and still moves the cluster when the slot is gone. */
+	pass_cluster_locks(si);
 
 	sw_mutex_lock(&swapon_mutex);
 	SW_BUG_ON(swap_usage_in_pages(si) || swap_usage_cached(si));

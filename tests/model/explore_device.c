@@ -204,7 +204,7 @@ static void finish_in_service(void)
 	put_all();
 }
 
-/* ---- a folio on the last slot in use ---- */
+/* ---- swapoff while the last slots fall free ---- */
 
 static void setup_unowned(void)
 {
@@ -220,6 +220,14 @@ static void body_free_folio(void)
 	folio_lock(held);
 	if (folio_test(held, SW_FOLIO_SWAPCACHE))
 		EXPECT(folio_free_swap(held));
+	folio_unlock(held);
+}
+
+static void body_del_folio(void)
+{
+	folio_lock(held);
+	if (folio_test(held, SW_FOLIO_SWAPCACHE))
+		swap_cache_del_folio(held, 3);
 	folio_unlock(held);
 }
 
@@ -378,6 +386,14 @@ const struct scenario explore_device[] = {
 	  setup_cell,
 	  { body_fault, body_swapoff_and_on, body_fault },
 	  finish_cell },
+	{ "free-against-swapoff",
+	  setup_unowned,
+	  { body_free_folio, body_swapoff },
+	  finish_held },
+	{ "removal-against-swapoff",
+	  setup_unowned,
+	  { body_del_folio, body_swapoff },
+	  finish_held },
 	{ "reference-against-swapoff",
 	  setup_cell,
 	  { body_get_device, body_swapoff, body_zap },

@@ -40,12 +40,6 @@ struct sw_held *sw_rank_held_new(void)
 	return calloc(1, sizeof(struct sw_held));
 }
 
-void sw_rank_held_free(struct sw_held *held)
-{
-	SW_BUG_ON(held->nr);
-	free(held);
-}
-
 void sw_rank_held_use(struct sw_held *held)
 {
 	held_elsewhere = held;

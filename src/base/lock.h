@@ -95,7 +95,6 @@ bool sw_rank_held(const void *key); /* unchecked builds: always true */
  * several threads in one gives each a list of its own; NULL: the thread's.
  */
 struct sw_held *sw_rank_held_new(void);
-void sw_rank_held_free(struct sw_held *held);
 void sw_rank_held_use(struct sw_held *held);
 #endif
 

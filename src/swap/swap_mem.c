@@ -11,7 +11,6 @@
  */
 #include "swap/swap_mem.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +36,7 @@ char swap_rcu_grace_period;
 
 #ifdef SW_CHECKS
 const struct swap_rcu_model *swap_rcu_model;
+void (*swap_free_hook)(void *p);
 #endif
 
 void swap_set_alloc_hook(bool (*may)(void *arg, const char *what), void *arg)
@@ -70,10 +70,10 @@ void *swap_zalloc_aligned(size_t bytes, const char *what)
 void swap_free_mem(void *p)
 {
 #ifdef SW_CHECKS
-	/* Whoever still looks shall not find what was there: a slot's word
-	 * reads as a folio far outside of the pool. */
-	if (p)
-		memset(p, 0xaa, malloc_usable_size(p));
+	if (sw_unlikely(swap_free_hook)) {
+		swap_free_hook(p);
+		return;
+	}
 #endif
 	free(p);
 }

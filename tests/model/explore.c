@@ -11,17 +11,20 @@
  * Whatever blocks is part of it. A lock that is taken lets the others run and
  * is tried again; a grace period lasts until each virtual thread has left the
  * read section it was in; what was to be freed after one is freed at once
- * when the last such section ends. So a schedule is the whole truth: the same
+ * when the last such section ends; memory that is freed stays, spoilt, to the
+ * end of the run. So a schedule is the whole truth: the same
  * one does the same again.
  */
 #include "explore.h"
 
 #ifdef SW_CHECKS
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -38,6 +41,14 @@
 #define STACK_BYTES (256 * 1024)
 #define MAX_WAITS   2000 /* one after the other: nobody gets on */
 #define MAX_GRACE   256
+#define MAX_FREED   256
+#define FREED_BYTE  0xaa
+#if defined(__SANITIZE_ADDRESS__)
+#define FREED_IS_KEPT false /* it is looked after better */
+#else
+#define FREED_IS_KEPT true
+#endif
+#define LIMIT_S 3 /* of CPU time, for a run that takes 100 us */
 
 static struct vt {
 	ucontext_t context;
@@ -101,30 +112,6 @@ void explore_failed(const char *file, int line, const char *what)
 	fprintf(stderr, "explore: %s: %s:%d: %s\n", running->name, file, line,
 		what);
 	abort();
-}
-
-void explore_init(const char *command)
-{
-	static char signal_stack[64 * 1024];
-	const stack_t ss = { .ss_sp = signal_stack,
-			     .ss_size = sizeof(signal_stack) };
-	const struct sigaction sa = { .sa_handler = on_signal,
-				      .sa_flags = SA_ONSTACK };
-
-	again = command;
-	sigaltstack(&ss, NULL);
-	sigaction(SIGABRT, &sa, NULL);
-#if defined(__SANITIZE_ADDRESS__)
-	__sanitizer_set_death_callback(print_schedule);
-#else
-	sigaction(SIGSEGV, &sa, NULL);
-	sigaction(SIGBUS, &sa, NULL);
-#endif
-	for (unsigned i = 0; i < EXPLORE_MAX_VT; i++) {
-		vt[i].stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		SW_BUG_ON(vt[i].stack == MAP_FAILED);
-	}
 }
 
 /* ---- from one virtual thread to another ---- */
@@ -219,13 +206,58 @@ static void point(const char *what)
 		switch_to(&vt[me], &vt[t]);
 }
 
-static void run_body(void)
+/* One body after the other: a virtual thread lives on from run to run. */
+static void run_bodies(void)
 {
 	arrived(&vt[me]);
-	vt[me].body();
-	SW_BUG_ON(vt[me].rcu_depth);
-	vt[me].done = true;
-	switch_to(&vt[me], runnable() ? &vt[next(EXPLORE_END)] : &home);
+	for (;;) {
+		vt[me].body();
+		SW_BUG_ON(vt[me].rcu_depth);
+		vt[me].done = true;
+		switch_to(&vt[me], runnable() ? &vt[next(EXPLORE_END)] : &home);
+	}
+}
+
+static void vt_init(struct vt *v)
+{
+	v->held = sw_rank_held_new();
+	SW_BUG_ON(!v->held);
+	v->stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	SW_BUG_ON(v->stack == MAP_FAILED);
+	getcontext(&v->context);
+	v->context.uc_stack.ss_sp = v->stack;
+	v->context.uc_stack.ss_size = STACK_BYTES;
+	v->context.uc_link = NULL;
+	makecontext(&v->context, run_bodies, 0);
+#if defined(__SANITIZE_THREAD__)
+	v->fiber = __tsan_create_fiber(0);
+#endif
+}
+
+void explore_init(const char *command)
+{
+	static char signal_stack[64 * 1024];
+	const stack_t ss = { .ss_sp = signal_stack,
+			     .ss_size = sizeof(signal_stack) };
+	const struct sigaction sa = { .sa_handler = on_signal,
+				      .sa_flags = SA_ONSTACK };
+
+	again = command;
+	sigaltstack(&ss, NULL);
+	sigaction(SIGABRT, &sa, NULL);
+	sigaction(SIGVTALRM, &sa, NULL);
+#if defined(__SANITIZE_ADDRESS__)
+	__sanitizer_set_death_callback(print_schedule);
+#else
+	sigaction(SIGSEGV, &sa, NULL);
+	sigaction(SIGBUS, &sa, NULL);
+#endif
+	for (unsigned i = 0; i < EXPLORE_MAX_VT; i++)
+		vt_init(&vt[i]);
+#if defined(__SANITIZE_THREAD__)
+	home.fiber = __tsan_get_current_fiber();
+#endif
 }
 
 /* ---- grace periods ---- */
@@ -313,64 +345,78 @@ static const struct swap_rcu_model rcu_model = {
 	.barrier = model_barrier,
 };
 
+/* ---- freed memory, kept until the run is over ---- */
+
+static struct freed {
+	unsigned char *p;
+	size_t bytes;
+} freed[MAX_FREED];
+
+static unsigned nr_freed;
+
+/* Whoever still looks finds a slot's word that names a folio far outside of
+ * the pool, or a lock that nobody gives up. */
+static void keep_freed(void *p)
+{
+	struct freed *f = &freed[nr_freed];
+
+	if (!p)
+		return;
+	SW_BUG_ON(++nr_freed == MAX_FREED);
+	f->p = p;
+	f->bytes = malloc_usable_size(p);
+	memset(p, FREED_BYTE, f->bytes);
+}
+
+static void check_freed(void)
+{
+	for (; nr_freed; nr_freed--) {
+		struct freed *f = &freed[nr_freed - 1];
+
+		for (size_t i = 0; i < f->bytes; i++)
+			if (f->p[i] != FREED_BYTE)
+				explore_failed(__FILE__, __LINE__,
+					       "freed memory was written to");
+		free(f->p);
+	}
+}
+
 /* ---- one run ---- */
-
-static void start(struct vt *v, unsigned i, void (*body)(void))
-{
-	v->body = body;
-	v->cpu = i % swap_nr_cpus;
-	v->done = false;
-	v->rcu_depth = 0;
-	v->fake_stack = NULL;
-	v->held = sw_rank_held_new();
-	SW_BUG_ON(!v->held);
-	getcontext(&v->context);
-	v->context.uc_stack.ss_sp = v->stack;
-	v->context.uc_stack.ss_size = STACK_BYTES;
-	v->context.uc_link = NULL;
-	makecontext(&v->context, run_body, 0);
-#if defined(__SANITIZE_THREAD__)
-	v->fiber = __tsan_create_fiber(0);
-#endif
-}
-
-static void stop(struct vt *v)
-{
-	sw_rank_held_free(v->held);
-#if defined(__SANITIZE_THREAD__)
-	__tsan_destroy_fiber(v->fiber);
-#endif
-}
 
 void explore_run(const struct scenario *s, explore_choose chooser)
 {
+	const struct itimerval limit = { .it_value.tv_sec = LIMIT_S },
+			       off = { 0 };
+
+	/* A list that leads back into itself goes through no place to switch. */
+	setitimer(ITIMER_VIRTUAL, &limit, NULL);
 	running = s;
 	choose = chooser;
 	explore_trace_len = waits = 0;
 	swap_rcu_model = &rcu_model;
+	swap_free_hook = FREED_IS_KEPT ? keep_freed : NULL;
 	swap_pretend_cpu(0);
 	SW_BUG_ON(folio_pool_init(4096, NULL) || swap_init());
 	swap_work_set_manual(true);
 	explore_world_begins();
 	s->setup();
 
-	for (nr_vt = 0; nr_vt < EXPLORE_MAX_VT && s->body[nr_vt]; nr_vt++)
-		start(&vt[nr_vt], nr_vt, s->body[nr_vt]);
-#if defined(__SANITIZE_THREAD__)
-	home.fiber = __tsan_get_current_fiber();
-#endif
+	for (nr_vt = 0; nr_vt < EXPLORE_MAX_VT && s->body[nr_vt]; nr_vt++) {
+		vt[nr_vt].body = s->body[nr_vt];
+		vt[nr_vt].cpu = nr_vt % swap_nr_cpus;
+		vt[nr_vt].done = false;
+	}
 	sw_sched_hook = point;
 	switch_to(&home, &vt[next(EXPLORE_END)]);
 	sw_sched_hook = NULL;
-	for (unsigned i = 0; i < nr_vt; i++)
-		stop(&vt[i]);
-
 	swap_pretend_cpu(0);
 	s->finish();
 	explore_world_ends();
 	swap_exit();
 	folio_pool_release();
 	SW_BUG_ON(nr_pending);
+	check_freed();
+	setitimer(ITIMER_VIRTUAL, &off, NULL);
 	running = NULL;
 }
 #endif

@@ -152,21 +152,54 @@ static void finish_cached(void)
 		folio_put(cached[i]);
 }
 
-/* One cluster, in it pairs nobody owns: an order-1 allocation reclaims one,
- * while the rest goes, the cluster falls free and order 0 moves in. */
+/*
+ * One cluster serves order 1: two slots are free in it, but no pair; the
+ * other pairs are nobody's. An order-1 allocation reclaims one, while the
+ * rest goes, the cluster falls free and somebody else takes it.
+ */
+static swp_entry_t lone[2];
+
+static bool sleeps_for_a_table(void *arg, const char *what)
+{
+	if (!strcmp(what, "swap table"))
+		sw_sched_wait();
+	return true;
+}
+
 static void setup_pairs(void)
 {
+	struct folio *folio;
+
 	fill_up(CL);
-	for (nr_cached = 0; nr_cached < CL / 2; nr_cached++) {
+	for (unsigned i = 0; i < 2; i++) {
+		folio = cached_folio(1);
+		lone[i] = folio->swap;
+		EXPECT(folio_dup_swap(folio, 0) == 0);
+		swap_cache_del_folio(folio, 0);
+		drop(folio);
+	}
+	for (nr_cached = 0; nr_cached < CL / 2 - 2; nr_cached++) {
 		cached[nr_cached] = cached_folio(1);
 		folio_unlock(cached[nr_cached]);
 	}
+	swap_set_alloc_hook(sleeps_for_a_table, NULL);
 }
 
-static void body_free_and_take_one(void)
+static void body_free_pairs(void)
 {
+	for (unsigned i = 0; i < 2; i++)
+		swap_put_entries_direct(lone[i], 1);
 	body_free_cached();
-	take_one();
+}
+
+static void body_take_free_cluster(void)
+{
+	const struct swap_cluster_info *ci =
+		__swap_offset_to_cluster(&swap_info[type], CL);
+
+	for (unsigned i = 0; i < 10 && ci->flags != CLUSTER_FLAG_FREE; i++)
+		sw_sched_wait();
+	alloc_and_free(2);
 }
 
 static void finish_pairs(void)
@@ -243,17 +276,20 @@ static bool memory_is_scarce(void *arg, const char *what)
 
 	if (strcmp(what, "swap table"))
 		return true;
-	/* Who sleeps for a table wakes up elsewhere; the third gets none. */
+	/* Who sleeps for a table wakes up elsewhere; the first gets none. */
 	explore_move(++*n);
-	return *n % 3 != 0;
+	sw_sched_wait();
+	return *n % 2 == 0;
 }
 
-static unsigned nr_refused;
+static unsigned nr_tables;
 
 static void setup_scarce(void)
 {
-	nr_refused = 0;
-	swap_set_alloc_hook(memory_is_scarce, &nr_refused);
+	EXPECT(swapoff(type, NULL, NULL) == 0);
+	type = explore_swapon(5 * CL, 0, -1);
+	nr_tables = 0;
+	swap_set_alloc_hook(memory_is_scarce, &nr_tables);
 }
 
 /* More clusters than a CPU keeps tables for: the next one that falls empty
@@ -318,15 +354,15 @@ static void finish_two_devices(void)
 
 const struct scenario explore_alloc[] = {
 	{ "full-against-free",
-	  setup_one_left,
+	  setup_full,
 	  { body_take_one, body_put },
 	  finish_not_lost },
 	{ "full-against-two-frees",
-	  setup_one_left,
+	  setup_full,
 	  { body_take_one, body_put, body_put_other },
 	  finish_not_lost },
 	{ "take-take-free",
-	  setup_full,
+	  setup_one_left,
 	  { body_take_one, body_take_one, body_put },
 	  finish_not_lost },
 	{ "reclaim-against-free",
@@ -337,9 +373,9 @@ const struct scenario explore_alloc[] = {
 	  setup_unowned,
 	  { body_alloc_order_0, body_free_cached, body_alloc_order_1 },
 	  finish_cached },
-	{ "reclaim-against-other-order",
+	{ "reclaim-against-next-user",
 	  setup_pairs,
-	  { body_alloc_order_1, body_free_and_take_one },
+	  { body_alloc_order_1, body_free_pairs, body_take_free_cluster },
 	  finish_pairs },
 	{ "reclaim-against-discard",
 	  setup_unowned_discard,

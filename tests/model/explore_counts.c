@@ -9,12 +9,25 @@
 static swp_entry_t slot;
 static unsigned owners;
 
-static void setup_nearly_overflown(void)
+static void add_owners(void)
 {
-	slot = swapped_out(0, 0);
 	for (unsigned i = 1; i < SWP_TB_COUNT_MAX - 1; i++)
 		EXPECT(swap_dup_entry_direct(slot) == 0);
 	owners = SWP_TB_COUNT_MAX - 1;
+}
+
+static void setup_nearly_overflown(void)
+{
+	slot = swapped_out(0, 0);
+	add_owners();
+}
+
+/* With its last owner the cluster falls empty. */
+static void setup_alone_in_its_cluster(void)
+{
+	slot = swapped_out(SWAP_MAX_ORDER, 0);
+	swap_put_entries_direct((swp_entry_t){ slot.val + 1 }, CL - 1);
+	add_owners();
 }
 
 static void body_dup(void)
@@ -76,7 +89,7 @@ const struct scenario explore_counts[] = {
 	  { body_dup, body_dup, body_put, body_put },
 	  finish_counts },
 	{ "attach-against-last-put",
-	  setup_nearly_overflown,
+	  setup_alone_in_its_cluster,
 	  { body_attach, body_put_all, body_use_again },
 	  nothing },
 	{ "attach-against-attach",

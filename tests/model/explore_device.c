@@ -249,7 +249,9 @@ static void body_get_device(void)
 		EXPECT(si->cluster_info && swp_offset(slot) < si->max);
 		/* Tables and clusters may be looked at. */
 		EXPECT(swp_swapcount(slot) <= 1);
-		EXPECT(si->cluster_info);
+		/* However long we hold it. */
+		sw_sched_wait();
+		EXPECT(si->cluster_info && swp_offset(slot) < si->max);
 		put_swap_device(si);
 	}
 }

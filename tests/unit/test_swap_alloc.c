@@ -68,48 +68,78 @@ static void reclaim_hook_runs_under_no_lock_but_the_folios(void **state)
 	}
 }
 
-/* Everything else of the cluster goes, and an order-1 folio moves in. */
+#ifdef SW_CHECKS
+static struct swap_cluster_info *watched;
 static struct folio *usurper;
+static swp_entry_t lone[2]; /* keep a range each from being taken */
 
-static void hook_lets_another_order_in(struct folio *folio)
+/* Everything else of the cluster goes; this one is about to. */
+static void hook_frees_the_others(struct folio *folio)
 {
 	swap_set_reclaim_hook(NULL);
-	for (unsigned i = 0; i < nr_filled; i++)
-		if (folio_trylock(filled[i])) {
-			if (folio_test(filled[i], SW_FOLIO_SWAPCACHE))
-				folio_free_swap(filled[i]);
-			folio_unlock(filled[i]);
-		}
-	usurper = fx_cached(1);
+	watched = ci_of(folio->swap);
+	for (unsigned i = 0; i < nr_filled; i++) {
+		if (!folio_trylock(filled[i]))
+			continue;
+		assert_true(folio_free_swap(filled[i]));
+		folio_unlock(filled[i]);
+	}
+	for (unsigned i = 0; i < 2; i++)
+		swap_put_entries_direct(lone[i], 1);
+}
+
+/* When it is free and nobody has its lock, another order moves in. */
+static void take_the_free_cluster(const char *what)
+{
+	if (strcmp(what, "cluster") || !watched ||
+	    watched->flags != CLUSTER_FLAG_FREE)
+		return;
+	sw_sched_hook = NULL;
+	usurper = fx_cached(2);
 	folio_unlock(usurper);
 }
 
 static void cluster_is_looked_at_again_after_reclaim(void **state)
 {
+	int type = fx_swapon(2 * CL, -1);
 	struct folio *extra;
-	int type = fx_swapon(4 * CL, -1);
 
-	/* Order 2, so that the freed cluster could be taken by order 1. */
-	for (nr_filled = 0; nr_filled < 3 * CL / 4; nr_filled++) {
-		filled[nr_filled] = fx_cached(2);
+	for (unsigned i = 1; i < CL; i++)
+		fx_swapped(0, 0);
+	for (nr_filled = 0; nr_filled < CL / 2 - 2; nr_filled++) {
+		filled[nr_filled] = fx_cached(1);
 		folio_set(filled[nr_filled], SW_FOLIO_MAPPED);
 		folio_unlock(filled[nr_filled]);
 	}
+	/* Two slots are free, but no two that would do. */
+	for (unsigned i = 0; i < 2; i++) {
+		extra = fx_cached(1);
+		lone[i] = extra->swap;
+		assert_int_equal(folio_dup_swap(extra, 0), 0);
+		swap_cache_del_folio(extra, 0);
+		fx_drop(extra);
+	}
 	assert_true(vm_swap_full());
-	swap_set_reclaim_hook(hook_lets_another_order_in);
-	extra = fx_folio(2);
+	swap_set_reclaim_hook(hook_frees_the_others);
+	watched = NULL;
 	usurper = NULL;
-	assert_int_equal(folio_alloc_swap(extra, 0), 0);
-	assert_non_null(usurper);
-	fx_check();
-	assert_true(folio_free_swap(extra));
+	sw_sched_hook = take_the_free_cluster;
+	extra = fx_folio(1);
+	/* The only cluster with room serves order 2 by now. */
+	assert_int_equal(folio_alloc_swap(extra, 0), -ENOMEM);
 	fx_drop(extra);
+	assert_non_null(usurper);
+	assert_ptr_equal(ci_of(usurper->swap), watched);
+	assert_int_equal(watched->count, 4);
+	fx_check();
 	folio_lock(usurper);
 	assert_true(folio_free_swap(usurper));
 	fx_drop(usurper);
 	drop_all(filled, nr_filled);
-	assert_int_equal(fx_used(type), 0);
+	for (uint64_t o = 1; o < CL; o++)
+		swap_put_entries_direct(swp_entry(type, o), 1);
 }
+#endif
 
 static int moves;
 
@@ -297,11 +327,13 @@ static void order_zero_takes_what_larger_orders_left(void **state)
 			swap_put_entries_direct(swp_entry(type, off), 1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(reclaim_hook_runs_under_no_lock_but_the_folios),
+#ifdef SW_CHECKS
 		FX_TEST(cluster_is_looked_at_again_after_reclaim),
+#endif
 		FX_TEST(cluster_is_kept_when_the_thread_wakes_up_on_another_cpu),
 		FX_TEST(allocation_never_lands_on_a_device_that_is_going),
 		FX_TEST(no_cpu_remembers_a_device_that_is_off),
@@ -311,5 +343,5 @@ int main(void)
 		FX_TEST(order_zero_takes_what_larger_orders_left),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return FX_RUN(tests);
 }

@@ -236,7 +236,7 @@ static void slot_reused_before_insertion_is_found_or_paid_by_its_owner(
 }
 #endif
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(orders_fall_back_one_by_one_and_end),
@@ -249,5 +249,5 @@ int main(void)
 #endif
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return FX_RUN(tests);
 }

@@ -160,7 +160,7 @@ static void put_skips_what_is_not_in_use_and_frees_the_rest(void **state)
 	assert_int_equal(fx_slots_freed, 4);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(private_copy_of_a_page_has_no_count),
@@ -173,5 +173,5 @@ int main(void)
 		FX_TEST(put_skips_what_is_not_in_use_and_frees_the_rest),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return FX_RUN(tests);
 }

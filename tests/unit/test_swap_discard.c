@@ -103,7 +103,7 @@ static void last_slots_wait_for_discard_under_no_lock(void **state)
 	assert_int_equal(fx_used(type), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(area_is_discarded_once_at_swapon),
@@ -111,5 +111,5 @@ int main(void)
 		FX_TEST(last_slots_wait_for_discard_under_no_lock),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return FX_RUN(tests);
 }

@@ -144,7 +144,7 @@ static void cached_folios_keep_their_slots_while_an_image_is_written(
 	fx_drop(folio);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(image_extents_free_their_last_slot_too),
@@ -156,5 +156,5 @@ int main(void)
 		FX_TEST(cached_folios_keep_their_slots_while_an_image_is_written),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return FX_RUN(tests);
 }

@@ -292,7 +292,7 @@ static void entry_of_a_device_that_is_off_is_nobodys(void **state)
 	assert_int_equal(err, -ENOENT);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(slot_makes_the_round_trip),
@@ -308,5 +308,5 @@ int main(void)
 		FX_TEST(entry_of_a_device_that_is_off_is_nobodys),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return FX_RUN(tests);
 }

@@ -11,27 +11,50 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "base/sched.h"
 
 #ifdef SW_CHECKS
 #define HELD_MAX 128
 
-static __thread struct {
-	const void *key;
-	const char *name;
-	enum sw_rank rank;
-} held[HELD_MAX];
+void (*sw_sched_hook)(const char *what);
 
-static __thread unsigned nr_held;
+struct sw_held {
+	struct {
+		const void *key;
+		const char *name;
+		enum sw_rank rank;
+	} lock[HELD_MAX];
+
+	unsigned nr;
+};
+
+static __thread struct sw_held own, *held_elsewhere;
+
+static struct sw_held *held_locks(void)
+{
+	return sw_unlikely(held_elsewhere) ? held_elsewhere : &own;
+}
+
+struct sw_held *sw_rank_held_new(void)
+{
+	return calloc(1, sizeof(struct sw_held));
+}
+
+void sw_rank_held_use(struct sw_held *held)
+{
+	held_elsewhere = held;
+}
 
 /* Aborts when taking `key` now would break the order of enum sw_rank. */
-static void check_order(const void *key, const char *name, enum sw_rank rank)
+static void check_order(const struct sw_held *held, const char *name,
+			enum sw_rank rank)
 {
-	for (unsigned i = 0; i < nr_held; i++) {
-		if (held[i].rank < rank)
+	for (unsigned i = 0; i < held->nr; i++) {
+		if (held->lock[i].rank < rank)
 			continue;
 		fprintf(stderr,
 			"spillway: lock order: taking %s (rank %d) while holding %s (rank %d)\n",
-			name, rank, held[i].name, held[i].rank);
+			name, rank, held->lock[i].name, held->lock[i].rank);
 		abort();
 	}
 }
@@ -39,23 +62,27 @@ static void check_order(const void *key, const char *name, enum sw_rank rank)
 void sw_rank_acquire(const void *key, const char *name, enum sw_rank rank,
 		     bool tried)
 {
+	struct sw_held *held = held_locks();
+
 	if (!tried)
-		check_order(key, name, rank);
-	SW_BUG_ON(nr_held == HELD_MAX);
-	held[nr_held].key = key;
-	held[nr_held].name = name;
-	held[nr_held].rank = rank;
-	nr_held++;
+		check_order(held, name, rank);
+	SW_BUG_ON(held->nr == HELD_MAX);
+	held->lock[held->nr].key = key;
+	held->lock[held->nr].name = name;
+	held->lock[held->nr].rank = rank;
+	held->nr++;
 }
 
 void sw_rank_release(const void *key)
 {
-	for (unsigned i = nr_held; i-- > 0;) {
-		if (held[i].key != key)
+	struct sw_held *held = held_locks();
+
+	for (unsigned i = held->nr; i-- > 0;) {
+		if (held->lock[i].key != key)
 			continue;
-		for (; i + 1 < nr_held; i++)
-			held[i] = held[i + 1];
-		nr_held--;
+		for (; i + 1 < held->nr; i++)
+			held->lock[i] = held->lock[i + 1];
+		held->nr--;
 		return;
 	}
 	sw_bug(__FILE__, __LINE__,
@@ -64,8 +91,10 @@ void sw_rank_release(const void *key)
 
 bool sw_rank_held(const void *key)
 {
-	for (unsigned i = 0; i < nr_held; i++)
-		if (held[i].key == key)
+	const struct sw_held *held = held_locks();
+
+	for (unsigned i = 0; i < held->nr; i++)
+		if (held->lock[i].key == key)
 			return true;
 	return false;
 }
@@ -102,12 +131,22 @@ void sw_mutex_destroy(struct sw_mutex *l)
 
 void sw_mutex_lock(struct sw_mutex *l) SW_NO_TSA
 {
+	sw_sched_point(l->name);
 	sw_rank_acquire(l, l->name, l->rank, false);
+#ifdef SW_CHECKS
+	/* Whoever decides about schedules does so about waking up. */
+	if (sw_unlikely(sw_sched_hook)) {
+		while (pthread_mutex_trylock(&l->m))
+			sw_sched_wait();
+		return;
+	}
+#endif
 	pthread_mutex_lock(&l->m);
 }
 
 bool sw_mutex_trylock(struct sw_mutex *l) SW_NO_TSA
 {
+	sw_sched_point(l->name);
 	if (pthread_mutex_trylock(&l->m))
 		return false;
 	sw_rank_acquire(l, l->name, l->rank, true);
@@ -116,6 +155,7 @@ bool sw_mutex_trylock(struct sw_mutex *l) SW_NO_TSA
 
 void sw_mutex_unlock(struct sw_mutex *l) SW_NO_TSA
 {
+	sw_sched_point("unlock");
 	sw_rank_release(l);
 	pthread_mutex_unlock(&l->m);
 }
@@ -125,6 +165,14 @@ bool sw_mutex_wait(struct sw_mutex *l, pthread_cond_t *c, uint64_t timeout_ns)
 	struct timespec t;
 	int err;
 
+#ifdef SW_CHECKS
+	if (sw_unlikely(sw_sched_hook)) {
+		sw_mutex_unlock(l);
+		sw_sched_wait();
+		sw_mutex_lock(l);
+		return true;
+	}
+#endif
 	clock_gettime(CLOCK_REALTIME, &t);
 	t.tv_sec += timeout_ns / 1000000000;
 	t.tv_nsec += timeout_ns % 1000000000;

@@ -89,6 +89,15 @@ void sw_rank_acquire(const void *key, const char *name, enum sw_rank rank,
 void sw_rank_release(const void *key);
 bool sw_rank_held(const void *key); /* unchecked builds: always true */
 
+#ifdef SW_CHECKS
+/*
+ * What a thread holds, as the checker sees it. A test that does the work of
+ * several threads in one gives each a list of its own; NULL: the thread's.
+ */
+struct sw_held *sw_rank_held_new(void);
+void sw_rank_held_use(struct sw_held *held);
+#endif
+
 static inline void sw_assert_held(const struct sw_mutex *l) SW_REQUIRES(l)
 {
 	SW_ASSERT(sw_rank_held(l));

@@ -8,10 +8,6 @@
 #define YIELDS 16 /* yields before the first nap */
 #define NAP_NS 50000
 
-#ifdef SW_CHECKS
-void (*sw_sched_hook)(const char *what);
-#endif
-
 static inline void cpu_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -26,7 +22,8 @@ void sw_spin_wait(struct sw_spinlock *l)
 	const struct timespec nap = { .tv_nsec = NAP_NS };
 
 	for (unsigned i = 0; __atomic_load_n(&l->v, __ATOMIC_RELAXED); i++) {
-		sw_sched_point("wait");
+		if (sw_sched_wait())
+			continue;
 		if (i < SPINS)
 			cpu_relax();
 		else if (i < SPINS + YIELDS)

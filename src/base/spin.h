@@ -12,27 +12,11 @@
 #define SW_SPIN_H
 
 #include "base/lock.h"
+#include "base/sched.h"
 
 struct SW_CAPABILITY("mutex") sw_spinlock {
 	uint8_t v; /* [atomic] 1: held */
 };
-
-/*
- * Checked builds: where another thread could come in between. Tests hang a
- * function here that runs something at just this moment, or that lets another
- * thread go on; it must not take what the caller holds. `what` names the
- * place, which is about to be entered.
- */
-#ifdef SW_CHECKS
-extern void (*sw_sched_hook)(const char *what);
-#define sw_sched_point(what)                    \
-	do {                                    \
-		if (sw_unlikely(sw_sched_hook)) \
-			sw_sched_hook(what);    \
-	} while (0)
-#else
-#define sw_sched_point(what) ((void)0)
-#endif
 
 /* Waits for `l` to look free. */
 void sw_spin_wait(struct sw_spinlock *l);
@@ -75,6 +59,7 @@ static inline bool sw_spin_trylock(struct sw_spinlock *l, const char *name,
 static inline void sw_spin_unlock(struct sw_spinlock *l)
 	SW_RELEASES(l) SW_NO_TSA
 {
+	sw_sched_point("unlock");
 #ifdef SW_CHECKS
 	sw_rank_release(l);
 #endif

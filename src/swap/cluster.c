@@ -117,10 +117,12 @@ static bool cluster_is_hinted(const struct swap_info_struct *si,
 			      unsigned order)
 {
 	for (unsigned cpu = 0; cpu < swap_nr_cpus; cpu++) {
-		swp_entry_t hint = { __atomic_load_n(
-			&percpu_swap_cluster[cpu].hint[order],
-			__ATOMIC_RELAXED) };
+		swp_entry_t hint;
 
+		sw_sched_point("hint");
+		hint.val =
+			__atomic_load_n(&percpu_swap_cluster[cpu].hint[order],
+					__ATOMIC_RELAXED);
 		if (hint.val && swp_type(hint) == si->type &&
 		    swp_offset(hint) / SWAPFILE_CLUSTER ==
 			    cluster_index(si, ci))
@@ -160,9 +162,11 @@ static uint64_t usage_sum(const struct swap_info_struct *si)
 {
 	uint64_t sum = 0;
 
-	for (unsigned cpu = 0; si->shards && cpu < swap_nr_cpus; cpu++)
+	for (unsigned cpu = 0; si->shards && cpu < swap_nr_cpus; cpu++) {
+		sw_sched_point("usage");
 		sum += __atomic_load_n(&si->shards[cpu].usage,
 				       __ATOMIC_SEQ_CST);
+	}
 	return sum;
 }
 
@@ -216,11 +220,10 @@ static bool mark_offlist_if_full(struct swap_info_struct *si)
 {
 	if (swap_usage_in_pages(si) != si->pages)
 		return false;
-	sw_sched_point("usage");
-	__atomic_fetch_or(&si->flags, SWP_OFFLIST, __ATOMIC_SEQ_CST);
+	swap_flags_set(si, SWP_OFFLIST);
 	if (swap_usage_in_pages(si) == si->pages)
 		return true;
-	__atomic_fetch_and(&si->flags, ~SWP_OFFLIST, __ATOMIC_SEQ_CST);
+	swap_flags_clear(si, SWP_OFFLIST);
 	return false;
 }
 
@@ -230,9 +233,8 @@ bool del_from_avail_list(struct swap_info_struct *si, bool swapoff)
 
 	avail_lock();
 	if (swapoff) {
-		__atomic_fetch_and(&si->flags, ~(uint32_t)SWP_WRITEOK,
-				   __ATOMIC_SEQ_CST);
-		__atomic_fetch_or(&si->flags, SWP_OFFLIST, __ATOMIC_SEQ_CST);
+		swap_flags_clear(si, SWP_WRITEOK);
+		swap_flags_set(si, SWP_OFFLIST);
 		sw_list_del(&si->avail_list);
 	} else if ((swap_flags(si) & (SWP_WRITEOK | SWP_OFFLIST)) ==
 			   SWP_WRITEOK &&
@@ -248,12 +250,12 @@ void add_to_avail_list(struct swap_info_struct *si, bool swapon)
 {
 	avail_lock();
 	if (swapon)
-		__atomic_fetch_or(&si->flags, SWP_WRITEOK, __ATOMIC_SEQ_CST);
+		swap_flags_set(si, SWP_WRITEOK);
 	/* A device on its way out stays off the list; one that somebody else
 	 * put back meanwhile is on it already. */
 	if ((swap_flags(si) & (SWP_WRITEOK | SWP_OFFLIST)) ==
 	    (SWP_WRITEOK | SWP_OFFLIST)) {
-		__atomic_fetch_and(&si->flags, ~SWP_OFFLIST, __ATOMIC_SEQ_CST);
+		swap_flags_clear(si, SWP_OFFLIST);
 		if (!mark_offlist_if_full(si))
 			avail_insert(si);
 	}

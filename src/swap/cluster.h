@@ -251,6 +251,7 @@ static inline uint64_t word_get(const uint64_t *word)
 
 static inline void word_set(uint64_t *word, uint64_t swp_tb)
 {
+	sw_sched_point("word");
 	__atomic_store_n(word, swp_tb, __ATOMIC_RELEASE);
 }
 
@@ -260,7 +261,7 @@ static inline void __swap_table_set(struct swap_cluster_info *ci, unsigned off,
 {
 	sw_assert_spin_held(&ci->lock);
 	SW_ASSERT(off < SWAPFILE_CLUSTER);
-	__atomic_store_n(&ci->table->words[off], swp_tb, __ATOMIC_RELEASE);
+	word_set(&ci->table->words[off], swp_tb);
 }
 
 /* Any word, without a lock: NULL when there is no table. */
@@ -270,12 +271,14 @@ static inline uint64_t swap_table_get(const struct swap_cluster_info *ci,
 	const struct swap_table *table;
 	uint64_t swp_tb = null_to_swp_tb();
 
-	sw_sched_point("word");
 	swap_rcu_read_lock();
+	sw_sched_point("table");
 	/* Pairs with the release in cluster_set_table(). */
 	table = __atomic_load_n(&ci->table, __ATOMIC_ACQUIRE);
-	if (table)
+	if (table) {
+		sw_sched_point("word");
 		swp_tb = __atomic_load_n(&table->words[off], __ATOMIC_ACQUIRE);
+	}
 	swap_rcu_read_unlock();
 	return swp_tb;
 }
@@ -283,6 +286,7 @@ static inline uint64_t swap_table_get(const struct swap_cluster_info *ci,
 static inline void cluster_set_table(struct swap_cluster_info *ci,
 				     struct swap_table *table)
 {
+	sw_sched_point("table");
 	__atomic_store_n(&ci->table, table, __ATOMIC_RELEASE);
 }
 
@@ -320,7 +324,20 @@ void avail_requeue(struct swap_info_struct *si);
 
 static inline uint32_t swap_flags(const struct swap_info_struct *si)
 {
+	sw_sched_point("device flags");
 	return __atomic_load_n(&si->flags, __ATOMIC_RELAXED);
+}
+
+static inline void swap_flags_set(struct swap_info_struct *si, uint32_t flags)
+{
+	sw_sched_point("device flags");
+	__atomic_fetch_or(&si->flags, flags, __ATOMIC_SEQ_CST);
+}
+
+static inline void swap_flags_clear(struct swap_info_struct *si, uint32_t flags)
+{
+	sw_sched_point("device flags");
+	__atomic_fetch_and(&si->flags, ~flags, __ATOMIC_SEQ_CST);
 }
 
 /* `used` more slots, `cached` of them cached. */
@@ -345,7 +362,7 @@ static inline void swap_usage_sub(struct swap_info_struct *si, unsigned used,
 	sw_sched_point("usage");
 	__atomic_fetch_sub(&si->shards[swap_this_cpu()].usage,
 			   used + cached * SWAP_USAGE_CACHED, __ATOMIC_SEQ_CST);
-	sw_sched_point("usage");
+	sw_sched_point("device flags");
 	if (sw_unlikely(used && (__atomic_load_n(&si->flags, __ATOMIC_SEQ_CST) &
 				 SWP_OFFLIST)))
 		add_to_avail_list(si, false);
@@ -360,6 +377,7 @@ static inline struct swap_info_struct *__swap_entry_to_info(swp_entry_t entry)
 	if (sw_unlikely(!entry.val || swp_type(entry) >= MAX_SWAPFILES))
 		return NULL;
 	si = &swap_info[swp_type(entry)];
+	sw_sched_point("device max");
 	/* Pairs with the release in swapon(). */
 	if (sw_unlikely(swp_offset(entry) >=
 			__atomic_load_n(&si->max, __ATOMIC_ACQUIRE)))
@@ -423,6 +441,7 @@ _Static_assert(offsetof(struct folio, flags) % 8 == 0 &&
 
 static inline void folio_enter_cache(struct folio *folio, unsigned nr)
 {
+	sw_sched_point("folio flags");
 	__atomic_fetch_add((folio_head_t *)&folio->flags,
 			   FOLIO_HEAD_FLAGS(SW_FOLIO_SWAPCACHE) +
 				   FOLIO_HEAD_REFS(nr),
@@ -435,6 +454,7 @@ static inline void folio_leave_cache(struct folio *folio, unsigned nr,
 {
 	uint64_t add = 0;
 
+	sw_sched_point("folio flags");
 	SW_ASSERT(__atomic_load_n(&folio->refcount, __ATOMIC_RELAXED) > nr);
 	if (dirty && !folio_test(folio, SW_FOLIO_DIRTY))
 		add = FOLIO_HEAD_FLAGS(SW_FOLIO_DIRTY);

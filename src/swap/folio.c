@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/lock.h"
+#include "base/sched.h"
 #include "base/spin.h"
 #include "swap/cluster.h"
 #include "swap/swap_mem.h"
@@ -168,6 +169,7 @@ struct folio *folio_alloc(unsigned order)
 
 	/* A lockless reader may look at flags and references of a descriptor
 	 * at any time of its life; the rest is ours alone. */
+	sw_sched_point("folio flags");
 	__atomic_store_n(&folio->flags, 0, __ATOMIC_RELAXED);
 	folio->swap.val = 0;
 	folio->data = NULL;
@@ -175,6 +177,7 @@ struct folio *folio_alloc(unsigned order)
 	folio->index = 0;
 	sw_list_init(&folio->lru);
 	__atomic_store_n(&folio->order, order, __ATOMIC_RELAXED);
+	sw_sched_point("folio refs");
 	__atomic_store_n(&folio->refcount, 1, __ATOMIC_RELEASE);
 	return folio;
 }
@@ -213,16 +216,19 @@ uint32_t folio_pool_in_use(void)
 
 void folio_get(struct folio *folio)
 {
-	uint32_t old =
-		__atomic_fetch_add(&folio->refcount, 1, __ATOMIC_RELAXED);
+	uint32_t old;
 
+	sw_sched_point("folio refs");
+	old = __atomic_fetch_add(&folio->refcount, 1, __ATOMIC_RELAXED);
 	SW_BUG_ON(old == 0 || old == UINT32_MAX);
 }
 
 bool folio_try_get(struct folio *folio)
 {
-	uint32_t old = __atomic_load_n(&folio->refcount, __ATOMIC_RELAXED);
+	uint32_t old;
 
+	sw_sched_point("folio refs");
+	old = __atomic_load_n(&folio->refcount, __ATOMIC_RELAXED);
 	/* Pairs with the releases in folio_alloc() and folio_ref_unfreeze(). */
 	while (old)
 		if (__atomic_compare_exchange_n(&folio->refcount, &old, old + 1,
@@ -234,9 +240,10 @@ bool folio_try_get(struct folio *folio)
 
 void folio_put_refs(struct folio *folio, unsigned nr)
 {
-	uint32_t old =
-		__atomic_fetch_sub(&folio->refcount, nr, __ATOMIC_ACQ_REL);
+	uint32_t old;
 
+	sw_sched_point("folio refs");
+	old = __atomic_fetch_sub(&folio->refcount, nr, __ATOMIC_ACQ_REL);
 	SW_BUG_ON(old < nr);
 	if (old == nr)
 		folio_free(folio);
@@ -251,12 +258,14 @@ bool folio_ref_freeze(struct folio *folio, unsigned expected)
 {
 	uint32_t old = expected;
 
+	sw_sched_point("folio refs");
 	return __atomic_compare_exchange_n(&folio->refcount, &old, 0, false,
 					   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 void folio_ref_unfreeze(struct folio *folio, unsigned refs)
 {
+	sw_sched_point("folio refs");
 	SW_BUG_ON(__atomic_load_n(&folio->refcount, __ATOMIC_RELAXED));
 	__atomic_store_n(&folio->refcount, refs, __ATOMIC_RELEASE);
 }
@@ -299,15 +308,11 @@ static void folio_lock_slow(struct folio *folio)
 	uint32_t flags = __atomic_load_n(&folio->flags, __ATOMIC_RELAXED);
 
 	for (;;) {
-		sw_sched_point("wait");
-#ifdef SW_CHECKS
-		/* Whoever decides about schedules does so about waking up. */
-		if (sw_sched_hook) {
+		if (sw_sched_wait()) {
 			if (try_set_locked(folio))
 				return;
 			continue;
 		}
-#endif
 		if (!(flags & SW_FOLIO_LOCKED)) {
 			if (try_set_locked(folio))
 				return;
@@ -327,7 +332,7 @@ static void folio_lock_slow(struct folio *folio)
 
 void folio_lock(struct folio *folio)
 {
-	sw_sched_point("folio");
+	sw_sched_point("folio lock");
 	sw_rank_acquire(folio, "folio", SW_RANK_FOLIO, false);
 	if (sw_unlikely(!try_set_locked(folio)))
 		folio_lock_slow(folio);
@@ -335,7 +340,7 @@ void folio_lock(struct folio *folio)
 
 bool folio_trylock(struct folio *folio)
 {
-	sw_sched_point("folio");
+	sw_sched_point("folio lock");
 	if (!try_set_locked(folio))
 		return false;
 	sw_rank_acquire(folio, "folio", SW_RANK_FOLIO, true);
@@ -346,6 +351,7 @@ void folio_unlock(struct folio *folio)
 {
 	uint32_t old;
 
+	sw_sched_point("folio unlock");
 	sw_rank_release(folio);
 	old = __atomic_fetch_and(
 		&folio->flags, ~(uint32_t)(SW_FOLIO_LOCKED | SW_FOLIO_WAITERS),
@@ -357,5 +363,7 @@ void folio_unlock(struct folio *folio)
 
 bool folio_is_locked(const struct folio *folio)
 {
-	return folio_test(folio, SW_FOLIO_LOCKED);
+	/* No place to switch: assertions ask this all the time. */
+	return __atomic_load_n(&folio->flags, __ATOMIC_ACQUIRE) &
+	       SW_FOLIO_LOCKED;
 }

@@ -19,6 +19,7 @@
 
 #include "base/base.h"
 #include "base/list.h"
+#include "base/sched.h"
 
 /* (type, offset) of a slot in one word; a struct, so that the compiler tells
  * it from an offset. val == 0 means "no entry". */
@@ -81,16 +82,19 @@ static inline unsigned folio_nr(const struct folio *folio)
 
 static inline bool folio_test(const struct folio *folio, uint32_t flag)
 {
+	sw_sched_point("folio flags");
 	return __atomic_load_n(&folio->flags, __ATOMIC_ACQUIRE) & flag;
 }
 
 static inline void folio_set(struct folio *folio, uint32_t flag)
 {
+	sw_sched_point("folio flags");
 	__atomic_fetch_or(&folio->flags, flag, __ATOMIC_RELEASE);
 }
 
 static inline void folio_clear(struct folio *folio, uint32_t flag)
 {
+	sw_sched_point("folio flags");
 	__atomic_fetch_and(&folio->flags, ~flag, __ATOMIC_RELEASE);
 }
 

@@ -31,6 +31,7 @@ static bool swap_alloc_fast(struct alloc_ctx *ctx, int type) SW_NO_TSA
 	swp_entry_t hint;
 
 	swap_rcu_read_lock();
+	sw_sched_point("hint");
 	/* Pairs with the release in remember_next(), whose device was up. */
 	hint.val = __atomic_load_n(word, __ATOMIC_ACQUIRE);
 	if (!hint.val || (type >= 0 && swp_type(hint) != (unsigned)type)) {

@@ -42,8 +42,11 @@ struct folio *swap_cache_get_folio(swp_entry_t entry)
 		if (!swp_tb_is_folio(swp_tb))
 			return NULL;
 		folio = swp_tb_to_folio(swp_tb);
-		if (!folio_try_get(folio))
-			continue; /* being freed or frozen: look again */
+		if (!folio_try_get(folio)) {
+			/* Being freed or frozen: look again. */
+			sw_sched_wait();
+			continue;
+		}
 		/* Descriptors are reused: was it still this one? */
 		swp_tb = entry_word(entry);
 		if (swp_tb_is_folio(swp_tb) && swp_tb_to_folio(swp_tb) == folio)
@@ -295,13 +298,16 @@ bool folio_maybe_swapped(struct folio *folio)
 	 * the answer late, not wrong.
 	 */
 	SW_UNROLL
-	for (unsigned i = 0; i < nr; i++)
+	for (unsigned i = 0; i < nr; i++) {
+		sw_sched_point("word");
 		counts |= word_get(&words[i]);
+	}
 	return counts & SWP_TB_COUNT_MASK;
 }
 
 void swap_suspend_storage(void)
 {
+	sw_sched_point("storage");
 	__atomic_fetch_add(&storage_suspended, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -309,6 +315,7 @@ void swap_resume_storage(void)
 {
 	unsigned old = __atomic_load_n(&storage_suspended, __ATOMIC_RELAXED);
 
+	sw_sched_point("storage");
 	while (old)
 		if (__atomic_compare_exchange_n(&storage_suspended, &old,
 						old - 1, true, __ATOMIC_SEQ_CST,
@@ -322,6 +329,7 @@ bool folio_swapcache_freeable(const struct folio *folio)
 	if (!folio_test(folio, SW_FOLIO_SWAPCACHE) ||
 	    folio_test(folio, SW_FOLIO_WRITEBACK))
 		return false;
+	sw_sched_point("storage");
 	/* An image being written may hold the folio as clean: its slot must
 	 * not go to anybody, least of all to the image. */
 	return !__atomic_load_n(&storage_suspended, __ATOMIC_RELAXED);

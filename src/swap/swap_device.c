@@ -43,9 +43,12 @@ bool get_swap_device_info(struct swap_info_struct *si)
 	 *      live?                           sum of users?
 	 * both sides in one total order, so one of us sees the other.
 	 */
+	sw_sched_point("device users");
 	__atomic_fetch_add(&shards[cpu].users, 1, __ATOMIC_SEQ_CST);
+	sw_sched_point("device live");
 	if (sw_likely(__atomic_load_n(&si->users_live, __ATOMIC_SEQ_CST)))
 		return true;
+	sw_sched_point("device users");
 	__atomic_fetch_sub(&shards[cpu].users, 1, __ATOMIC_SEQ_CST);
 	return false;
 }
@@ -68,6 +71,7 @@ struct swap_info_struct *get_swap_device(swp_entry_t entry)
 
 void put_swap_device(struct swap_info_struct *si)
 {
+	sw_sched_point("device users");
 	/* Another CPU's shard than get's is as good: only the sum counts. */
 	__atomic_fetch_sub(&si->shards[swap_this_cpu()].users, 1,
 			   __ATOMIC_RELEASE);
@@ -77,9 +81,11 @@ int64_t swap_device_users(const struct swap_info_struct *si)
 {
 	int64_t sum = 0;
 
-	for (unsigned cpu = 0; si->shards && cpu < swap_nr_cpus; cpu++)
+	for (unsigned cpu = 0; si->shards && cpu < swap_nr_cpus; cpu++) {
+		sw_sched_point("device users");
 		sum += __atomic_load_n(&si->shards[cpu].users,
 				       __ATOMIC_SEQ_CST);
+	}
 	return sum;
 }
 
@@ -106,8 +112,10 @@ uint64_t swap_nr_free_pages(void)
 
 	for (unsigned type = 0; type < n; type++) {
 		struct swap_info_struct *si = &swap_info[type];
-		uint64_t pages = __atomic_load_n(&si->pages, __ATOMIC_RELAXED);
-		uint64_t used = swap_usage_in_pages(si);
+		uint64_t used = swap_usage_in_pages(si), pages;
+
+		sw_sched_point("total");
+		pages = __atomic_load_n(&si->pages, __ATOMIC_RELAXED);
 
 		if ((swap_flags(si) & SWP_WRITEOK) && used < pages)
 			sum += pages - used;
@@ -117,7 +125,10 @@ uint64_t swap_nr_free_pages(void)
 
 bool vm_swap_full(void)
 {
-	return swap_nr_free_pages() * 2 <
+	uint64_t free_pages = swap_nr_free_pages();
+
+	sw_sched_point("total");
+	return free_pages * 2 <
 	       __atomic_load_n(&total_swap_pages, __ATOMIC_RELAXED);
 }
 
@@ -180,8 +191,7 @@ int swap_pin_hibernation(unsigned type)
 	else if (flags & SWP_HIBERNATION)
 		err = -EBUSY;
 	else
-		__atomic_fetch_or(&swap_info[type].flags, SWP_HIBERNATION,
-				  __ATOMIC_RELAXED);
+		swap_flags_set(&swap_info[type], SWP_HIBERNATION);
 	sw_mutex_unlock(&swap_lock);
 	if (err == -EINVAL)
 		swap_refuse(swap_bad_device, "device %u is not on", type);
@@ -195,6 +205,5 @@ void swap_unpin_hibernation(unsigned type)
 		swap_misuse(swap_bad_call, "device %u holds no image", type);
 		return;
 	}
-	__atomic_fetch_and(&swap_info[type].flags, ~(uint32_t)SWP_HIBERNATION,
-			   __ATOMIC_RELAXED);
+	swap_flags_clear(&swap_info[type], SWP_HIBERNATION);
 }

@@ -33,6 +33,7 @@ bool swap_do_scheduled_discard(struct swap_info_struct *si) SW_NO_TSA
 	bool some = false;
 
 	while ((ci = take_waiting(si))) {
+		sw_sched_point("discard");
 		/* A failure costs only the hint to the store. */
 		if (si->ops->discard(si->store, cluster_offset(si, ci),
 				     SWAPFILE_CLUSTER))

@@ -19,10 +19,12 @@ int swap_group_charge(uint16_t group, unsigned nr)
 	uint64_t usage, max;
 
 	SW_ASSERT(group);
+	sw_sched_point("group");
 	usage = __atomic_add_fetch(&groups[group].usage, nr, __ATOMIC_RELAXED);
 	max = __atomic_load_n(&groups[group].max, __ATOMIC_RELAXED);
 	if (sw_likely(!max || usage < max))
 		return 0;
+	sw_sched_point("group");
 	__atomic_fetch_sub(&groups[group].usage, nr, __ATOMIC_RELAXED);
 	__atomic_fetch_add(&groups[group].nr_max, 1, __ATOMIC_RELAXED);
 	sw_count(swap_group_max, 1);
@@ -36,6 +38,7 @@ void swap_group_uncharge(uint16_t group, unsigned nr)
 
 	if (!group)
 		return;
+	sw_sched_point("group");
 	old = __atomic_fetch_sub(&groups[group].usage, nr, __ATOMIC_RELAXED);
 	SW_BUG_ON(old < nr);
 }

@@ -34,6 +34,11 @@ static void *alloc_hook_arg;
 char swap_rcu_grace_period;
 #endif
 
+#ifdef SW_CHECKS
+const struct swap_rcu_model *swap_rcu_model;
+void (*swap_free_hook)(void *p);
+#endif
+
 void swap_set_alloc_hook(bool (*may)(void *arg, const char *what), void *arg)
 {
 	alloc_hook = may;
@@ -42,12 +47,12 @@ void swap_set_alloc_hook(bool (*may)(void *arg, const char *what), void *arg)
 
 bool swap_may_alloc(const char *what)
 {
+	sw_sched_point(what);
 	return sw_likely(!alloc_hook) || alloc_hook(alloc_hook_arg, what);
 }
 
 void *swap_zalloc(size_t bytes, const char *what)
 {
-	sw_sched_point(what);
 	if (!swap_may_alloc(what))
 		return NULL;
 	return calloc(1, bytes);
@@ -64,6 +69,12 @@ void *swap_zalloc_aligned(size_t bytes, const char *what)
 
 void swap_free_mem(void *p)
 {
+#ifdef SW_CHECKS
+	if (sw_unlikely(swap_free_hook)) {
+		swap_free_hook(p);
+		return;
+	}
+#endif
 	free(p);
 }
 
@@ -139,7 +150,7 @@ void swap_mem_exit(void)
 			swap_rcu_call(&table->rcu, table_free_rcu);
 		}
 	}
-	urcu_bp_barrier();
+	swap_rcu_barrier();
 	SW_BUG_ON(swap_table_nr());
 	swap_free_mem(pools);
 	pools = NULL;

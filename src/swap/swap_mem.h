@@ -20,6 +20,11 @@ bool swap_may_alloc(const char *what);
 /* Tests: asked before each allocation; false makes it fail. NULL: none. */
 void swap_set_alloc_hook(bool (*may)(void *arg, const char *what), void *arg);
 
+#ifdef SW_CHECKS
+/* Tests: gets what would be freed. NULL: none. */
+extern void (*swap_free_hook)(void *p);
+#endif
+
 /* An all-NULL table. The first never sleeps and knows only tables this CPU
  * freed lately; the second may sleep. NULL when there is none. */
 struct swap_table *swap_table_alloc_atomic(void);

@@ -23,6 +23,7 @@ static bool reclaim_locked(struct folio *folio, unsigned flags)
 	/* The lock we hold keeps a count at 0 once it is there. */
 	if (!folio_swapcache_freeable(folio) || folio_maybe_swapped(folio))
 		return false;
+	sw_sched_point("reclaim hook");
 	hook = __atomic_load_n(&reclaim_hook, __ATOMIC_ACQUIRE);
 	if (mapped && hook)
 		hook(folio);

@@ -58,6 +58,7 @@ static void remember_next(struct alloc_ctx *ctx, uint64_t next)
 		si->global_next[ctx->order] = next;
 		return;
 	}
+	sw_sched_point("hint");
 	__atomic_store_n(&percpu_swap_cluster[swap_this_cpu()].hint[ctx->order],
 			 next ? swp_entry(si->type, next).val : 0,
 			 __ATOMIC_RELEASE);

@@ -90,7 +90,8 @@ int swap_work_start(void)
 	int err = 0;
 
 	sw_mutex_lock(&work_lock);
-	if (!started) {
+	/* Jobs that run when told need nobody who waits for them. */
+	if (!started && !manual) {
 		stopping = false;
 		err = -pthread_create(&thread, NULL, worker, NULL);
 		started = !err;

@@ -11,6 +11,7 @@
  *      no new references, wait for the old   nobody looks at clusters
  *      every CPU's hint forgotten            nor finds them by it
  *      one grace period                      nor is still on the way
+ *      through every cluster lock            nor frees the last slot of one
  *      tear down
  */
 #include <stdlib.h>
@@ -231,6 +232,7 @@ static void active_insert(struct swap_info_struct *si)
 static void enable_swap_info(struct swap_info_struct *si)
 {
 	sw_mutex_lock(&swap_lock);
+	sw_sched_point("total");
 	__atomic_fetch_add(&total_swap_pages, si->pages, __ATOMIC_RELAXED);
 	active_insert(si);
 	add_to_avail_list(si, true);
@@ -259,6 +261,7 @@ static struct swap_info_struct *alloc_swap_info(const struct swapon_spec *spec,
 	}
 	if (found) {
 		found->store = spec->store;
+		sw_sched_point("device flags");
 		__atomic_store_n(&found->flags, SWP_USED, __ATOMIC_RELAXED);
 		if (found->type >= nr_swapfiles)
 			__atomic_store_n(&nr_swapfiles, found->type + 1,
@@ -276,6 +279,7 @@ static void release_swap_info(struct swap_info_struct *si)
 	swap_free_mem(si->name);
 	si->name = NULL;
 	__atomic_store_n(&si->pages, 0, __ATOMIC_RELAXED);
+	sw_sched_point("device flags");
 	/* Last: the type may be taken from here on. */
 	__atomic_store_n(&si->flags, 0, __ATOMIC_RELEASE);
 	sw_mutex_unlock(&swap_lock);
@@ -331,17 +335,16 @@ int swapon(const struct swapon_spec *spec)
 		goto err_release;
 	__atomic_store_n(&si->pages, spec->max - 1 - spec->nr_bad,
 			 __ATOMIC_RELAXED);
-	__atomic_fetch_or(&si->flags, spec->flags | SWP_OFFLIST,
-			  __ATOMIC_RELAXED);
+	swap_flags_set(si, spec->flags | SWP_OFFLIST);
 	if (!si->ops->discard)
-		__atomic_fetch_and(&si->flags,
-				   ~(SWP_DISCARDABLE | SWP_AREA_DISCARD |
-				     SWP_PAGE_DISCARD),
-				   __ATOMIC_RELAXED);
+		swap_flags_clear(si, SWP_DISCARDABLE | SWP_AREA_DISCARD |
+					     SWP_PAGE_DISCARD);
+	sw_sched_point("device max");
 	/* Pairs with the acquire in __swap_entry_to_info(). */
 	__atomic_store_n(&si->max, spec->max, __ATOMIC_RELEASE);
 	if (swap_flags(si) & SWP_AREA_DISCARD)
 		discard_swap(si);
+	sw_sched_point("device live");
 	__atomic_store_n(&si->users_live, 1, __ATOMIC_SEQ_CST);
 	enable_swap_info(si);
 	err = si->type;
@@ -360,19 +363,20 @@ static void nap_ns(long ns)
 {
 	const struct timespec t = { .tv_nsec = ns };
 
-	nanosleep(&t, NULL);
+	if (!sw_sched_wait())
+		nanosleep(&t, NULL);
 }
 
 static void kill_users(struct swap_info_struct *si)
 {
+	sw_sched_point("device live");
 	__atomic_store_n(&si->users_live, 0, __ATOMIC_SEQ_CST);
 	while (swap_device_users(si))
 		nap_ns(100000);
 }
 
-/* Every allocation that saw WRITEOK is over after this: it looked under its
- * cluster's lock. */
-static void wait_for_allocation(struct swap_info_struct *si) SW_NO_TSA
+/* Whoever is in a cluster's lock now is out of it after this. */
+static void pass_cluster_locks(struct swap_info_struct *si) SW_NO_TSA
 {
 	for (uint64_t i = 0; i < si->nr_clusters; i++) {
 		struct swap_cluster_info *ci = &si->cluster_info[i];
@@ -389,6 +393,7 @@ static void sweep_cached(struct swap_info_struct *si)
 		struct swap_cluster_info *ci = __swap_offset_to_cluster(si, o);
 		uint64_t swp_tb;
 
+		sw_sched_point("table");
 		if (!__atomic_load_n(&ci->table, __ATOMIC_RELAXED)) {
 			o |= SWAPFILE_CLUSTER - 1;
 			continue;
@@ -428,15 +433,18 @@ static void flush_percpu_swap_cluster(struct swap_info_struct *si)
 	for (unsigned cpu = 0; cpu < swap_nr_cpus; cpu++) {
 		for (unsigned o = 0; o < SWAP_NR_ORDERS; o++) {
 			uint64_t *hint = &percpu_swap_cluster[cpu].hint[o];
-			swp_entry_t e = { __atomic_load_n(hint,
-							  __ATOMIC_RELAXED) };
+			swp_entry_t e;
 
+			sw_sched_point("hint");
+			e.val = __atomic_load_n(hint, __ATOMIC_RELAXED);
+			if (!e.val || swp_type(e) != si->type)
+				continue;
+			sw_sched_point("hint");
 			/* Whoever overwrites it meanwhile has another device
 			 * in mind. */
-			if (e.val && swp_type(e) == si->type)
-				__atomic_compare_exchange_n(
-					hint, &e.val, 0, false,
-					__ATOMIC_RELAXED, __ATOMIC_RELAXED);
+			__atomic_compare_exchange_n(hint, &e.val, 0, false,
+						    __ATOMIC_RELAXED,
+						    __ATOMIC_RELAXED);
 		}
 	}
 }
@@ -464,10 +472,12 @@ int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
 	}
 	del_from_avail_list(si, true);
 	sw_list_del(&si->active_list);
+	sw_sched_point("total");
 	__atomic_fetch_sub(&total_swap_pages, si->pages, __ATOMIC_RELAXED);
 	sw_mutex_unlock(&swap_lock);
 
-	wait_for_allocation(si);
+	/* Every allocation that saw WRITEOK is over after this. */
+	pass_cluster_locks(si);
 	err = try_to_unuse(si, unuse, arg);
 	if (err) {
 		enable_swap_info(si);
@@ -480,9 +490,13 @@ int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
 	swap_work_flush(&si->reclaim_work);
 	/* Who found the device by a hint, or looks at its tables, is done. */
 	swap_rcu_synchronize();
+	/* Who takes the last folio off a slot has only that slot to hold the
+	 * device by, and still moves the cluster when the slot is gone. */
+	pass_cluster_locks(si);
 
 	sw_mutex_lock(&swapon_mutex);
 	SW_BUG_ON(swap_usage_in_pages(si) || swap_usage_cached(si));
+	sw_sched_point("device max");
 	__atomic_store_n(&si->max, 0, __ATOMIC_RELAXED);
 	free_clusters(si);
 	release_swap_info(si);

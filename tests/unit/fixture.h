@@ -136,6 +136,11 @@ static inline uint64_t fx_used(unsigned type)
 
 #define fx_check() assert_int_equal(swap_check(NULL, NULL), 0)
 
+/* The last statement of main(argc, argv), whose argument may name one test. */
+#define FX_RUN(tests)                                       \
+	(cmocka_set_test_filter(argc > 1 ? argv[1] : NULL), \
+	 cmocka_run_group_tests(tests, NULL, NULL))
+
 #define FX_TEST(name) cmocka_unit_test_setup_teardown(name, fx_open, fx_close)
 
 #endif

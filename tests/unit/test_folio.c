@@ -84,7 +84,7 @@ static void lock_excludes_and_wakes(void **state)
 	folio_put(folio);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(pool_gives_every_descriptor_and_no_more),
@@ -93,5 +93,5 @@ int main(void)
 		FX_TEST(lock_excludes_and_wakes),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return FX_RUN(tests);
 }

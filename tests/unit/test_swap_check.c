@@ -182,7 +182,7 @@ static void store_and_flags_are_the_specs(void **state)
 	close_world();
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(wrong_words_are_noticed),
@@ -193,5 +193,5 @@ int main(void)
 		FX_TEST(store_and_flags_are_the_specs),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return FX_RUN(tests);
 }

@@ -336,7 +336,7 @@ static void groups_are_charged_limited_and_paid_back(void **state)
 	swap_group_set_max(7, UINT64_MAX);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(refuses_specs_that_lie),
@@ -354,5 +354,5 @@ int main(void)
 		FX_TEST(groups_are_charged_limited_and_paid_back),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return FX_RUN(tests);
 }

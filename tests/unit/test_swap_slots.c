@@ -272,7 +272,27 @@ static void absent_entries_have_no_folio_count_or_shadow(void **state)
 	}
 }
 
-int main(void)
+static void entry_of_a_device_that_is_off_is_nobodys(void **state)
+{
+	int type = fx_swapon(4 * CL, -1), err;
+	swp_entry_t e = fx_swapped(0, 5);
+
+	swap_put_entries_direct(e, 1);
+	assert_int_equal(swapoff(type, NULL, NULL), 0);
+	assert_null(get_swap_device(e));
+	assert_null(swap_cache_get_folio(e));
+	assert_int_equal(swap_cache_get_shadow(e), 0);
+	assert_null(swap_cache_alloc_folio(e, 1, NULL, NULL, &err));
+	assert_int_equal(err, -ENOENT);
+	/* The number comes back with a smaller device, the entry does not. */
+	assert_int_equal(fx_swapon(2, -1), type);
+	e = swp_entry(type, 3);
+	assert_null(get_swap_device(e));
+	assert_null(swap_cache_alloc_folio(e, 1, NULL, NULL, &err));
+	assert_int_equal(err, -ENOENT);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(slot_makes_the_round_trip),
@@ -285,7 +305,8 @@ int main(void)
 		FX_TEST(zero_mark_survives_the_cache_and_dies_with_the_slot),
 		FX_TEST(order_sets_are_tried_from_the_top),
 		FX_TEST(absent_entries_have_no_folio_count_or_shadow),
+		FX_TEST(entry_of_a_device_that_is_off_is_nobodys),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return FX_RUN(tests);
 }

@@ -60,7 +60,7 @@ static void shadow_without_news_differs_from_null(void **state)
 	assert_int_equal(w, 1);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		FX_TEST(null_word_is_zero_and_countable),
@@ -70,5 +70,5 @@ int main(void)
 		FX_TEST(shadow_without_news_differs_from_null),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return FX_RUN(tests);
 }

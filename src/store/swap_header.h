@@ -49,8 +49,8 @@ SW_MUST_CHECK int sw_swap_header_make(void *page,
  *
  * Accepted, as by the kernel: the other byte order, bad pages in any order
  * (they are sorted), an area larger than its header says (the rest is not
- * used) or than a device can be (the same). Refused: everything that names a
- * page which is not there, as an area cut short does.
+ * used). Refused: everything that names a page which is not there, as an area
+ * cut short does.
  */
 SW_MUST_CHECK int sw_swap_header_read(const void *start, size_t len,
 				      uint64_t area_bytes,

@@ -220,6 +220,9 @@ static void largest_area_is_the_largest_device(void **state)
 		sw_swap_header_read(area, sizeof(area), bytes, &h, &why), 0);
 	assert_true(h.max == SWAP_MAX_SLOTS);
 	assert_int_equal(h.bad[h.nr_bad - 1], UINT32_MAX);
+	assert_int_equal(
+		sw_swap_header_read(area, sizeof(area), bytes - 1, &h, &why),
+		-EINVAL);
 }
 
 /* ---- from header to device ---- */

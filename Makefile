@@ -30,10 +30,10 @@ test: all
 	tests/run build
 
 asan: build-asan/build.ninja
-	tests/run build-asan $(SANITIZED)
+	SLOWER=4 tests/run build-asan $(SANITIZED)
 
 tsan: build-tsan/build.ninja
-	tests/run build-tsan $(SANITIZED)
+	SLOWER=4 tests/run build-tsan $(SANITIZED)
 
 tsa:
 	tests/tsa.sh

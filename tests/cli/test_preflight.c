@@ -57,9 +57,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	char command[128];
+	char command[128]; /* tests have been at PATH */
 
-	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+	snprintf(command, sizeof(command), "/bin/rm -rf '%s'", folder);
 	return chdir("/") || system(command);
 }
 

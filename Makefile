@@ -8,6 +8,7 @@
 #   make tsa        clang's analysis of who holds which lock
 #   make bench      beside the kernel's swap, on an optimised build without
 #                   checks; bench/spillway-bench -h tells what can be chosen
+#   make bench-quick  a small part of that, in less than three minutes
 #   make format     clang-format over our C files
 #   make install    installs that optimised build (PREFIX=/usr/local, DESTDIR=)
 #   make clean      removes the build folders
@@ -33,9 +34,14 @@ tsan: build-tsan/build.ninja
 tsa:
 	tests/tsa.sh
 
-bench: build-release/build.ninja
-	ninja -C build-release
+bench: release
 	SPILLWAY=build-release/src/cli/spillway bench/spillway-bench
+
+bench-quick: release
+	SPILLWAY=build-release/src/cli/spillway bench/spillway-bench --quick
+
+release: build-release/build.ninja
+	ninja -C build-release
 
 format:
 	git ls-files '*.[ch]' | xargs clang-format -i
@@ -61,4 +67,4 @@ build-tsan/build.ninja:
 build-release/build.ninja:
 	meson setup build-release --buildtype=release -Dchecks=off
 
-.PHONY: all demo test asan tsan tsa bench format install clean
+.PHONY: all demo test asan tsan tsa bench bench-quick release format install clean

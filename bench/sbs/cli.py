@@ -8,6 +8,7 @@ import pathlib
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
 
 from . import interrupt, pictures, table, tree
@@ -43,8 +44,8 @@ def _cache() -> pathlib.Path:
 # ---- options ----
 
 def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
     return int(text)
 
 
@@ -162,8 +163,7 @@ class Bench:
                 self.progress.step()
 
     def _turn(self, workload: Workload, kind: Kind) -> Turn:
-        """The kernel sometimes kills a program at its limit with most of the
-        device still free; that is counted and tried once more."""
+        """A run that the cgroup killed is counted and done once more."""
         turn = self._try(workload, kind)
         if turn.error and turn.killed:
             again = self._try(workload, kind)
@@ -183,13 +183,13 @@ class Bench:
         except (RunFailed, WorkloadError) as failure:
             error = str(failure)
         except Exception as failure:  # a client that lost its server, say
-            if not any(run.killed for run in kind.runs):
-                raise
-            error = str(failure)
+            where = traceback.extract_tb(failure.__traceback__)[-1]
+            error = (f"{type(failure).__name__}: {failure} "
+                     f"({os.path.basename(where.filename)}:{where.lineno})")
         unknown = set(values) - {m.name for m in workload.metrics}
         if unknown:
             raise KeyError(f"{workload.name} has no metric {sorted(unknown)}")
-        return turn_of(kind.runs, values, error)
+        return turn_of(kind.runs, values, error, kind.killed)
 
     def finish(self) -> None:
         name = time.strftime("%Y%m%d-%H%M%S")

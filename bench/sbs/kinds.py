@@ -28,7 +28,7 @@ from typing import Any
 
 from . import cgroup, swapdev
 from .interrupt import held
-from .run import Handle, Run, Stream
+from .run import Handle, Killed, Run, Stream
 
 DEVICE_PER_BUDGET = 3
 
@@ -43,8 +43,9 @@ class Setup:
 
 
 class Kind(abc.ABC):
-    """One way to run. `runs` are those since limited_to() was entered, and
-    `scratch` a folder for files of the workload, removed with the rest."""
+    """One way to run. `runs` are those since limited_to() was entered,
+    `killed` how many more there were that were done again, and `scratch` a
+    folder for files of the workload, removed with the rest."""
 
     name = ""
     has_budget = True
@@ -53,6 +54,7 @@ class Kind(abc.ABC):
         self.setup = setup
         self.budget = 0
         self.runs: list[Run] = []
+        self.killed = 0
         self.scratch = pathlib.Path()
         self._handles: list[Handle] = []
         self._folder = pathlib.Path()
@@ -66,6 +68,7 @@ class Kind(abc.ABC):
     def limited_to(self, budget: int) -> Iterator[Kind]:
         self.budget = budget
         self.runs = []
+        self.killed = 0
         self._handles = []
         try:
             with held():
@@ -104,9 +107,22 @@ class Kind(abc.ABC):
 
     def run(self, argv: list[str], env: dict[str, str] | None = None,
             stdin: Stream = None, stdout: Stream = None,
-            timeout: float | None = 300, cwd: str | None = None) -> Run:
-        """Runs a program to its end; Killed or RunFailed unless that is 0."""
-        return self.start(argv, env, stdin, stdout, cwd).wait(timeout)
+            timeout: float | None = 300, cwd: str | None = None,
+            tries: int = 1) -> Run:
+        """Runs a program to its end; Killed or RunFailed unless that is 0.
+        The kernel sometimes kills a program at its limit with most of the
+        device still free: `tries` is how often it may be tried, for programs
+        that a half run does not disturb."""
+        while True:
+            handle = self.start(argv, env, stdin, stdout, cwd)
+            try:
+                return handle.wait(timeout)
+            except Killed:
+                tries -= 1
+                if not tries:
+                    raise
+                self.runs.remove(handle.run)
+                self.killed += 1
 
     def _end_all(self) -> None:
         for handle in self._handles:

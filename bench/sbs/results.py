@@ -82,10 +82,14 @@ def common_values(runs: list[Run]) -> dict[str, float]:
 
 
 def turn_of(runs: list[Run], values: dict[str, float],
-            error: str | None = None) -> Turn:
-    turn = Turn(error=error, killed=sum(r.killed for r in runs))
+            error: str | None = None, killed: int = 0) -> Turn:
+    """`killed` are those that were done again. Where one was not, the sums
+    are of less work than the other kinds' and are left out."""
+    turn = Turn(error=error, killed=killed + sum(r.killed for r in runs))
     if not error:
-        turn.values = {**values, **common_values(runs)}
+        turn.values = dict(values)
+        if not any(r.killed and r.status for r in runs):
+            turn.values |= common_values(runs)
     for run in runs:
         told = dataclasses.asdict(run)
         for left_out in ("samples", "stdout", "stderr", "started"):

@@ -55,7 +55,7 @@ def lines(row: dict[str, Any], details: bool = False) -> list[str]:
     if row["absent"]:
         return [*text, f"  left out: {row['absent']}"]
     turns = max(len(of) for of in row["runs"].values())
-    head = f"  budget {row['budget'] // MIB} MiB, {turns} runs"
+    head = f"  budget {row['budget'] // MIB} MiB, {turns} run{'s' if turns > 1 else ''}"
     pair = "better by" if {"kernel", "spillway"} <= set(kinds) else ""
     text.append((head.ljust(LABEL) + "".join(
         f"{kind:>9}".ljust(CELL) for kind in kinds) + f"{pair:>9}").rstrip())
@@ -75,8 +75,8 @@ def _troubles(row: dict[str, Any]) -> list[str]:
     for kind, turns in row["runs"].items():
         killed = sum(1 for t in turns if t["killed"])
         if killed:
-            text.append(f"  The cgroup of the {kind} killed in {killed} of "
-                        f"{len(turns)} runs.")
+            text.append(f"  The cgroup of the {kind} killed programs in "
+                        f"{killed} of {len(turns)} runs.")
         for turn in turns:
             if turn["error"] and not turn["killed"]:
                 text.append(f"  FAILED under {kind}: {turn['error']}")

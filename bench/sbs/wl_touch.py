@@ -8,6 +8,7 @@ from __future__ import annotations
 import pathlib
 
 from .kinds import Kind
+from .run import Killed
 from .workload import MIB, Metric, Workload, compile_c, parse_lines
 
 # (trace, threads, accesses for each page)
@@ -90,9 +91,12 @@ class Touch(Workload):
         values = {}
         for trace, threads, per_page in self.traces:
             accesses = int(self.size // 4096 * per_page)
-            run = kind.run([self._program, "-s", str(self.size // MIB),
-                            "-p", trace, "-t", str(threads),
-                            "-a", str(accesses or 1)])
+            try:
+                run = kind.run([self._program, "-s", str(self.size // MIB),
+                                "-p", trace, "-t", str(threads),
+                                "-a", str(accesses or 1)], tries=2)
+            except Killed:
+                continue  # the other traces still have something to say
             for name, value in parse_lines(run.stdout).items():
                 values[_prefix(threads) + name] = value
             if run.swapins is not None:

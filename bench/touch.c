@@ -3,10 +3,10 @@
  * writing. Runs the same natively, under the kernel's swap and under
  * spillway; sbs/wl_touch.py compares the three.
  *
- *   touch [-s MIB] [-a ACCESSES] [-t THREADS] -p TRACE
+ *   touch [-s MIB] [-a ACCESSES] [-t THREADS] -p TRACE[,TRACE]...
  *
- * TRACE is one of
- *   order   fill, read twice and write twice in order
+ * where ACCESSES are those of one pass, and TRACE is one of
+ *   order   reads twice and writes twice in order
  *   random  reads, writes and reads again at random, all pages alike
  *   zipf    reads and writes by Zipf's law with exponent 0.99
  *   scan    three of four accesses to a hot eighth of the pages, the fourth
@@ -337,17 +337,11 @@ static void pass(const char *name, void (*touch)(size_t page),
 static bool run_trace(const char *trace, size_t accesses, unsigned threads)
 {
 	if (!strcmp(trace, "order")) {
-		in_order("fill", fill);
 		in_order("seq_read_1", read_page);
 		in_order("seq_read_2", read_page);
 		in_order("seq_write_1", write_page);
 		in_order("seq_write_2", write_page);
-		in_order("verify", verify_page);
-		return true;
-	}
-	for (size_t page = 0; page < nr_pages; page++)
-		fill(page);
-	if (!strcmp(trace, "random")) {
+	} else if (!strcmp(trace, "random")) {
 		pass("rand_read", read_page, next_random, accesses, threads);
 		pass("rand_write", write_page, next_random, accesses, threads);
 		pass("rand_read_2", read_page, next_random, accesses, threads);
@@ -358,10 +352,9 @@ static bool run_trace(const char *trace, size_t accesses, unsigned threads)
 	} else if (!strcmp(trace, "scan")) {
 		pass("scan_hot", read_page, next_scan, accesses, threads);
 	} else {
+		fprintf(stderr, "touch: no trace is called %s\n", trace);
 		return false;
 	}
-	for (size_t page = 0; page < nr_pages; page++)
-		verify_page(page);
 	return true;
 }
 
@@ -369,7 +362,7 @@ int main(int argc, char **argv)
 {
 	size_t mib = 512, accesses = 0;
 	unsigned threads = 1;
-	const char *trace = "";
+	char *traces = "", *trace;
 	int c;
 
 	while ((c = getopt(argc, argv, "s:a:t:p:")) != -1) {
@@ -380,14 +373,14 @@ int main(int argc, char **argv)
 		else if (c == 't')
 			threads = strtoul(optarg, NULL, 10);
 		else if (c == 'p')
-			trace = optarg;
+			traces = optarg;
 		else
 			return 2;
 	}
 	if (mib == 0 || threads == 0 || threads > 64 || optind != argc ||
-	    !*trace) {
+	    !*traces) {
 		fprintf(stderr, "usage: touch [-s MIB] [-a ACCESSES] "
-				"[-t THREADS] -p TRACE\n");
+				"[-t THREADS] -p TRACE[,TRACE]...\n");
 		return 2;
 	}
 	nr_pages = (mib << 20) / PAGE / threads * threads;
@@ -401,10 +394,11 @@ int main(int argc, char **argv)
 			strerror(errno));
 		return 1;
 	}
-	if (!run_trace(trace, accesses, threads)) {
-		fprintf(stderr, "touch: no trace is called %s\n", trace);
-		return 2;
-	}
+	in_order("fill", fill);
+	for (trace = strtok(traces, ","); trace; trace = strtok(NULL, ","))
+		if (!run_trace(trace, accesses, threads))
+			return 2;
+	in_order("verify", verify_page);
 	if (wrong) {
 		fprintf(stderr, "touch: %zu pages were wrong\n", wrong);
 		return 1;

@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Iterator
 
-from . import interrupt, pictures, table, tree
+from . import interrupt, page, table, tree
 from .kinds import KINDS, Kind, Setup, make
 from .results import Results, Turn, turn_of
 from .run import RunFailed
@@ -195,7 +195,7 @@ class Bench:
         name = time.strftime("%Y%m%d-%H%M%S")
         path = self.options.out / f"{name}.json"
         self.results.write(path)
-        index = pictures.write(self.results.data, self.options.out, name)
+        index = page.write(self.results.data, self.options.out, name)
         machine = self.results.data["machine"]
         print(table.FOOTNOTE)
         print(f"\n{machine['cpu']}, {machine['cpus']} CPUs, Linux "

@@ -45,7 +45,7 @@ def _bars(row: dict[str, Any]) -> list[Picture]:
     for metric in row["metrics"]:
         ratios = row["summary"].get(metric["name"], {}).get("ratios")
         if ratios and not metric["detail"]:
-            bars.append((metric["label"].strip() or metric["name"],
+            bars.append((metric["label"] or metric["name"],
                          statistics.median(ratios), min(ratios), max(ratios)))
     if not bars:
         return []
@@ -56,10 +56,17 @@ def _bars(row: dict[str, Any]) -> list[Picture]:
 def _latencies(row: dict[str, Any]) -> list[Picture]:
     """A picture for each group of metrics that differ in their tail only."""
     groups: dict[str, list[dict[str, Any]]] = {}
+    titles: dict[str, str] = {}
+    above = ""  # the row that the indented ones belong to
     for metric in row["metrics"]:
+        label = metric["label"] or metric["name"]
+        above = above if label.startswith(" ") else label
         base, _, tail = metric["name"].rpartition(".")
         if tail in pictures.TAILS and metric["name"] in row["summary"]:
             groups.setdefault(base, []).append(metric)
+            own = label.strip().rpartition(" ")[0]
+            titles.setdefault(base, ": ".join(filter(None, [
+                above if above != label else "", own])) or base)
     found = []
     for base, metrics in groups.items():
         curves: dict[str, dict[str, float]] = {}
@@ -72,7 +79,7 @@ def _latencies(row: dict[str, Any]) -> list[Picture]:
         if curves:
             found.append(Picture(
                 f"{row['name']}-{base}.svg",
-                pictures.latency_curves(base, metrics[0]["unit"], curves),
+                pictures.latency_curves(titles[base], metrics[0]["unit"], curves),
                 all(m["detail"] for m in metrics)))
     return found
 

@@ -75,7 +75,7 @@ Bar = tuple[str, float, float, float]  # label, median, lowest, highest
 def ratio_bars(title: str, bars: Sequence[Bar]) -> str:
     """To the right of 1 spillway was better, to the left the kernel was. The
     scale is logarithmic: twice as good and half as good are equally long."""
-    left, right, top, row = 290, 70, 44, 20
+    left, right, top, row = 250, 70, 44, 20
     width, height = 820, top + row * len(bars) + 34
     svg = Svg(width, height, title)
     svg.text(10, 18, title, bold=True)
@@ -98,7 +98,8 @@ def ratio_bars(title: str, bars: Sequence[Bar]) -> str:
     for i, (label, median, low, high) in enumerate(bars):
         y = top + i * row
         start, end = sorted((x_of(1), x_of(median)))
-        svg.text(left - 10, y + 14, label, "end")
+        words = label.lstrip()
+        svg.text(10 + 7 * (len(label) - len(words)), y + 14, words)
         svg.rect(start, y + 4, end - start, row - 8,
                  BETTER if median >= 1 else WORSE)
         svg.line(x_of(low), y + row / 2, x_of(high), y + row / 2, "#222")

@@ -37,7 +37,7 @@ COMMON = [
     Metric("cpu_kswapd", "s", label="  kswapd, whole machine", detail=True),
     Metric("peak_tree", "MiB", label="peak memory of the programs"),
     Metric("peak_store", "MiB", label="peak of the compressed store"),
-    Metric("peak_own", "MiB", label="peak of the supervisor, store included",
+    Metric("peak_own", "MiB", label="  supervisor, store included",
            detail=True),
     Metric("swapins", "pages", label="pages swapped in"),
 ]

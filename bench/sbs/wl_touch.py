@@ -39,11 +39,11 @@ def _pass_metrics(name: str, title: str, threads: int) -> list[Metric]:
     title += "" if threads == 1 else f", {threads} threads"
     more = threads > 1
     rows = [Metric(f"{name}.access", "us", label=title),
-            Metric(f"{name}.misses", "accesses", label="  found unmapped",
+            Metric(f"{name}.misses", "accesses", label="  unmapped before",
                    detail=more),
-            Metric(f"{name}.miss", "us", label="    mean of these",
+            Metric(f"{name}.miss", "us", label="    their mean",
                    detail=more)]
-    for of, words in (("", "    of these "), ("all.", "  all ")):
+    for of, words in (("", "    unmapped only "), ("all.", "  all accesses ")):
         for tail in ("p50", "p90", "p99", "p999", "max"):
             shown = tail in ("p50", "p99", "p999") if not of else tail == "p99"
             rows.append(Metric(f"{name}.{of}{tail}", "us",

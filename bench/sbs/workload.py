@@ -24,7 +24,8 @@ MIB = 1 << 20
 @dataclasses.dataclass(frozen=True)
 class Metric:
     """A row of the table. Names that end in .p50, .p90, .p99, .p999 and .max
-    and are otherwise the same make one latency curve in the pictures."""
+    and are otherwise the same make one latency curve in the pictures. A label
+    that is indented belongs to the last one above it that is not."""
 
     name: str
     unit: str = "s"

@@ -18,7 +18,7 @@ from .run import RunFailed
 from .swapdev import DEVICES
 from .workload import HERE, Missing, Workload, WorkloadError
 
-MODULES = ["touch", "usemem"]
+MODULES = ["touch", "usemem", "classic"]
 
 
 def _classes() -> Iterator[type[Workload]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import hashlib
 import os
 import pathlib
 import shutil
@@ -82,16 +83,18 @@ class Workload(abc.ABC):
 
 def compile_c(cache: pathlib.Path, source: str, *libraries: str,
               threads: bool = True) -> str:
-    """The program made of bench/SOURCE, compiled anew if that has changed."""
+    """The program made of bench/SOURCE. Its name in the cache tells of which
+    source, since other trees of ours may use the same cache."""
     path = HERE / source
-    program = cache / path.stem
-    if (program.exists() and program.stat().st_mtime > path.stat().st_mtime):
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    program = cache / f"{path.stem}-{digest}"
+    if program.exists():
         return str(program)
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if not compiler:
         raise Missing("no C compiler")
     # Another benchmark may run the old one or compile the same just now.
-    new = cache / f"{path.stem}.{os.getpid()}"
+    new = program.with_suffix(f".{os.getpid()}")
     done = subprocess.run(
         [compiler, "-O2", "-D_GNU_SOURCE", *(["-pthread"] if threads else []),
          "-o", str(new), str(path), *libraries],

@@ -11,11 +11,10 @@ import time
 import traceback
 from collections.abc import Iterator
 
-from . import interrupt, page, table, tree
+from . import interrupt, page, swapdev, table, tree
 from .kinds import KINDS, Kind, Setup, make
 from .results import Results, Turn, turn_of
 from .run import RunFailed
-from .swapdev import DEVICES
 from .workload import HERE, Missing, Workload, WorkloadError
 
 MODULES = ["touch", "usemem", "classic"]
@@ -79,7 +78,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
                         help="all rows in the table")
     parser.add_argument("--quick", action="store_true",
                         help="a small part, in less than three minutes")
-    parser.add_argument("--swap", choices=sorted(DEVICES), default="zram",
+    parser.add_argument("--swap", choices=sorted(swapdev.DEVICES), default="zram",
                         help="what to swap to (zram)")
     parser.add_argument("--list", action="store_true",
                         help="say what workloads there are")
@@ -120,6 +119,12 @@ class Bench:
         print(text, flush=True)
 
     def find_kinds(self) -> None:
+        others = swapdev.in_use()
+        if others:
+            self.say(f"spillway-bench: this machine swaps to "
+                     f"{', '.join(others)} too, which makes the kernel's "
+                     "figures uncertain")
+        self.results.data["machine"]["other_swap"] = others
         for name in self.options.kinds:
             kind = make(name, self.options.setup)
             self.kinds.append(kind)

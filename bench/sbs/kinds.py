@@ -186,7 +186,7 @@ class Kernel(Kind):
             run.killed = group.oom_kills()
             run.peak_store = device.peak()
             run.swapins = group.swapins()
-            if read_before is not None:
+            if run.swapins is None and read_before is not None:
                 run.swapins = device.pages_read() - read_before
             elif run.swapins is None:
                 run.swapins = _vmstat("pswpin") - swapins_before

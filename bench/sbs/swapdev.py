@@ -32,14 +32,19 @@ def _call(*argv: str) -> None:
         raise SwapError(said[-1])
 
 
+def in_use() -> list[str]:
+    """What the machine swaps to."""
+    swaps = pathlib.Path("/proc/swaps").read_text().splitlines()[1:]
+    return [line.split()[0] for line in swaps]
+
+
 def _swap_on(path: pathlib.Path) -> None:
     _call("mkswap", str(path))
     _call("swapon", "-p", PRIORITY, str(path))
 
 
 def _swap_off(path: pathlib.Path) -> None:
-    swaps = pathlib.Path("/proc/swaps").read_text().splitlines()[1:]
-    if any(line.split()[0] == str(path) for line in swaps):
+    if str(path) in in_use():
         _call("swapoff", str(path))
 
 
@@ -109,7 +114,7 @@ class Zram:
         return int((self._sys / "mm_stat").read_text().split()[4])
 
     def pages_read(self) -> int | None:
-        """Nobody else reads the device, so these are the swap-ins."""
+        """Pages read from it: the swap-ins, where there is no other swap."""
         return int((self._sys / "stat").read_text().split()[2]) // 8
 
 

@@ -10,6 +10,7 @@
 #   make bench      beside the kernel's swap, on an optimised build without
 #                   checks; bench/spillway-bench -h tells what can be chosen.
 #                   Then the swap layer alone: time, memory, fragmentation
+#   make bench-quick  a small part of that, in less than three minutes
 #   make bench-check   instructions of the swap layer's hot paths beside those
 #                   recorded; fails when one became longer. bench-record
 #                   writes down what they are now
@@ -41,8 +42,7 @@ tsa:
 coverage: build-coverage/build.ninja
 	tests/coverage build-coverage
 
-bench: build-release/build.ninja
-	ninja -C build-release
+bench: release
 	SPILLWAY=build-release/src/cli/spillway bench/spillway-bench
 	build-release/bench/bench_swap
 	build-release/bench/bench_swap_memory
@@ -51,6 +51,12 @@ bench: build-release/build.ninja
 bench-check bench-record: build-release/build.ninja
 	ninja -C build-release bench/count_path
 	bench/count-instructions $(if $(filter bench-record,$@),-r)
+
+bench-quick: release
+	SPILLWAY=build-release/src/cli/spillway bench/spillway-bench --quick
+
+release: build-release/build.ninja
+	ninja -C build-release
 
 format:
 	git ls-files '*.[ch]' | xargs clang-format -i
@@ -79,5 +85,5 @@ build-coverage/build.ninja:
 build-release/build.ninja:
 	meson setup build-release --buildtype=release -Dchecks=off
 
-.PHONY: all demo test asan tsan tsa coverage bench bench-check bench-record \
-	format install clean
+.PHONY: all demo test asan tsan tsa coverage bench bench-quick bench-check \
+	bench-record release format install clean

@@ -1,22 +1,34 @@
 /*
  * touch.c - what touching memory costs: in order and at random, reading and
  * writing. Runs the same natively, under the kernel's swap and under
- * spillway; the script spillway-bench compares the three.
+ * spillway; sbs/wl_touch.py compares the three.
  *
- *   touch [-s MIB] [-a ACCESSES] [-t THREADS]
+ *   touch [-s MIB] [-a ACCESSES] [-t THREADS] -p TRACE[,TRACE]...
  *
- * Prints lines "NAME VALUE". In-order passes: microseconds a page. Random
- * ones: microseconds an access (mean of all), and the mean and percentiles of
- * those accesses that found their page unmapped, as /proc/self/pagemap says
- * just before. That question is asked outside the time that is counted, in
- * the same way under every kind of swap, so a page that waits in a swap cache
- * or a staging area is unmapped in all of them.
+ * where ACCESSES are those of one pass, and TRACE is one of
+ *   order   reads twice and writes twice in order
+ *   random  reads, writes and reads again at random, all pages alike
+ *   zipf    reads and writes by Zipf's law with exponent 0.99
+ *   scan    three of four accesses to a hot eighth of the pages, the fourth
+ *           walks through all the others
+ *
+ * The accesses depend on the options alone, so the pages that a swap brings
+ * in for one trace can be held against what another brings in.
+ *
+ * Prints lines "NAME VALUE". In-order passes: microseconds a page. The
+ * others: microseconds an access (mean of all), percentiles of all accesses
+ * ("all.p50"), and the mean and percentiles of those accesses that found
+ * their page unmapped ("p50"), as /proc/self/pagemap says just before. That
+ * question is asked outside the time that is counted, in the same way under
+ * every kind of swap, so a page that waits in a swap cache or a staging area
+ * is unmapped in all of them.
  *
  * Every page holds a fixed pattern that compresses to about a third, with a
  * counter in its second word; all of it is compared at the end.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -119,16 +131,29 @@ static void in_order(const char *name, void (*touch)(size_t page))
 	fflush(stdout);
 }
 
-/* One thread's part of a random pass: pages id, id + n, id + 2n ... */
+static void *map(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED) {
+		fprintf(stderr, "touch: mmap: %s\n", strerror(errno));
+		exit(1);
+	}
+	return p;
+}
+
+/* One thread's part of a pass: pages id, id + n, id + 2n ... */
 struct part {
 	pthread_t thread;
 	unsigned id, of;
 	size_t accesses;
 	void (*touch)(size_t page);
+	size_t (*next)(struct part *p, size_t k);
 	uint64_t seed;
 	uint64_t total_ns;
-	float *misses; /* microseconds of each */
-	size_t nr_misses;
+	float *all;    /* microseconds of each, below 0: page was unmapped */
+	size_t nr_all; /* without those that are not asked about */
 };
 
 static bool is_mapped(size_t page)
@@ -141,24 +166,82 @@ static bool is_mapped(size_t page)
 	return entry >> 63;
 }
 
-static void *random_part(void *arg)
+/* ---- which page is next: a row of this thread's pages ---- */
+
+static size_t next_random(struct part *p, size_t k)
+{
+	return scramble(p->seed + k) % (nr_pages / p->of);
+}
+
+/* A prime above every number of rows: spreads neighbours, one to one. */
+#define SPREAD 2654435761ul
+
+static double *zipf_sums; /* of the weights of the first n ranks */
+
+static void zipf_init(size_t rows)
+{
+	double sum = 0;
+
+	zipf_sums = map(rows * sizeof(*zipf_sums));
+	for (size_t rank = 0; rank < rows; rank++)
+		zipf_sums[rank] = sum += pow(rank + 1, -0.99);
+}
+
+static size_t next_zipf(struct part *p, size_t k)
+{
+	size_t rows = nr_pages / p->of, low = 0, high = rows - 1;
+	double x =
+		(scramble(p->seed + k) >> 11) * 0x1p-53 * zipf_sums[rows - 1];
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (zipf_sums[middle] <= x)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low * SPREAD % rows;
+}
+
+#define HOT 8 /* one page in eight */
+
+static size_t next_scan(struct part *p, size_t k)
+{
+	size_t rows = nr_pages / p->of, hot = rows / HOT;
+
+	if (k % 4 == 3)
+		return (hot + k / 4 % (rows - hot)) * SPREAD % rows;
+	return scramble(p->seed + k) % hot * SPREAD % rows;
+}
+
+/* The scan's own accesses nearly all miss; the hot ones are the question. */
+static bool is_asked_about(const struct part *p, size_t k)
+{
+	return p->next != next_scan || k % 4 != 3;
+}
+
+static void *run_part(void *arg)
 {
 	struct part *p = arg;
-	size_t rows = nr_pages / p->of;
 
 	for (size_t k = 0; k < p->accesses; k++) {
-		size_t page = scramble(p->seed + k) % rows * p->of + p->id;
+		size_t page = p->next(p, k) * p->of + p->id;
 		bool mapped = is_mapped(page);
 		uint64_t start = now_ns(), took;
+		float us;
 
 		p->touch(page);
 		took = now_ns() - start;
 		p->total_ns += took;
-		if (!mapped)
-			p->misses[p->nr_misses++] = took / 1e3f;
+		us = took / 1e3f;
+		if (is_asked_about(p, k))
+			p->all[p->nr_all++] = mapped ? us : -us;
 	}
 	return NULL;
 }
+
+/* ---- what comes out ---- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -167,24 +250,53 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void print_misses(const char *name, float *misses, size_t n)
+static void print_percentiles(const char *name, const char *of, float *us,
+			      size_t n)
 {
-	double sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += misses[i];
-	printf("%s.misses %zu\n", name, n);
 	if (n < 1000)
 		return; /* too few for a tail */
-	qsort(misses, n, sizeof(*misses), by_value);
-	printf("%s.miss %.3f\n", name, sum / n);
-	printf("%s.p50 %.3f\n", name, misses[n / 2]);
-	printf("%s.p99 %.3f\n", name, misses[n - 1 - n / 100]);
-	printf("%s.p999 %.3f\n", name, misses[n - 1 - n / 1000]);
+	qsort(us, n, sizeof(*us), by_value);
+	printf("%s.%sp50 %.3f\n", name, of, us[n / 2]);
+	printf("%s.%sp90 %.3f\n", name, of, us[n - 1 - n / 10]);
+	printf("%s.%sp99 %.3f\n", name, of, us[n - 1 - n / 100]);
+	printf("%s.%sp999 %.3f\n", name, of, us[n - 1 - n / 1000]);
+	printf("%s.%smax %.3f\n", name, of, us[n - 1]);
 }
 
-static void at_random(const char *name, void (*touch)(size_t page),
-		      size_t accesses, unsigned threads)
+/* Those that missed to the front, and all values made positive. */
+static size_t part_misses(float *us, size_t n)
+{
+	size_t misses = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		float x = us[i];
+
+		if (x >= 0)
+			continue;
+		us[i] = us[misses];
+		us[misses++] = -x;
+	}
+	return misses;
+}
+
+static void print_accesses(const char *name, float *us, size_t n)
+{
+	size_t misses = part_misses(us, n);
+	double sum = 0;
+
+	for (size_t i = 0; i < misses; i++)
+		sum += us[i];
+	printf("%s.misses %zu\n", name, misses);
+	if (misses >= 1000)
+		printf("%s.miss %.3f\n", name, sum / misses);
+	print_percentiles(name, "", us, misses);
+	print_percentiles(name, "all.", us, n);
+	fflush(stdout);
+}
+
+static void pass(const char *name, void (*touch)(size_t page),
+		 size_t (*next)(struct part *p, size_t k), size_t accesses,
+		 unsigned threads)
 {
 	static uint64_t seed = 1;
 	struct part parts[64];
@@ -198,62 +310,77 @@ static void at_random(const char *name, void (*touch)(size_t page),
 			.of = threads,
 			.accesses = accesses / threads,
 			.touch = touch,
+			.next = next,
 			.seed = seed++ << 40,
-			.misses = all + accesses / threads * t,
+			.all = all + accesses / threads * t,
 		};
 		if (threads == 1)
-			random_part(&parts[t]);
+			run_part(&parts[t]);
 		else
-			pthread_create(&parts[t].thread, NULL, random_part,
+			pthread_create(&parts[t].thread, NULL, run_part,
 				       &parts[t]);
 	}
 	for (unsigned t = 0; t < threads; t++) {
 		if (threads > 1)
 			pthread_join(parts[t].thread, NULL);
-		memmove(all + n, parts[t].misses,
-			parts[t].nr_misses * sizeof(*all));
-		n += parts[t].nr_misses;
+		memmove(all + n, parts[t].all, parts[t].nr_all * sizeof(*all));
+		n += parts[t].nr_all;
 		spent += parts[t].total_ns;
 	}
 	if (threads > 1)
 		spent = now_ns() - start;
 	printf("%s.access %.3f\n", name, spent / 1e3 / accesses);
-	print_misses(name, all, n);
-	fflush(stdout);
+	print_accesses(name, all, n);
 	free(all);
 }
 
-static void *map(size_t bytes)
+static bool run_trace(const char *trace, size_t accesses, unsigned threads)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (p == MAP_FAILED) {
-		fprintf(stderr, "touch: mmap: %s\n", strerror(errno));
-		exit(1);
+	if (!strcmp(trace, "order")) {
+		in_order("seq_read_1", read_page);
+		in_order("seq_read_2", read_page);
+		in_order("seq_write_1", write_page);
+		in_order("seq_write_2", write_page);
+	} else if (!strcmp(trace, "random")) {
+		pass("rand_read", read_page, next_random, accesses, threads);
+		pass("rand_write", write_page, next_random, accesses, threads);
+		pass("rand_read_2", read_page, next_random, accesses, threads);
+	} else if (!strcmp(trace, "zipf")) {
+		zipf_init(nr_pages / threads);
+		pass("zipf_read", read_page, next_zipf, accesses, threads);
+		pass("zipf_write", write_page, next_zipf, accesses, threads);
+	} else if (!strcmp(trace, "scan")) {
+		pass("scan_hot", read_page, next_scan, accesses, threads);
+	} else {
+		fprintf(stderr, "touch: no trace is called %s\n", trace);
+		return false;
 	}
-	return p;
+	return true;
 }
 
 int main(int argc, char **argv)
 {
 	size_t mib = 512, accesses = 0;
 	unsigned threads = 1;
+	char *traces = "", *trace;
 	int c;
 
-	while ((c = getopt(argc, argv, "s:a:t:")) != -1) {
+	while ((c = getopt(argc, argv, "s:a:t:p:")) != -1) {
 		if (c == 's')
 			mib = strtoul(optarg, NULL, 10);
 		else if (c == 'a')
 			accesses = strtoul(optarg, NULL, 10);
 		else if (c == 't')
 			threads = strtoul(optarg, NULL, 10);
+		else if (c == 'p')
+			traces = optarg;
 		else
 			return 2;
 	}
-	if (mib == 0 || threads == 0 || threads > 64 || optind != argc) {
+	if (mib == 0 || threads == 0 || threads > 64 || optind != argc ||
+	    !*traces) {
 		fprintf(stderr, "usage: touch [-s MIB] [-a ACCESSES] "
-				"[-t THREADS]\n");
+				"[-t THREADS] -p TRACE[,TRACE]...\n");
 		return 2;
 	}
 	nr_pages = (mib << 20) / PAGE / threads * threads;
@@ -268,13 +395,9 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	in_order("fill", fill);
-	in_order("seq_read_1", read_page);
-	in_order("seq_read_2", read_page);
-	in_order("seq_write_1", write_page);
-	in_order("seq_write_2", write_page);
-	at_random("rand_read", read_page, accesses, threads);
-	at_random("rand_write", write_page, accesses, threads);
-	at_random("rand_read_2", read_page, accesses, threads);
+	for (trace = strtok(traces, ","); trace; trace = strtok(NULL, ","))
+		if (!run_trace(trace, accesses, threads))
+			return 2;
 	in_order("verify", verify_page);
 	if (wrong) {
 		fprintf(stderr, "touch: %zu pages were wrong\n", wrong);

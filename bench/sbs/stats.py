@@ -1,0 +1,40 @@
+"""Medians, ranges and the ratios of pairs."""
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Iterable, Sequence
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    median: float
+    low: float
+    high: float
+    count: int
+
+    @property
+    def spread(self) -> float:
+        """Range by median; 0 for a median of 0."""
+        return (self.high - self.low) / self.median if self.median else 0.0
+
+
+def summary(values: Iterable[float | None]) -> Summary | None:
+    known = [v for v in values if v is not None]
+    if not known:
+        return None
+    return Summary(statistics.median(known), min(known), max(known),
+                   len(known))
+
+
+def pair_ratios(theirs: Sequence[float | None], ours: Sequence[float | None],
+                better: str = "lower") -> list[float]:
+    """How many times better ours was in each turn: run i of the one beside
+    run i of the other, which the machine treated the same as far as one can
+    have that. Above 1 is better, whichever direction is. A turn in which one
+    of the two has no value, or 0, makes no pair."""
+    ratios = []
+    for their, our in zip(theirs, ours):
+        if their and our and their > 0 and our > 0:
+            ratios.append(their / our if better == "lower" else our / their)
+    return ratios

@@ -263,15 +263,15 @@ static void consume_ready(struct sw_evictor *ev, unsigned nr)
 }
 
 /* Pages that fork left shared can be taken once they were write-touched, also
- * those whose write was expected and never came. One that is still busy after
- * that (pinned by I/O) is left alone. A run stays inside its leaf. */
-static void note_busy(struct sw_space *space, struct sw_evictor *ev,
-		      struct sw_leaf *leaf, unsigned i)
+ * those whose write was expected and never came, and those of a fork that was
+ * over before we came. One that is still busy after that (pinned by I/O) is
+ * left alone. A run stays inside its leaf. */
+static void note_busy(struct sw_evictor *ev, struct sw_leaf *leaf, unsigned i)
 {
 	struct sw_agent_run *last = &ev->busy[ev->nr_busy - 1];
 	uint64_t addr = sw_leaf_addr(leaf, i);
 
-	if (!space->dirty_fork || ev->touched) {
+	if (ev->touched) {
 		sw_count(move_busy, 1);
 		return;
 	}
@@ -307,7 +307,7 @@ static void commit_page(struct sw_space *space, struct sw_evictor *ev,
 			sw_word_zap(space, leaf, i);
 		return;
 	case SW_PAGE_BUSY:
-		note_busy(space, ev, leaf, i);
+		note_busy(ev, leaf, i);
 		return;
 	case SW_PAGE_REFUSED:
 		sw_window_of(leaf, i)->refused = 8;

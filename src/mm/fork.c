@@ -219,7 +219,6 @@ void sw_space_fork(void *arg, int fd)
 	SW_BUG_ON(!mmu); /* the child would read zeros */
 	sw_space_wait_idle(parent, 0, ~0ull);
 	child->mmu = mmu;
-	child->dirty_fork = parent->dirty_fork = true;
 	/* Nobody else knows the child yet, so this does not wait. */
 	SW_BUG_ON(!sw_mutex_trylock(&child->lock));
 	SW_BUG_ON(fork_tables(child, parent));

@@ -90,7 +90,6 @@ struct sw_space {
 	struct sw_region *region; /* ascending, disjoint, not touching */
 	unsigned nr_regions, max_regions;
 	uint64_t resident;   /* [atomic] PRESENT words */
-	bool dirty_fork;     /* pages may be shared with another space */
 	struct sw_owed owed; /* unmaps that come out of order */
 	bool event_waits;    /* an event waits for busy windows */
 	uint64_t arm_next;   /* [thread: events] fork.c; SW_ARMED: done */

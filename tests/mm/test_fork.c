@@ -279,6 +279,25 @@ static void drop_and_move(struct sw_mmu *mmu)
 	(void)mmu;
 }
 
+/* A program may have forked before it was managed: nobody told us, and what
+ * both sides still have cannot be moved. (Here something else holds it.) */
+static void pages_shared_by_an_unseen_fork_are_unshared_too(void **state)
+{
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 10);
+	for (unsigned n = 0; n < 10; n++)
+		sw_sim_pin(f.sim, fx_at(n), true);
+	fx_evict(&f);
+	assert_true(fx_counted(&f, unshared) >= 10);
+	for (unsigned n = 0; n < 10; n++)
+		sw_sim_pin(f.sim, fx_at(n), false);
+	fx_evict(&f);
+	assert_int_equal(sw_space_resident(f.space), 0);
+	fx_close(&f);
+}
+
 static void nothing_is_unshared_once_the_layout_has_changed(void **state)
 {
 	const struct sw_mmu_ops *ops;
@@ -322,6 +341,7 @@ int main(void)
 		fx_test(poison_is_inherited),
 		fx_test(many_generations_count_beyond_the_word),
 		fx_test(staged_page_serves_both_sides),
+		fx_test(pages_shared_by_an_unseen_fork_are_unshared_too),
 		fx_test(nothing_is_unshared_once_the_layout_has_changed),
 	};
 

@@ -111,8 +111,7 @@ class Bench:
         self.results = Results(options.setup.spillway, {
             "runs": options.runs, "quick": options.quick,
             "swap": options.swap})
-        self.progress = table.Progress(
-            len(options.chosen) * len(options.kinds) * options.runs)
+        self.progress = table.Progress(0)
 
     def say(self, text: str) -> None:
         self.progress.clear()
@@ -135,6 +134,8 @@ class Bench:
                 self.kinds.remove(kind)
 
     def run_all(self) -> None:
+        self.progress = table.Progress(len(self.options.chosen)
+                                       * len(self.kinds) * self.options.runs)
         for workload in self.options.chosen:
             self._run_workload(workload)
         self.progress.clear()
@@ -142,7 +143,7 @@ class Bench:
     def _run_workload(self, workload: Workload) -> None:
         turns: dict[str, list[Turn]] = {kind.name: [] for kind in self.kinds}
         absent = workload.missing()
-        steps = len(self.options.kinds) * self.options.runs
+        steps = len(self.kinds) * self.options.runs
         try:
             if not absent:
                 self.progress.show(f"{workload.name}: preparing")

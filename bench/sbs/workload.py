@@ -16,6 +16,7 @@ import shutil
 import subprocess
 from typing import Any
 
+from .interrupt import held
 from .kinds import Kind
 
 HERE = pathlib.Path(__file__).resolve().parent.parent  # of our C programs
@@ -81,8 +82,7 @@ class Workload(abc.ABC):
                                 f"{self._seen[what]!r} in another run")
 
 
-def compile_c(cache: pathlib.Path, source: str, *libraries: str,
-              threads: bool = True) -> str:
+def compile_c(cache: pathlib.Path, source: str, *libraries: str) -> str:
     """The program made of bench/SOURCE. Its name in the cache tells of which
     source, since other trees of ours may use the same cache."""
     path = HERE / source
@@ -95,14 +95,16 @@ def compile_c(cache: pathlib.Path, source: str, *libraries: str,
         raise Missing("no C compiler")
     # Another benchmark may run the old one or compile the same just now.
     new = program.with_suffix(f".{os.getpid()}")
-    done = subprocess.run(
-        [compiler, "-O2", "-D_GNU_SOURCE", *(["-pthread"] if threads else []),
-         "-o", str(new), str(path), *libraries],
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
+    try:
+        done = subprocess.run(
+            [compiler, "-O2", "-D_GNU_SOURCE", "-pthread", "-o", str(new),
+             str(path), *libraries], stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise WorkloadError(f"{source} does not compile: {done.stderr}")
+        new.rename(program)
+    finally:
         new.unlink(missing_ok=True)
-        raise WorkloadError(f"{source} does not compile: {done.stderr}")
-    new.rename(program)
     return str(program)
 
 
@@ -121,8 +123,11 @@ def install(*packages: str, services: tuple[str, ...] = ()) -> None:
     for command in (["apt-get", "update"],
                     ["apt-get", "install", "-y", "--no-install-recommends",
                      *absent]):
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, env=env,
-                              capture_output=True, text=True, check=False)
+        # Interrupted half-way, it would leave the machine with a puzzle.
+        with held():
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, env=env,
+                                  capture_output=True, text=True, check=False,
+                                  start_new_session=True)
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["apt-get failed"]
         raise Missing(f"{' '.join(absent)}: {said[-1]}")

@@ -96,9 +96,9 @@ def _sets(count: int) -> Iterator[bytes]:
 
 
 class Saver(threading.Thread):
-    """BGSAVE after BGSAVE until it is told that this is enough. end() waits
-    for the last one, and raises what went wrong; without a server a saver
-    ends by itself."""
+    """BGSAVE after BGSAVE until `enough` is set. end() then waits for the
+    last one, and raises what went wrong. A saver without a server ends by
+    itself."""
 
     def __init__(self, path: pathlib.Path):
         super().__init__(daemon=True)
@@ -132,7 +132,6 @@ class Saver(threading.Thread):
         self.saves.append(time.monotonic() - started)
 
     def end(self) -> None:
-        self.enough.set()
         self.join()
         if self._error:
             raise self._error

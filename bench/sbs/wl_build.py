@@ -13,9 +13,8 @@ import platform
 import shutil
 import subprocess
 import tarfile
-import tempfile
 
-from .interrupt import held
+from .folders import making
 from .kinds import Kind
 from .server import client
 from .workload import MIB, Missing, Workload, WorkloadError, install
@@ -67,20 +66,14 @@ class Build(Workload):
     def prepare(self, cache: pathlib.Path) -> None:
         if not (shutil.which("make") and shutil.which("cc")):
             install("make", "gcc", "libc6-dev")
-        self._source = cache / PACKAGE
+        self._source = cache / f"{PACKAGE}-source"
         if self._source.exists():
             return
-        with held():
-            folder = pathlib.Path(tempfile.mkdtemp(prefix="build.new.",
-                                                   dir=cache))
-        try:
+        with making(self._source) as folder:
             with tarfile.open(_fetch(PACKAGE, folder)) as tar:
                 tar.extractall(folder / "source")
             (top,) = (folder / "source").iterdir()
-            top.rename(self._source)
-        finally:
-            with held():
-                shutil.rmtree(folder, ignore_errors=True)
+            top.rename(folder / "made")
 
     def run(self, kind: Kind) -> dict[str, float]:
         tree = kind.scratch / "tree"

@@ -14,10 +14,9 @@ import pathlib
 import re
 import shutil
 import socket
-import tempfile
 from collections.abc import Iterator
 
-from .interrupt import held
+from .folders import making
 from .kinds import Kind, Plain, Setup
 from .server import client, serving
 from .workload import MIB, Metric, Workload, WorkloadError, install
@@ -93,18 +92,14 @@ class Mysql(Workload):
                 and _program("sysbench") and SYSTEM_TABLES.exists()):
             # Not mariadb-server: these have the programs and no service.
             install("mariadb-server-core", "mariadb-client-core", "sysbench")
-        self._made = cache / f"mysql.{TABLES}.{self.rows}"
-        if self._made.exists():
-            return
-        with held():
-            folder = pathlib.Path(tempfile.mkdtemp(prefix="mysql.new.",
-                                                   dir=cache))
-        try:
-            self._make(folder)
-            (folder / "data").rename(self._made)
-        finally:
-            with held():
-                shutil.rmtree(folder, ignore_errors=True)
+        version = re.search(r"Ver ([0-9.]+)", client([_program("mariadbd"),
+                                                     "--version"]))
+        self._made = cache / (f"mysql-{version[1] if version else ''}-"
+                              f"{TABLES}-{self.rows}")
+        if not self._made.exists():
+            with making(self._made) as folder:
+                self._make(folder)
+                (folder / "data").rename(folder / "made")
 
     def _make(self, folder: pathlib.Path) -> None:
         """The data directory, in a server that nobody limits."""

@@ -99,7 +99,7 @@ class Build(Workload):
             pathlib.Path(f"{text}.zst").read_bytes()).hexdigest())
         client([str(program), "-q", "-d", f"{text}.zst", "-o", f"{text}.back"])
         if pathlib.Path(f"{text}.back").read_bytes() != text.read_bytes():
-            raise WorkloadError("build: what zstd unpacks is not what it packed")
+            raise WorkloadError("build: zstd does not unpack what it packed")
 
 
 WORKLOADS: list[type[Workload]] = [Build]

@@ -163,7 +163,7 @@ class RedisServer(Workload):
 
     def __init__(self, quick: bool = False):
         super().__init__(quick)
-        self.budget = (40 if quick else 128) * MIB
+        self.budget = (32 if quick else 96) * MIB
         self.keys = self.budget * 17 // 10 // PER_KEY
         self._server = ""
 

@@ -17,7 +17,7 @@ from .results import Results, Turn, turn_of
 from .run import RunFailed
 from .workload import HERE, Missing, Workload, WorkloadError
 
-MODULES = ["touch", "usemem", "classic"]
+MODULES = ["touch", "usemem", "classic", "redis", "mysql", "build"]
 
 
 def _classes() -> Iterator[type[Workload]]:

@@ -13,7 +13,7 @@ import pathlib
 import statistics
 from typing import Any
 
-from . import pictures
+from . import pictures, stats
 from .table import FOOTNOTE, number
 
 MIB = 1 << 20
@@ -129,14 +129,12 @@ def _table(row: dict[str, Any]) -> list[str]:
 
 def _troubles(row: dict[str, Any]) -> list[str]:
     text = []
-    for kind, turns in row["runs"].items():
-        killed = sum(1 for t in turns if t["killed"])
+    for kind, killed, turns, errors in stats.troubles(row["runs"]):
         if killed:
             text.append(f"<p>The cgroup of the {kind} killed programs in "
-                        f"{killed} of {len(turns)} runs.")
-        text += [f"<p class=failed>Failed under {kind}: "
-                 f"{html.escape(t['error'])}"
-                 for t in turns if t["error"] and not t["killed"]]
+                        f"{killed} of {turns} runs.")
+        text += [f"<p class=failed>Failed under {kind}: {html.escape(error)}"
+                 for error in errors]
     return text
 
 

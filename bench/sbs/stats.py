@@ -38,3 +38,11 @@ def pair_ratios(theirs: Sequence[float | None], ours: Sequence[float | None],
         if their and our and their > 0 and our > 0:
             ratios.append(their / our if better == "lower" else our / their)
     return ratios
+
+
+def troubles(runs: dict) -> list[tuple[str, int, int, list[str]]]:
+    """What went wrong under each kind: how many of how many turns the cgroup
+    killed, and what the others failed with."""
+    return [(kind, sum(1 for t in turns if t["killed"]), len(turns),
+             [t["error"] for t in turns if t["error"] and not t["killed"]])
+            for kind, turns in runs.items()]

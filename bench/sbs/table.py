@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Any, TextIO
 
+from . import stats
+
 MIB = 1 << 20
 
 
@@ -72,14 +74,11 @@ def lines(row: dict[str, Any], details: bool = False) -> list[str]:
 
 def _troubles(row: dict[str, Any]) -> list[str]:
     text = []
-    for kind, turns in row["runs"].items():
-        killed = sum(1 for t in turns if t["killed"])
+    for kind, killed, turns, errors in stats.troubles(row["runs"]):
         if killed:
             text.append(f"  The cgroup of the {kind} killed programs in "
-                        f"{killed} of {len(turns)} runs.")
-        for turn in turns:
-            if turn["error"] and not turn["killed"]:
-                text.append(f"  FAILED under {kind}: {turn['error']}")
+                        f"{killed} of {turns} runs.")
+        text += [f"  FAILED under {kind}: {error}" for error in errors]
     return text
 
 

@@ -427,20 +427,32 @@ static long say_hello(void)
 
 /* ---- the helper and how it comes to be ---- */
 
+/* Ahead of the program. The nice value may be refused, with all that comes
+ * along. */
+static void hurry(void)
+{
+	struct sw_sched_attr a = { .size = sizeof(a),
+				   .runtime = SW_HURRY_SLICE_NS };
+
+	a.nice = 20 - sys2(SYS_getpriority, PRIO_PROCESS, 0);
+	sys3(SYS_sched_setattr, 0, &a, 0);
+	a.nice = SW_HURRY_NICE;
+	sys3(SYS_sched_setattr, 0, &a, 0);
+}
+
 static void helper(void)
 {
 	/* No signal to the program's group is meant for it. It stays in the
 	 * session: a scheduler that shares the CPUs among sessions lets one
 	 * of its own wait, for seconds on a busy machine. */
 	sys2(SYS_setpgid, 0, 0);
-	sys2(SYS_prctl, PR_SET_NAME, SW_AGENT_COMM);
 	sys3(SYS_close_range, 0, ~0u, UNSHARE_FDS);
-	/* Short work that others wait for: ahead of the program, if allowed. */
-	sys3(SYS_setpriority, PRIO_PROCESS, 0, SW_AGENT_NICE);
+	hurry();
 	sys1(SYS_chdir, "/");
 	own.pidfd = sys2(SYS_pidfd_open, own.pid, 0);
 	if (own.pidfd < 0 || say_hello() < 0)
 		return;
+	sys2(SYS_prctl, PR_SET_NAME, SW_AGENT_COMM);
 	while (recv_msg() > 0) {
 		switch (own.msg.op) {
 		case SW_AGENT_ATTACH:

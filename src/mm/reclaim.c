@@ -19,10 +19,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "base/log.h"
 #include "mm/mm_internal.h"
+#include "mmu/hurry.h"
 
 #define WRITE_BATCH 32
 #define SCAN_LEAVES 64 /* leaves looked at under one lock */
@@ -328,7 +328,7 @@ static void *reclaim_thread(void *arg)
 
 	prctl(PR_SET_NAME, "spillway-swapd");
 	/* Faults wait for it; as urgent as those who serve them. */
-	setpriority(PRIO_PROCESS, 0, SW_AGENT_NICE);
+	sw_hurry();
 	while (!__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
 		if (sw_budget_free(&mm->budget) >= mm->budget.low)
 			pause_reclaim(mm, IDLE_NS);

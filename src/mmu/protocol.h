@@ -32,7 +32,6 @@
 #define SW_AGENT_ENV     "SPILLWAY_AGENT" /* name of the abstract socket */
 #define SW_AGENT_COMM    "spillway-agent"
 #define SW_AGENT_VERSION 1
-#define SW_AGENT_NICE    (-15) /* of agents and supervisor */
 
 #define SW_STAGE_PAGES 256u /* one staging area; a batch is at most this */
 #define SW_TAKE_RUNS   32u  /* runs in one batch */
@@ -144,6 +143,26 @@ static inline bool sw_gate_try(uint32_t *gate)
 	}
 	return false;
 }
+
+/*
+ * How agents and supervisor are scheduled: ahead of the program, which waits
+ * for what they do. The weight (nice) alone does not bring a thread that wakes
+ * up onto a busy CPU before the slice of whoever runs there ends, 3 to 4 ms
+ * later; to ask for a short slice does (Linux 6.12; older ones ignore it, and
+ * nobody needs a privilege for it).
+ */
+#define SW_HURRY_NICE     (-15)
+#define SW_HURRY_SLICE_NS 100000
+
+/* sched_setattr(2), first version; newer than Debian 12's libc. */
+struct sw_sched_attr {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime; /* ns: of an ordinary thread, the slice it asks for */
+	uint64_t deadline, period;
+};
 
 /* userfaultfd ABI newer than Debian 12's headers (Linux 6.6 to 6.8). */
 struct sw_uffdio_move {

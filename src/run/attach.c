@@ -81,6 +81,23 @@ static int recv_fd(int sock, void *msg, size_t len, int *fd)
 
 /* ---- accept ---- */
 
+static bool has_ended(pid_t pid)
+{
+	int fd = pidfd_open(pid, 0);
+	struct pollfd f = { .fd = fd, .events = POLLIN };
+	bool ended = fd < 0 || poll(&f, 1, 0) > 0;
+
+	if (fd >= 0)
+		close(fd);
+	return ended;
+}
+
+void sw_proc_warn_agent_died(pid_t pid)
+{
+	sw_warn("the agent of process %d died; its memory is no longer taken out",
+		pid);
+}
+
 static bool is_ours(const struct sw_agent_hello *h, pid_t helper, pid_t root)
 {
 	if (h->op != SW_AGENT_HELLO || h->version != SW_AGENT_VERSION) {
@@ -88,8 +105,13 @@ static bool is_ours(const struct sw_agent_hello *h, pid_t helper, pid_t root)
 			helper);
 		return false;
 	}
-	return sw_is_descendant(h->pid, root) &&
-	       sw_shares_memory(h->pid, helper) == 1;
+	if (!sw_is_descendant(h->pid, root))
+		return false;
+	if (sw_shares_memory(h->pid, helper) == 1)
+		return true;
+	if (has_ended(helper) && !has_ended(h->pid))
+		sw_proc_warn_agent_died(h->pid);
+	return false;
 }
 
 struct sw_proc *sw_proc_accept(int sock, pid_t root)
@@ -243,7 +265,7 @@ int sw_proc_attach_new(struct sw_proc *p, struct sw_mm *mm)
 	if (err)
 		return err;
 	sw_space_attach(p->space);
-	return sw_proc_scan(p);
+	return sw_maps_register(&p->at, p->remote, p->space);
 }
 
 /* ---- claim ---- */

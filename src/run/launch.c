@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "mmu/hurry.h"
 #include "mmu/protocol.h"
 #include "run/session.h"
 
@@ -88,9 +90,7 @@ pid_t sw_launch(char *const *argv, const char *agent, const char *name,
 	int priority = getpriority(PRIO_PROCESS, 0);
 	pid_t pid;
 
-	/* Ahead of the program, which waits for what we do; if allowed. Threads
-	 * made from now on inherit it. */
-	setpriority(PRIO_PROCESS, 0, SW_AGENT_NICE);
+	sw_hurry();
 	pid = fork();
 
 	if (pid < 0)
@@ -100,7 +100,7 @@ pid_t sw_launch(char *const *argv, const char *agent, const char *name,
 	set_environment(agent, name);
 	sigprocmask(SIG_SETMASK, mask, NULL);
 	setrlimit(RLIMIT_NOFILE, nofile);
-	setpriority(PRIO_PROCESS, 0, priority);
+	sw_hurry_no_more(priority);
 	execvp(argv[0], argv);
 	sw_error("%s: %s", argv[0], strerror(errno));
 	_exit(errno == ENOENT ? SW_EXIT_NOT_FOUND : SW_EXIT_CANNOT_RUN);

@@ -84,6 +84,7 @@ int sw_shares_memory(pid_t process, pid_t helper);
 /* Reads a hello from a fresh connection; NULL when it is nobody of ours (said
  * in the log). Takes over `sock` in any case. */
 struct sw_proc *sw_proc_accept(int sock, pid_t root);
+void sw_proc_warn_agent_died(pid_t pid);
 
 /* Makes the agent ready (staging areas, `make_uffd`: a userfaultfd, put into
  * *uffd, else -1). 0 or -errno. */
@@ -92,7 +93,8 @@ int sw_proc_ready(struct sw_proc *p, bool make_uffd, int *uffd);
 /* What attaching takes and needs the agent for, done ahead of it: when memory
  * runs short there may be no time to wait for a busy machine's turn. */
 int sw_proc_prepare(struct sw_proc *p);
-/* Attaches a prepared process that is not a managed fork: a new space. */
+/* Attaches a prepared process that is not a managed fork: a new space, its
+ * ranges registered; what is in them is noted by sw_proc_scan(). */
 int sw_proc_attach_new(struct sw_proc *p, struct sw_mm *mm);
 /* Is `child` the space of this (ready) process? Then it is its own now. */
 bool sw_proc_claim(struct sw_proc *p, struct sw_child *child);

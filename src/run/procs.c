@@ -1,8 +1,8 @@
 /*
  * procs.c - who is in the tree: processes that said hello, spaces born by fork
- * before their agent did, spaces whose process is gone.
+ * before their agent did, and who has ended.
  *
- * Above: session.c, watch.c. Below: attach.c.
+ * Above: session.c, watch.c. Below: attach.c, bury.c.
  */
 #include <errno.h>
 #include <poll.h>
@@ -175,24 +175,6 @@ void sw_session_claim(struct session *s)
 	}
 }
 
-/* A userfaultfd is closed only when its address space is gone: as long as one
- * thread lives in it, closing would turn what is out into zeros. */
-static void bury_spaces(struct sw_list *spaces)
-{
-	struct sw_child *c, *tmp;
-
-	sw_list_for_each_safe(c, tmp, spaces, node) {
-		if (sw_remote_is_gone(c->remote))
-			sw_child_free(c);
-	}
-}
-
-void sw_session_bury(struct session *s)
-{
-	bury_spaces(&s->children);
-	bury_spaces(&s->orphans);
-}
-
 /* ---- ends ---- */
 
 /* Processes that exec'd a program without the agent: their old memory is only
@@ -223,8 +205,7 @@ static bool has_ended(int pidfd)
 /* The process goes on: what is out comes back, nothing more goes out. */
 static void agent_died(struct session *s, struct sw_proc *p)
 {
-	sw_warn("the agent of process %d died; its memory is no longer taken out",
-		p->at.pid);
+	sw_proc_warn_agent_died(p->at.pid);
 	close(p->helper_pidfd);
 	p->helper_pidfd = -1;
 	p->agent_dead = true;

@@ -137,7 +137,7 @@ static void loop(struct session *s)
 	}
 	/* Spaces of children that nobody ever claimed. */
 	while (!sw_list_empty(&s->children))
-		sw_child_free(
+		sw_bury(&s->bury,
 			sw_list_first(&s->children, struct sw_child, node));
 }
 
@@ -195,6 +195,15 @@ static int open_mm(struct session *s)
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+static int start_bury(struct session *s)
+{
+	int err = sw_bury_start(&s->bury);
+
+	if (err)
+		sw_error("cannot start a thread: %s", strerror(-err));
+	return err;
 }
 
 static int start_command(struct session *s)
@@ -272,9 +281,10 @@ int sw_session_run(const struct sw_run_options *opt)
 		return status;
 	if (sw_devices_on(&s.devices, opt->devices, opt->nr_devices))
 		return status;
-	if (open_mm(&s) || start_command(&s))
+	if (open_mm(&s) || start_bury(&s) || start_command(&s))
 		return status;
 	loop(&s);
+	sw_bury_stop(&s.bury);
 	sw_mm_stop(s.mm);
 	sw_keeper_stop(&s.keeper);
 	reap(&s);

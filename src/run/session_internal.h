@@ -1,7 +1,8 @@
 /*
  * session_internal.h - the struct that session.c (the life of a run), procs.c
- * (who is in the tree) and watch.c (how much it uses, what to do about it)
- * share. All of it belongs to the loop's thread, except what says otherwise.
+ * (who is in the tree), watch.c (how much it uses, what to do about it) and
+ * bury.c (the end of address spaces) share. All of it belongs to the loop's
+ * thread, except what says otherwise.
  */
 #ifndef SW_RUN_SESSION_INTERNAL_H
 #define SW_RUN_SESSION_INTERNAL_H
@@ -25,6 +26,16 @@ enum source {
 	SRC_PIDFD
 };
 
+/* Spaces that the kernel has given up, and the thread that frees them. */
+struct bury {
+	pthread_t thread;
+	struct sw_mutex lock; /* SW_RANK_LEAF */
+	pthread_cond_t more;
+	struct sw_list gone; /* lock: struct sw_child */
+	bool stop;           /* lock: when the list is empty */
+	unsigned pending;    /* [atomic] in the list, or being freed */
+};
+
 struct session {
 	const struct sw_run_options *opt;
 	struct sw_mm *mm;
@@ -44,6 +55,7 @@ struct session {
 	struct sw_list procs;    /* said hello */
 	struct sw_list children; /* spaces born by fork, unclaimed */
 	struct sw_list orphans; /* spaces whose process is gone, to be buried */
+	struct bury bury;
 	struct sw_mutex born_lock; /* SW_RANK_LEAF */
 	struct sw_list born;       /* born_lock: the same, not seen by us yet */
 
@@ -77,8 +89,16 @@ void sw_session_claim(struct session *s);
 void sw_session_drop_ended(struct session *s);
 /* or became another program, */
 void sw_session_drop_execed(struct session *s);
-/* and which address spaces the kernel has given up since. */
-void sw_session_bury(struct session *s);
+
+/* ---- bury.c ---- */
+
+int sw_bury_start(struct bury *b); /* 0 or -errno */
+/* Frees one space, and closes its userfaultfd: it is gone, or all has ended. */
+void sw_bury(struct bury *b, struct sw_child *c);
+/* The same for those of a list that are gone. */
+void sw_bury_gone(struct bury *b, struct sw_list *spaces);
+/* Waits until all are freed, and ends the thread. */
+void sw_bury_stop(struct bury *b);
 
 /* ---- watch.c ---- */
 

@@ -4,7 +4,7 @@
  * often, far from it seldom; a process is managed from the moment memory gets
  * scarce, and new memory of a managed one is found by its growth.
  *
- * Above: session.c. Below: measure.c, attach.c, maps.c.
+ * Above: session.c. Below: measure.c, attach.c, maps.c, bury.c.
  */
 #include <string.h>
 #include <sys/timerfd.h>
@@ -182,7 +182,8 @@ static bool exact_pages(struct session *s, uint64_t *pages)
 	uint64_t before = changes(s);
 	struct sw_proc *p;
 
-	if (!sw_list_empty(&s->children) || !sw_list_empty(&s->orphans))
+	if (!sw_list_empty(&s->children) || !sw_list_empty(&s->orphans) ||
+	    __atomic_load_n(&s->bury.pending, __ATOMIC_ACQUIRE))
 		return false;
 	*pages = s->strangers;
 	sw_list_for_each(p, &s->procs, node) {
@@ -263,8 +264,7 @@ static void attach(struct session *s, struct sw_proc *p)
 		return;
 	}
 	s->attached = true;
-	sw_debug("process %d is managed: %llu pages present", p->at.pid,
-		 (unsigned long long)sw_space_resident(p->space));
+	sw_debug("process %d is managed", p->at.pid);
 }
 
 /* New memory of a managed process is found by its growth. To register it is
@@ -296,19 +296,21 @@ static void manage(struct session *s, uint64_t used)
 	struct sw_proc *p;
 
 	sw_session_claim(s);
+	/* Whoever is not registered grows while others' pages are noted. */
 	sw_list_for_each(p, &s->procs, node) {
-		if (p->remote) {
-			sw_proc_complete(p);
-			rescan(p);
-			continue;
-		}
-		if (p->failed || p->anon_pages < ATTACH_MIN ||
+		if (p->remote || p->failed || p->anon_pages < ATTACH_MIN ||
 		    percent < PREPARE_PERCENT || has_words(s, p))
 			continue;
 		if (percent >= ATTACH_PERCENT)
 			attach(s, p);
 		else if (p->uffd < 0)
 			sw_proc_prepare(p);
+	}
+	sw_list_for_each(p, &s->procs, node) {
+		if (p->remote) {
+			sw_proc_complete(p);
+			rescan(p);
+		}
 	}
 }
 
@@ -353,7 +355,8 @@ void sw_session_tick(struct session *s)
 		sw_devices_sample(&s->devices);
 		s->slow_ns = now + SLOW_TICK_NS;
 	}
-	sw_session_bury(s);
+	sw_bury_gone(&s->bury, &s->children);
+	sw_bury_gone(&s->bury, &s->orphans);
 	used = measure(s);
 	manage(s, used);
 	set_timer(s, used);

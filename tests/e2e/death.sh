@@ -37,7 +37,7 @@ ready() {
 }
 
 strike() {
-	read -r _ target child _ <"$tmp/out"
+	read -r _ target child _ <"$tmp/out" || :
 	case $victim in
 	target) prey=$target ;;
 	child) prey=$child ;;
@@ -92,5 +92,29 @@ for turn in $(seq "$turns"); do
 	[ "$after" = "$before" ] || fail "turn $turn: files left: $after"
 	[ "$failures" -lt 5 ] || break
 done
+# An agent that said hello and died before the supervisor took notice: it was
+# stopped meanwhile.
+struck_early() {
+	session=early
+	rm -f "$tmp/out"
+	# shellcheck disable=SC2016
+	out=$tmp/out tool=$tool mark=$mark "$SPILLWAY" run -m 64M \
+		--swap zram:512M -- sh -c '
+		kill -STOP $PPID
+		"$@" & pid=$!
+		until grep -q READY "$out"; do sleep 0.02; done
+		"$tool" procs "$mark" spillway-agent | sed "1d; s/ .*//" |
+			xargs kill -KILL
+		kill -CONT $PPID
+		wait $pid' sh "$workload" -s 16 --seconds 1 churn \
+		>"$tmp/out" 2>"$tmp/early.err" </dev/null
+	rc=$?
+	[ $rc = 0 ] || { fail "early: exit status $rc"; show_errors; }
+	read -r _ target _ <"$tmp/out"
+	grep -q "agent of process $target died" "$tmp/early.err" ||
+		fail "early: no warning that the agent of $target died"
+}
+[ "$victim" != agent ] || struck_early
+
 echo "death of $victim: $turn turns"
 finish

@@ -145,55 +145,49 @@ static void holes(struct wl_area *a)
 }
 
 struct race {
-	char *addr;
-	size_t nr_pages;
+	struct wl_area a;
 	unsigned turns;
 	unsigned done; /* [atomic] turns the mapper has finished */
 };
 
-/* Takes the place as soon as it is free, perhaps within the munmap. */
+/* Takes the place as soon as it is free, perhaps within the munmap. Until it
+ * has it, it maps nothing else: that might get a part of the place. */
 static void *race_mapper(void *p)
 {
 	struct race *r = p;
-	struct wl_area a;
+	struct wl_area *a = &r->a;
 
-	wl_area_new(&a, r->nr_pages);
-	if (munmap(a.base, a.nr_pages * WL_PAGE))
-		wl_die("munmap");
-	a.base = r->addr;
 	for (unsigned turn = 1; turn <= r->turns; turn++) {
-		while (map_at(r->addr, r->nr_pages, MAP_FIXED_NOREPLACE) ==
+		while (map_at(a->base, a->nr_pages, MAP_FIXED_NOREPLACE) ==
 		       MAP_FAILED)
 			if (errno != EEXIST)
 				wl_die("mmap at a given address");
-		wl_check_zero(r->addr, r->nr_pages);
-		wl_fill(&a, 0, r->nr_pages, turn);
-		wl_check_all(&a);
+		wl_check_zero(a->base, a->nr_pages);
+		wl_fill(a, 0, a->nr_pages, turn);
+		wl_check_all(a);
 		__atomic_store_n(&r->done, turn, __ATOMIC_RELEASE);
 	}
-	munmap(a.version, a.nr_pages * sizeof(*a.version));
-	munmap(a.poke, a.nr_pages * sizeof(*a.poke));
 	return NULL;
 }
 
 static void unmap_race(void)
 {
-	struct race r = { .nr_pages = 256, .turns = 40 };
+	struct race r = { .turns = 40 };
 	pthread_t mapper;
 
-	r.addr = wl_map(r.nr_pages * WL_PAGE);
-	memset(r.addr, 0xee, r.nr_pages * WL_PAGE);
+	wl_area_new(&r.a, 256);
+	memset(r.a.base, 0xee, r.a.nr_pages * WL_PAGE);
 	errno = pthread_create(&mapper, NULL, race_mapper, &r);
 	if (errno)
 		wl_die("pthread_create");
 	for (unsigned turn = 1; turn <= r.turns; turn++) {
-		if (munmap(r.addr, r.nr_pages * WL_PAGE))
+		if (munmap(r.a.base, r.a.nr_pages * WL_PAGE))
 			wl_die("munmap");
 		while (__atomic_load_n(&r.done, __ATOMIC_ACQUIRE) < turn)
 			;
 	}
 	pthread_join(mapper, NULL);
-	munmap(r.addr, r.nr_pages * WL_PAGE);
+	wl_area_free(&r.a);
 }
 
 static void advise(struct wl_area *a, size_t from, size_t n, int advice)

@@ -6,7 +6,8 @@
  *   missing, SWAP     bytes from the cache or store   fault_swapin()
  *   missing, PRESENT  somebody was faster, or a zap   fault_present()
  *   missing, POISON   SIGBUS again                    fault_poison()
- *   write-protect     clean copy or fork-shared page  fault_wp()
+ *   write-protect     clean copy, fork-shared page,   fault_wp()
+ *                     or one that was only read
  *
  * The window is taken (busy) and the lock dropped for the system calls. Only
  * the thread that reads the space's events runs this, because only it may map
@@ -327,6 +328,7 @@ static void fault_wp(struct fault *f)
 	unsigned slot, nr = 1, copies = 0;
 	uint64_t word = f->leaf->word[f->i];
 	bool ours = sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP;
+	bool read = sw_word_kind(word) == SW_WORD_NONE; /* maps.c */
 	int err;
 
 	if (ours) {
@@ -336,6 +338,7 @@ static void fault_wp(struct fault *f)
 			    sw_min(nr, room_in_window(f)));
 		copies = nr_shared(f, nr);
 	}
+	copies += read;
 	sw_window_take(f->leaf, f->i);
 	sw_space_unlock(space);
 	if (copies)
@@ -343,6 +346,9 @@ static void fault_wp(struct fault *f)
 	sw_space_lock(space);
 	for (unsigned k = 0; ours && k < nr; k++)
 		unprotect_word(space, f->leaf, f->i + k);
+	if (read)
+		sw_word_set(space, f->leaf, f->i,
+			    SW_WORD_PRESENT | SW_WORD_ZEROED);
 	if (ours)
 		sw_stream_continue(&space->wp_streams, slot,
 				   f->addr / SW_PAGE_SIZE + nr);

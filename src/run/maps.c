@@ -33,6 +33,7 @@ struct pm_scan_arg {
 
 #define PAGEMAP_SCAN_IOC _IOWR('f', 16, struct pm_scan_arg)
 #define PAGE_IS_PRESENT  (1ull << 3)
+#define PAGE_IS_PFNZERO  (1ull << 5) /* the kernel's page of zeros */
 #define SCAN_REGIONS     256
 #define SCAN_TRIES       64
 
@@ -65,6 +66,30 @@ bool sw_page_is_present(pid_t pid, uint64_t addr)
 	return n == 8 && entry >> 63;
 }
 
+/*
+ * One range of a look at the page table. What was only read maps the kernel's
+ * one page of zeros: there is no frame to take out, and none is counted; but
+ * the first write would make one unseen, so it is made to tell us.
+ *
+ * The pages may be those of a new, unregistered mapping where an old one was:
+ * moving such pages out would lose them, since touching them raises no fault.
+ * Registering (again) after the look and before the epoch is compared makes
+ * sure.
+ */
+static int note_region(const struct scan *sc, uint64_t epoch,
+		       const struct page_region *found)
+{
+	struct sw_mmu *mmu = sw_remote_mmu(sc->remote);
+	uint64_t nr = (found->end - found->start) / SW_PAGE_SIZE;
+
+	if (sw_remote_register(sc->remote, found->start, found->end))
+		return 0;
+	if (found->categories & PAGE_IS_PFNZERO)
+		return mmu->ops->protect(mmu, found->start, nr, true);
+	return sw_space_note_present(sc->space, epoch, found->start,
+				     found->end);
+}
+
 static int note_present(const struct scan *sc, uint64_t start, uint64_t end)
 {
 	struct page_region found[SCAN_REGIONS];
@@ -80,24 +105,14 @@ static int note_present(const struct scan *sc, uint64_t start, uint64_t end)
 			.vec = (uint64_t)found,
 			.vec_len = max,
 			.category_mask = PAGE_IS_PRESENT,
-			.return_mask = PAGE_IS_PRESENT,
+			.return_mask = PAGE_IS_PRESENT | PAGE_IS_PFNZERO,
 		};
 		int n = ioctl(sc->pagemap, PAGEMAP_SCAN_IOC, &a);
 
 		if (n < 0)
 			return -errno;
-		/*
-		 * The pages may be those of a new, unregistered mapping where
-		 * an old one was: moving such pages out would lose them, since
-		 * touching them raises no fault. Registering (again) after the
-		 * look and before the epoch is compared makes sure.
-		 */
 		for (int i = 0; i < n && !err; i++)
-			if (!sw_remote_register(sc->remote, found[i].start,
-						found[i].end))
-				err = sw_space_note_present(sc->space, epoch,
-							    found[i].start,
-							    found[i].end);
+			err = note_region(sc, epoch, &found[i]);
 		/* A program that changes its layout all the time: less at once,
 		 * until that fits between two changes. */
 		if (err == -EAGAIN && tries) {

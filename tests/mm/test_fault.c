@@ -63,6 +63,27 @@ static void page_present_before_its_first_fault_is_counted(void **state)
 	fx_close(&f);
 }
 
+/* The kernel's page of zeros, made to tell us of the first write. */
+static void page_that_was_only_read_counts_from_its_first_write_on(void **state)
+{
+	static const char zeros[PG];
+	struct sw_mmu *mmu;
+	struct fx f;
+
+	fx_open(&f);
+	fx_map(f.sim, 0, 2);
+	mmu = sw_space_mmu(f.space);
+	assert_int_equal(mmu->ops->copy(mmu, fx_at(0), zeros, 1, true), 1);
+	fx_expect(f.sim, 0, 0);
+	assert_int_equal(sw_space_resident(f.space), 0);
+	fx_write(f.sim, 0, 7);
+	assert_int_equal(sw_space_resident(f.space), 1);
+	fx_swap_out(&f);
+	assert_int_equal(sw_space_resident(f.space), 0);
+	fx_expect(f.sim, 0, 7);
+	fx_close(&f);
+}
+
 /* ---- out and back ---- */
 
 static void staged_page_comes_back_without_io(void **state)
@@ -498,6 +519,7 @@ int main(void)
 		fx_test(sequential_touch_maps_many_but_not_beyond_its_mapping),
 		fx_test(touch_of_unmapped_memory_is_a_segmentation_fault),
 		fx_test(page_present_before_its_first_fault_is_counted),
+		fx_test(page_that_was_only_read_counts_from_its_first_write_on),
 		fx_test(staged_page_comes_back_without_io),
 		fx_test(written_page_comes_back_through_the_store),
 		fx_test(zero_page_needs_no_store),

@@ -47,11 +47,14 @@ uint64_t sw_measure_rss(pid_t pid)
 uint64_t sw_measure_pss(pid_t pid)
 {
 	char buf[2048], *at;
+	uint64_t pages;
 
 	if (!read_proc(pid, "smaps_rollup", buf, sizeof(buf)))
 		return 0;
 	at = strstr(buf, "Pss_Anon:");
-	return at ? strtoull(at + 9, NULL, 10) * 1024 / SW_PAGE_SIZE : 0;
+	pages = at ? strtoull(at + 9, NULL, 10) * 1024 / SW_PAGE_SIZE : 0;
+	/* The walk takes time: what moves along with it is counted twice. */
+	return sw_min(pages, sw_measure_rss(pid));
 }
 
 pid_t sw_parent_of(pid_t pid)

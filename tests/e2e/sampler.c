@@ -144,21 +144,34 @@ static bool same_memory(const struct proc *a, const struct proc *b)
 	return a->agent != b->agent;
 }
 
-static uint64_t pss_anon(int pid)
+/* The number after `name` in /proc/PID/file, or 0. */
+static uint64_t read_kib(int pid, const char *file, const char *name)
 {
 	char path[64], line[256];
-	unsigned long long kib = 0;
+	size_t len = strlen(name);
+	uint64_t kib = 0;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
 	f = fopen(path, "r");
 	if (!f)
 		return 0;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, "Pss_Anon: %llu", &kib) == 1)
-			break;
+	while (!kib && fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, len))
+			kib = strtoull(line + len, NULL, 10);
 	fclose(f);
-	return kib * 1024;
+	return kib;
+}
+
+/* The kernel walks the page table for Pss_Anon; a program that goes through its
+ * memory in step with that walk is given more than it ever had. What it has in
+ * all, shared or not, is a plain counter. */
+static uint64_t pss_anon(int pid)
+{
+	uint64_t pss = read_kib(pid, "smaps_rollup", "Pss_Anon:");
+	uint64_t all = read_kib(pid, "status", "RssAnon:");
+
+	return (pss < all ? pss : all) * 1024;
 }
 
 static bool is_supervisor(const struct proc *p, int root)

@@ -81,15 +81,21 @@ static int recv_fd(int sock, void *msg, size_t len, int *fd)
 
 /* ---- accept ---- */
 
-static bool has_ended(pid_t pid)
+bool sw_has_ended(int pidfd)
+{
+	struct pollfd f = { .fd = pidfd, .events = POLLIN };
+
+	return pidfd >= 0 && poll(&f, 1, 0) > 0;
+}
+
+static bool is_gone(pid_t pid)
 {
 	int fd = pidfd_open(pid, 0);
-	struct pollfd f = { .fd = fd, .events = POLLIN };
-	bool ended = fd < 0 || poll(&f, 1, 0) > 0;
+	bool gone = fd < 0 || sw_has_ended(fd);
 
 	if (fd >= 0)
 		close(fd);
-	return ended;
+	return gone;
 }
 
 void sw_proc_warn_agent_died(pid_t pid)
@@ -109,7 +115,7 @@ static bool is_ours(const struct sw_agent_hello *h, pid_t helper, pid_t root)
 		return false;
 	if (sw_shares_memory(h->pid, helper) == 1)
 		return true;
-	if (has_ended(helper) && !has_ended(h->pid))
+	if (is_gone(helper) && !is_gone(h->pid))
 		sw_proc_warn_agent_died(h->pid);
 	return false;
 }

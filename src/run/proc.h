@@ -85,6 +85,8 @@ int sw_shares_memory(pid_t process, pid_t helper);
  * in the log). Takes over `sock` in any case. */
 struct sw_proc *sw_proc_accept(int sock, pid_t root);
 void sw_proc_warn_agent_died(pid_t pid);
+/* Has the process behind a pidfd ended? (-1: there is none to end.) */
+bool sw_has_ended(int pidfd);
 
 /* Makes the agent ready (staging areas, `make_uffd`: a userfaultfd, put into
  * *uffd, else -1). 0 or -errno. */

@@ -5,7 +5,6 @@
  * Above: session.c, watch.c. Below: attach.c, bury.c.
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -195,13 +194,6 @@ void sw_session_drop_execed(struct session *s)
 	}
 }
 
-static bool has_ended(int pidfd)
-{
-	struct pollfd f = { .fd = pidfd, .events = POLLIN };
-
-	return pidfd >= 0 && poll(&f, 1, 0) > 0;
-}
-
 /* The process goes on: what is out comes back, nothing more goes out. */
 static void agent_died(struct session *s, struct sw_proc *p)
 {
@@ -220,9 +212,9 @@ void sw_session_drop_ended(struct session *s)
 	struct sw_proc *p, *tmp;
 
 	sw_list_for_each_safe(p, tmp, &s->procs, node) {
-		if (has_ended(p->pidfd))
+		if (sw_has_ended(p->pidfd))
 			drop_proc(s, p);
-		else if (has_ended(p->helper_pidfd))
+		else if (sw_has_ended(p->helper_pidfd))
 			agent_died(s, p);
 	}
 }

@@ -37,7 +37,7 @@ ready() {
 }
 
 strike() {
-	read -r _ target child _ <"$tmp/out" || :
+	read -r _ target child _ <"$tmp/out"
 	case $victim in
 	target) prey=$target ;;
 	child) prey=$child ;;
@@ -92,6 +92,7 @@ for turn in $(seq "$turns"); do
 	[ "$after" = "$before" ] || fail "turn $turn: files left: $after"
 	[ "$failures" -lt 5 ] || break
 done
+
 # An agent that said hello and died before the supervisor took notice: it was
 # stopped meanwhile.
 struck_early() {

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #include "base/lock.h"
+#include "run/correction.h"
 #include "run/devices.h"
 #include "run/keeper.h"
 #include "run/options.h"
@@ -60,16 +61,15 @@ struct session {
 	struct sw_list born;       /* born_lock: the same, not seen by us yet */
 
 	long nr_cpus;
-	uint64_t slow_ns, pss_ns; /* when to do these again */
-	uint64_t changes;         /* processes that came and went */
-	uint64_t corrected_at;    /* how many when `correction` was found */
-	int64_t correction;       /* pages, watch.c */
-	int64_t unknown;          /* pages, by the last look */
-	unsigned hurry;           /* looks left at the fast pace */
-	uint64_t look_ns;         /* what the last one cost */
-	bool attached;            /* somebody is */
-	uint64_t strangers;       /* pages of processes without an agent */
-	uint64_t strangers_now;   /* while counting */
+	uint64_t slow_ns, pss_ns;        /* when to do these again */
+	uint64_t changes;                /* processes that came and went */
+	struct sw_correction correction; /* pages, watch.c */
+	int64_t unknown;                 /* pages, by the last look */
+	unsigned hurry;                  /* looks left at the fast pace */
+	uint64_t look_ns;                /* what the last one cost */
+	bool attached;                   /* somebody is */
+	uint64_t strangers;     /* pages of processes without an agent */
+	uint64_t strangers_now; /* while counting */
 	pid_t seen[MAX_STRANGERS],
 		known[MAX_STRANGERS]; /* this look, the last */
 	unsigned nr_seen, nr_known;

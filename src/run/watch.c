@@ -200,8 +200,7 @@ static bool exact_pages(struct session *s, uint64_t *pages)
  * Books and looks err where forked processes share frames: ones shared before
  * we managed them count too often, copies made before they were armed not at
  * all. So now and then all is measured exactly, and what that differs by is
- * added from then on. When processes come and go it means little: what it
- * took away is given back, so that we err on the safe side.
+ * added from then on, as far as it can be believed (correction.h).
  */
 static void correct(struct session *s, uint64_t rss)
 {
@@ -210,13 +209,11 @@ static void correct(struct session *s, uint64_t rss)
 	bool forked = false;
 	struct sw_proc *p;
 
-	if (s->corrected_at != changes(s))
-		s->correction = sw_max(s->correction, (int64_t)0);
 	sw_list_for_each(p, &s->procs, node)
 		forked |= p->forked;
 	sw_mm_usage(s->mm, &u);
 	if (!forked || rss * 2 < u.budget_pages) {
-		s->correction = 0;
+		s->correction.pages = 0;
 		return;
 	}
 	if (now < s->pss_ns)
@@ -224,8 +221,9 @@ static void correct(struct session *s, uint64_t rss)
 	if (exact_pages(s, &pages)) {
 		s->unknown = unknown_pages(s, &rss);
 		sw_mm_usage(s->mm, &u);
-		s->correction = (int64_t)(pages - u.managed_pages) - s->unknown;
-		s->corrected_at = changes(s);
+		sw_correction_measured(&s->correction, changes(s),
+				       (int64_t)(pages - u.managed_pages) -
+					       s->unknown);
 	}
 	s->pss_ns = now + sw_max((uint64_t)PSS_MIN_NS,
 				 sw_min((cpu_ns() - cpu) * PSS_COST_RATIO,
@@ -244,7 +242,8 @@ static uint64_t measure(struct session *s)
 	if (s->unknown > last + HURRY_PAGES)
 		s->hurry = HURRY_LOOKS;
 	correct(s, rss);
-	sw_mm_set_unmanaged(s->mm, s->unknown + s->correction);
+	sw_mm_set_unmanaged(s->mm, s->unknown + sw_correction_of(&s->correction,
+								 changes(s)));
 	sw_mm_usage(s->mm, &u);
 	return u.used_pages;
 }

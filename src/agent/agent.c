@@ -132,8 +132,11 @@ static long recv_msg(void)
 static void gate_lock(void)
 {
 	uint32_t *g = &own.ctl->gate;
+	unsigned spins = SW_GATE_SPINS_AGENT;
 
-	if (sw_gate_try(g))
+	while (__atomic_load_n(&own.ctl->wanted, __ATOMIC_RELAXED) && spins--)
+		__builtin_ia32_pause();
+	if (sw_gate_try(g, SW_GATE_SPINS_AGENT))
 		return;
 	while (__atomic_exchange_n(g, 2, __ATOMIC_ACQUIRE))
 		sys4(SYS_futex, g, FUTEX_WAIT, 2, 0);

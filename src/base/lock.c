@@ -117,9 +117,16 @@ bool sw_rank_held(const void *key)
 }
 #endif
 
+/* Nothing long happens under our locks, and to sleep and be woken takes longer
+ * than most of it: a waiter looks again for a few microseconds first. */
 void sw_mutex_init(struct sw_mutex *l, const char *name, enum sw_rank rank)
 {
-	pthread_mutex_init(&l->m, NULL);
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+	pthread_mutex_init(&l->m, &attr);
+	pthread_mutexattr_destroy(&attr);
 	l->name = name;
 	l->rank = rank;
 }

@@ -3,8 +3,9 @@
  *
  *   prepare   folios with a buffer and a slot, before anything is unmapped: a
  *             full device is found out while every page is still in place
- *   add       runs of pages of taken windows; clean copies are pinned
- *   run       unmap into staging, read what is dirty, commit, drop
+ *   add       runs of pages of taken windows
+ *   run       pin clean copies, unmap into staging, read what is dirty,
+ *             commit, drop
  *   commit    each page that was really taken gets its entry: a clean one the
  *             slot it came from, a dirty one the next prepared folio's
  *
@@ -22,6 +23,8 @@
 
 #include "base/log.h"
 #include "mm/mm_internal.h"
+
+#define LOCKED_PAGES 16 /* worked on under one hold of the space lock */
 
 /* ---- prepared folios ---- */
 
@@ -86,9 +89,11 @@ void sw_evict_unprepare(struct sw_mm *mm, struct sw_evictor *ev)
 static void pin_clean(struct sw_space *space, struct sw_evictor *ev,
 		      struct sw_leaf *leaf, unsigned i, unsigned at)
 {
-	struct folio *folio =
-		sw_clean_folio(space, sw_leaf_addr(leaf, i), leaf->word[i]);
+	struct folio *folio;
 
+	if (!(leaf->word[i] & SW_WORD_CLEAN))
+		return;
+	folio = sw_clean_folio(space, sw_leaf_addr(leaf, i), leaf->word[i]);
 	if (!folio) {
 		leaf->word[i] &=
 			SW_WORD_KIND | SW_WORD_WP | SW_WORD_HOT | SW_WORD_PIN;
@@ -116,13 +121,31 @@ void sw_evict_add(struct sw_space *space, struct sw_evictor *ev,
 	ev->run[r] = (struct sw_agent_run){ .addr = sw_leaf_addr(leaf, i),
 					    .nr = nr,
 					    .at = ev->nr_pages };
-	for (unsigned k = 0; k < nr; k++)
-		if (leaf->word[i + k] & SW_WORD_CLEAN)
-			pin_clean(space, ev, leaf, i + k, ev->nr_pages + k);
 	ev->nr_pages += nr;
 }
 
-/* ---- commit, under the space lock ---- */
+/* Calls `step` for every page of the batch, a few under each hold of the space
+ * lock: the windows are ours, but others' faults need the lock. */
+static void for_each_page(struct sw_space *space, struct sw_evictor *ev,
+			  void (*step)(struct sw_space *space,
+				       struct sw_evictor *ev,
+				       struct sw_leaf *leaf, unsigned i,
+				       unsigned page))
+{
+	for (unsigned r = 0; r < ev->nr_runs; r++) {
+		for (unsigned k = 0; k < ev->run[r].nr;) {
+			unsigned end = sw_min(k + LOCKED_PAGES, ev->run[r].nr);
+
+			sw_space_lock(space);
+			for (; k < end; k++)
+				step(space, ev, ev->at[r].leaf, ev->at[r].i + k,
+				     ev->run[r].at + k);
+			sw_space_unlock(space);
+		}
+	}
+}
+
+/* ---- commit: the space lock is held ---- */
 
 /* Nobody who holds this folio's lock now can be waiting for our space. */
 static void lock_folio_inside(struct folio *folio)
@@ -233,26 +256,26 @@ static void commit_lost(struct sw_space *space, struct sw_leaf *leaf,
 
 /* ---- running a batch ---- */
 
-struct dirty {
+/* What is to be read of the staging area, and where to. */
+struct reading {
 	uint16_t at[SW_MMU_BATCH];
 	void *buf[SW_MMU_BATCH];
-	struct folio *folio[SW_MMU_BATCH]; /* by staging page */
 	unsigned nr;
 };
 
 /* Gives each taken page without a clean copy the next prepared folio. */
-static void assign_folios(struct sw_evictor *ev, struct dirty *d)
+static void assign_folios(struct sw_evictor *ev, struct reading *rd)
 {
-	d->nr = 0;
+	rd->nr = 0;
 	for (unsigned p = 0; p < ev->nr_pages; p++) {
-		d->folio[p] = NULL;
+		ev->dirty[p] = NULL;
 		if (ev->page[p] != SW_PAGE_TAKEN || ev->clean[p])
 			continue;
-		SW_BUG_ON(d->nr == ev->nr_ready);
-		d->folio[p] = ev->ready[d->nr];
-		d->at[d->nr] = p;
-		d->buf[d->nr] = d->folio[p]->data;
-		d->nr++;
+		SW_BUG_ON(rd->nr == ev->nr_ready);
+		ev->dirty[p] = ev->ready[rd->nr];
+		rd->at[rd->nr] = p;
+		rd->buf[rd->nr] = ev->dirty[p]->data;
+		rd->nr++;
 	}
 }
 
@@ -285,18 +308,18 @@ static void note_busy(struct sw_evictor *ev, struct sw_leaf *leaf, unsigned i)
 }
 
 static void commit_page(struct sw_space *space, struct sw_evictor *ev,
-			struct dirty *d, struct sw_leaf *leaf, unsigned i,
-			unsigned p, bool lost)
+			struct sw_leaf *leaf, unsigned i, unsigned p)
 {
 	struct folio *clean = ev->clean[p];
 
 	if (ev->page[p] == SW_PAGE_TAKEN) {
+		ev->taken++;
 		if (clean)
 			commit_clean(space, leaf, i, clean);
-		else if (lost)
+		else if (ev->lost)
 			commit_lost(space, leaf, i);
 		else
-			commit_dirty(space, leaf, i, d->folio[p]);
+			commit_dirty(space, leaf, i, ev->dirty[p]);
 		return;
 	}
 	if (clean)
@@ -385,41 +408,36 @@ static void unshare_busy(struct sw_space *space, struct sw_evictor *ev,
 	sw_count(unshared, pages);
 }
 
+static void give_windows(struct sw_space *space, struct sw_evictor *ev)
+{
+	sw_space_lock(space);
+	for (unsigned w = 0; w < ev->nr_windows; w++)
+		sw_window_give(space, ev->window[w].leaf, ev->window[w].i);
+	sw_space_unlock(space);
+}
+
 unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
 		      uint64_t epoch)
 {
 	struct sw_mmu *mmu = space->mmu;
-	struct dirty d;
-	unsigned taken = 0;
-	bool lost;
+	struct reading rd;
 
-	ev->nr_busy = 0;
+	ev->nr_busy = ev->taken = 0;
+	for_each_page(space, ev, pin_clean);
 	if (mmu->ops->take(mmu, ev->run, ev->nr_runs, epoch, ev->page))
 		memset(ev->page, SW_PAGE_STALE, sizeof(ev->page));
-	assign_folios(ev, &d);
-	lost = d.nr && mmu->ops->read_staged(mmu, d.at, d.buf, d.nr);
+	assign_folios(ev, &rd);
+	ev->lost = rd.nr && mmu->ops->read_staged(mmu, rd.at, rd.buf, rd.nr);
+	for_each_page(space, ev, commit_page);
+	give_windows(space, ev);
 
-	sw_space_lock(space);
-	for (unsigned r = 0; r < ev->nr_runs; r++) {
-		for (unsigned k = 0; k < ev->run[r].nr; k++) {
-			unsigned p = ev->run[r].at + k;
-
-			taken += ev->page[p] == SW_PAGE_TAKEN;
-			commit_page(space, ev, &d, ev->at[r].leaf,
-				    ev->at[r].i + k, p, lost);
-		}
-	}
-	for (unsigned w = 0; w < ev->nr_windows; w++)
-		sw_window_give(space, ev->window[w].leaf, ev->window[w].i);
-	sw_space_unlock(space);
-
-	if (!lost)
-		consume_ready(ev, d.nr);
-	if (taken)
+	if (!ev->lost)
+		consume_ready(ev, rd.nr);
+	if (ev->taken)
 		mmu->ops->drop_staged(mmu);
 	if (ev->nr_busy)
 		unshare_busy(space, ev, epoch);
-	sw_count(pgsteal, taken);
-	__atomic_fetch_add(&space->mm->evictions, taken, __ATOMIC_RELAXED);
-	return taken;
+	sw_count(pgsteal, ev->taken);
+	__atomic_fetch_add(&space->mm->evictions, ev->taken, __ATOMIC_RELAXED);
+	return ev->taken;
 }

@@ -269,7 +269,10 @@ struct sw_evictor { /* [thread: reclaim] */
 	struct sw_evict_place at[SW_MMU_MAX_RUNS];     /* start of each run */
 	struct sw_evict_place window[SW_MMU_MAX_RUNS]; /* taken for it */
 	struct folio *clean[SW_MMU_BATCH]; /* by staging page, or NULL */
+	struct folio *dirty[SW_MMU_BATCH]; /* same: of the prepared ones */
 	uint8_t page[SW_MMU_BATCH];        /* enum sw_agent_page */
+	unsigned taken;                    /* pages that are out */
+	bool lost; /* what is dirty among them could not be read */
 	struct sw_agent_run busy[SW_MMU_MAX_RUNS]; /* shared by fork */
 	unsigned nr_busy;
 	bool touched; /* the batch is one whose busy pages were unshared */

@@ -136,7 +136,8 @@ static bool pick_window(struct sw_space *space, struct sw_evictor *ev,
 	return true;
 }
 
-/* Builds a batch from `hand` on; returns where the hand is then. */
+/* Builds a batch from `hand` on; returns where the hand is then. Space lock
+ * held. */
 static uint64_t pick(struct sw_space *space, struct sw_evictor *ev,
 		     uint64_t hand)
 {

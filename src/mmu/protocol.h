@@ -119,19 +119,25 @@ struct sw_agent_unshare {
  */
 struct sw_agent_ctl {
 	uint32_t gate;
-	uint32_t pad;
+	uint32_t wanted; /* the supervisor waits: the agent lets it go first */
 	uint64_t epoch;
 	uint64_t batch;
 	uint64_t dropped;
 };
 
-#define SW_GATE_SPINS 200
+/*
+ * The gate is held for the time of one read or one move, and to sleep and be
+ * woken takes longer. So both spin before they sleep: the supervisor for as
+ * long as a move may take, the agent for a read. An agent with many runs to
+ * move would take the gate again before anybody else has seen it open, so it
+ * looks at `wanted` first; but not for ever, as both may be on one CPU.
+ */
+#define SW_GATE_SPINS_AGENT      200  /* some 10 us */
+#define SW_GATE_SPINS_SUPERVISOR 1000 /* some 50 us */
 
-/* Takes the gate if it comes free within some 10 us: it is held for the time
- * of one read or one move, and to sleep and be woken takes longer. */
-static inline bool sw_gate_try(uint32_t *gate)
+static inline bool sw_gate_try(uint32_t *gate, unsigned spins)
 {
-	for (unsigned i = 0; i < SW_GATE_SPINS; i++) {
+	while (spins--) {
 		uint32_t v = 0;
 
 		if (!__atomic_load_n(gate, __ATOMIC_RELAXED) &&

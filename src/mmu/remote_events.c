@@ -44,12 +44,11 @@
  * The agent may die holding the gate. It is known to be dead when can_take is
  * false; nobody else can hold the gate then, so it is simply taken.
  */
-static void gate_lock(struct sw_remote *r)
+static void gate_wait(struct sw_remote *r, struct sw_agent_ctl *ctl)
 {
-	struct sw_agent_ctl *ctl = __atomic_load_n(&r->ctl, __ATOMIC_ACQUIRE);
 	struct timespec t = { .tv_nsec = GATE_WAIT_NS };
 
-	if (sw_gate_try(&ctl->gate))
+	if (sw_gate_try(&ctl->gate, SW_GATE_SPINS_SUPERVISOR))
 		return;
 	while (__atomic_exchange_n(&ctl->gate, 2, __ATOMIC_ACQUIRE)) {
 		if (ctl != &r->no_ctl &&
@@ -57,6 +56,15 @@ static void gate_lock(struct sw_remote *r)
 			return;
 		syscall(SYS_futex, &ctl->gate, FUTEX_WAIT, 2, &t);
 	}
+}
+
+static void gate_lock(struct sw_remote *r)
+{
+	struct sw_agent_ctl *ctl = __atomic_load_n(&r->ctl, __ATOMIC_ACQUIRE);
+
+	__atomic_store_n(&ctl->wanted, 1, __ATOMIC_RELAXED);
+	gate_wait(r, ctl);
+	__atomic_store_n(&ctl->wanted, 0, __ATOMIC_RELAXED);
 }
 
 static void gate_unlock(struct sw_remote *r)

@@ -169,24 +169,30 @@ static void fault_present(struct fault *f)
 
 /* ---- swap-in ---- */
 
-/* Are clean copies worth keeping? Only while more of them are evicted again
- * untouched than written to, with a sample of pages to notice a change; and
- * never when slots are scarce. */
-static bool keep_clean(struct sw_mm *mm)
+/* Are more clean copies evicted again untouched than written to? */
+static bool clean_pays(struct sw_mm *mm)
 {
 	uint64_t kept = __atomic_load_n(&mm->clean_kept, __ATOMIC_RELAXED);
 	uint64_t lost = __atomic_load_n(&mm->clean_lost, __ATOMIC_RELAXED);
+
+	if (kept + lost > 4096) {
+		__atomic_store_n(&mm->clean_kept, kept / 2, __ATOMIC_RELAXED);
+		__atomic_store_n(&mm->clean_lost, lost / 2, __ATOMIC_RELAXED);
+	}
+	return kept * 10 + 64 >= lost * 13;
+}
+
+/* Clean copies are kept only while they pay, with a sample of pages to notice
+ * a change; and never when slots are scarce. */
+static bool keep_clean(struct sw_mm *mm)
+{
 	static __thread unsigned sample;
 
 	/* A kept slot is unowned: when slots get scarce the allocator takes it
 	 * back by itself, so the line is drawn late. */
 	if (sw_slots_are_scarce())
 		return false;
-	if (kept + lost > 4096) {
-		__atomic_store_n(&mm->clean_kept, kept / 2, __ATOMIC_RELAXED);
-		__atomic_store_n(&mm->clean_lost, lost / 2, __ATOMIC_RELAXED);
-	}
-	return kept * 10 + 64 >= lost * 13 || ++sample % 16 == 0;
+	return clean_pays(mm) || ++sample % 16 == 0;
 }
 
 /* The word of a page just mapped from its slot. */
@@ -302,14 +308,26 @@ static void fault_swapin(struct fault *f)
 static void unprotect_word(struct sw_space *space, struct sw_leaf *leaf,
 			   unsigned i)
 {
-	uint64_t word = leaf->word[i];
-
-	if (word & SW_WORD_CLEAN) {
-		__atomic_fetch_add(&space->mm->clean_lost, 1, __ATOMIC_RELAXED);
+	if (leaf->word[i] & SW_WORD_CLEAN)
 		sw_clean_forget(space, leaf, i);
-	}
 	/* A frame that was shared is left to the others: a write copies it. */
 	sw_word_set(space, leaf, i, sw_word_unshared(leaf->word[i]));
+}
+
+/* The books say that nr pages may be written to: now they really may. Gives
+ * window and space lock back. After the words: a page that is clean in our
+ * books must never be writable. */
+static void unprotect_pages(struct fault *f, unsigned nr)
+{
+	struct sw_space *space = f->space;
+	int err;
+
+	sw_window_of(f->leaf, f->i)->all_wp = false;
+	err = space->mmu->ops->protect(space->mmu, f->addr, nr, false);
+	sw_window_give(space, f->leaf, f->i);
+	sw_space_unlock(space);
+	if (err)
+		fault_wake(f);
 }
 
 /* How many of `nr` pages a write would copy. */
@@ -322,44 +340,101 @@ static unsigned nr_shared(struct fault *f, unsigned nr)
 	return shared;
 }
 
-static void fault_wp(struct fault *f)
+/* How many of `nr` pages have a clean copy. */
+static unsigned nr_clean(struct fault *f, unsigned nr)
+{
+	unsigned clean = 0;
+
+	for (unsigned k = 0; k < nr; k++)
+		clean += !!(f->leaf->word[f->i + k] & SW_WORD_CLEAN);
+	return clean;
+}
+
+/* Is the page's protection worth nothing: a fork whose other side has left the
+ * frame, or a clean copy while those are written to more often than not? */
+static bool is_vain(struct fault *f, unsigned i, bool clean_too)
+{
+	uint64_t word = f->leaf->word[i];
+
+	return sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP &&
+	       (clean_too || !(word & SW_WORD_CLEAN)) &&
+	       !sw_is_shared(f->space->mm, word);
+}
+
+/* A random writer would come back for each page of the window: all around
+ * [f->i, f->i + nr) whose protection is worth nothing is lifted with it. The
+ * fault begins further down then. Returns the pages. */
+static unsigned widen(struct fault *f, unsigned nr)
+{
+	unsigned first = f->i / SW_WINDOW_PAGES * SW_WINDOW_PAGES;
+	unsigned last = first + SW_WINDOW_PAGES - 1, end = f->i + nr - 1;
+	bool clean_too = !clean_pays(f->space->mm);
+
+	while (end < last && is_vain(f, end + 1, clean_too))
+		end++;
+	while (f->i > first && is_vain(f, f->i - 1, clean_too))
+		f->i--;
+	f->addr = sw_leaf_addr(f->leaf, f->i);
+	return end + 1 - f->i;
+}
+
+/* A first write to pages that we protected. */
+static void fault_wp_ours(struct fault *f)
 {
 	struct sw_space *space = f->space;
-	unsigned slot, nr = 1, copies = 0;
-	uint64_t word = f->leaf->word[f->i];
-	bool ours = sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP;
-	bool read = sw_word_kind(word) == SW_WORD_NONE; /* maps.c */
-	int err;
+	struct sw_streams *st = &space->wp_streams;
+	unsigned slot, copies;
+	unsigned nr = sw_stream_window(st, f->addr / SW_PAGE_SIZE, &slot);
+	uint64_t next;
 
-	if (ours) {
-		nr = sw_stream_window(&space->wp_streams,
-				      f->addr / SW_PAGE_SIZE, &slot);
-		nr = run_of(f, SW_WORD_KIND | SW_WORD_WP,
-			    sw_min(nr, room_in_window(f)));
-		copies = nr_shared(f, nr);
-	}
-	copies += read;
+	nr = run_of(f, SW_WORD_KIND | SW_WORD_WP,
+		    sw_min(nr, room_in_window(f)));
+	copies = nr_shared(f, nr);
 	sw_window_take(f->leaf, f->i);
 	sw_space_unlock(space);
 	if (copies)
 		nr = sw_min(nr, sw_budget_reserve(space->mm, copies));
 	sw_space_lock(space);
-	for (unsigned k = 0; ours && k < nr; k++)
+	next = f->addr / SW_PAGE_SIZE + nr;
+	sw_stream_continue(st, slot, next);
+	__atomic_fetch_add(&space->mm->clean_lost, nr_clean(f, nr),
+			   __ATOMIC_RELAXED);
+	nr = widen(f, nr);
+	for (unsigned k = 0; k < nr; k++)
 		unprotect_word(space, f->leaf, f->i + k);
-	if (read)
-		sw_word_set(space, f->leaf, f->i,
-			    SW_WORD_PRESENT | SW_WORD_ZEROED);
-	if (ours)
-		sw_stream_continue(&space->wp_streams, slot,
-				   f->addr / SW_PAGE_SIZE + nr);
-	sw_window_of(f->leaf, f->i)->all_wp = false;
-	/* After the words: a page that is clean in our books must never be
-         * writable. */
-	err = space->mmu->ops->protect(space->mmu, f->addr, nr, false);
-	sw_window_give(space, f->leaf, f->i);
-	sw_space_unlock(space);
-	if (err)
-		fault_wake(f);
+	unprotect_pages(f, nr);
+}
+
+/* A first write to a page that was only read, and maps the kernel's zeros
+ * (run/maps.c). */
+static void fault_wp_read(struct fault *f)
+{
+	sw_window_take(f->leaf, f->i);
+	sw_space_unlock(f->space);
+	sw_budget_reserve(f->space->mm, 1);
+	sw_space_lock(f->space);
+	sw_word_set(f->space, f->leaf, f->i, SW_WORD_PRESENT | SW_WORD_ZEROED);
+	unprotect_pages(f, 1);
+}
+
+/* Protection that is not in our books: a fork that is being undone, or the
+ * page is on its way. */
+static void fault_wp_stray(struct fault *f)
+{
+	sw_window_take(f->leaf, f->i);
+	unprotect_pages(f, 1);
+}
+
+static void fault_wp(struct fault *f)
+{
+	uint64_t word = f->leaf->word[f->i];
+
+	if (sw_word_kind(word) == SW_WORD_NONE)
+		fault_wp_read(f);
+	else if (sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP)
+		fault_wp_ours(f);
+	else
+		fault_wp_stray(f);
 	sw_count(pgfault_wp, 1);
 }
 

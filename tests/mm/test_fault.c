@@ -225,6 +225,31 @@ static void write_fault_keeps_no_copy(void **state)
 	fx_close(&f);
 }
 
+/* While copies pay one write costs one copy; a random writer, who takes one
+ * copy after the other, soon gets whole windows. */
+static void random_writer_gets_windows_at_once(void **state)
+{
+	struct fx f;
+	uint64_t faults;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 512);
+	fx_swap_out(&f);
+	for (unsigned n = 0; n < 512; n++)
+		fx_expect(f.sim, n, 100 + n);
+	fx_write(f.sim, 77, 7);
+	assert_true(fx_word(f.sim, 76) & SW_WORD_CLEAN);
+	assert_true(fx_word(f.sim, 78) & SW_WORD_CLEAN);
+	for (unsigned n = 0; n < 512; n++)
+		fx_write(f.sim, n * 37 % 512, n);
+	faults = fx_counted(&f, pgfault_wp);
+	assert_in_range(faults, 8, 100);
+	fx_swap_out(&f);
+	for (unsigned n = 0; n < 512; n++)
+		fx_expect(f.sim, n * 37 % 512, n);
+	fx_close(&f);
+}
+
 static void clean_copies_make_room_when_slots_run_out(void **state)
 {
 	struct fx f;
@@ -527,6 +552,7 @@ int main(void)
 		fx_test(page_that_returns_too_soon_is_spared),
 		fx_test(page_only_read_keeps_its_slot),
 		fx_test(write_gives_the_clean_copy_up),
+		fx_test(random_writer_gets_windows_at_once),
 		fx_test(write_fault_keeps_no_copy),
 		fx_test(clean_copies_make_room_when_slots_run_out),
 		fx_test(slot_of_a_lost_clean_copy_is_another_faults),

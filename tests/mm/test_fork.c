@@ -55,6 +55,34 @@ static void present_pages_are_counted_once(void **state)
 	fx_close(&f);
 }
 
+/* The child is gone, and with it the reason to hear of writes: the first one
+ * says so, and lifts the protection of all around it. */
+static void protection_goes_with_the_other_side(void **state)
+{
+	struct sw_mm_usage u;
+	struct sw_sim *child;
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 70);
+	child = sw_sim_fork(f.sim);
+	fx_write(f.sim, 30, 8);
+	assert_true(fx_word(f.sim, 29) & SW_WORD_WP); /* still shared */
+	fx_end(child);
+	fx_write(f.sim, 20, 9);
+	for (unsigned n = 0; n < 64; n++)
+		assert_true(!(fx_word(f.sim, n) & SW_WORD_WP) == (n <= 30));
+	fx_write(f.sim, 5, 10);
+	fx_write(f.sim, 40, 11);
+	for (unsigned n = 0; n < 64; n++)
+		fx_write(f.sim, n, 12 + n);
+	assert_int_equal(fx_counted(&f, pgfault_wp), 3);
+	assert_true(fx_word(f.sim, 65) & SW_WORD_WP); /* another window */
+	sw_mm_usage(f.mm, &u);
+	assert_int_equal(u.used_pages, 70);
+	fx_close(&f);
+}
+
 static void announced_fork_finds_its_pages_armed(void **state)
 {
 	struct sw_mm_usage u;
@@ -332,6 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		fx_test(swapped_pages_get_a_second_owner),
 		fx_test(present_pages_are_counted_once),
+		fx_test(protection_goes_with_the_other_side),
 		fx_test(announced_fork_finds_its_pages_armed),
 		fx_test(a_frame_of_three_is_counted_once),
 		fx_test(both_sides_write_after_a_fork),

@@ -35,8 +35,7 @@ struct sw_remote {
 	bool bell_rang;  /* it is writable now */
 	bool bell_loose; /* to be protected again as soon as it can be */
 	unsigned nr_faults;
-	uint64_t served_ns; /* when the last fault was done with */
-	int nr_threads;     /* of the process, when last looked */
+	int nr_threads; /* of the process, when last looked */
 };
 
 /* How the address space is: -ESRCH gone, -EAGAIN its layout is changing (an

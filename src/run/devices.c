@@ -76,6 +76,19 @@ void sw_devices_sample(struct sw_devices *d)
 	}
 }
 
+uint64_t sw_devices_memory(const struct sw_devices *d)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned i = 0; i < d->nr; i++) {
+		struct sw_store_stats st;
+
+		sw_zram_stats(d->device[i].zram, &st);
+		bytes += st.mem_bytes;
+	}
+	return bytes;
+}
+
 void sw_devices_off(struct sw_devices *d)
 {
 	while (d->nr) {

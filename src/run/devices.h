@@ -26,6 +26,8 @@ struct sw_devices {
 SW_MUST_CHECK int sw_devices_on(struct sw_devices *d,
 				const struct sw_device_spec *spec, unsigned nr);
 void sw_devices_sample(struct sw_devices *d);
+/* Bytes that they keep pages in right now. */
+uint64_t sw_devices_memory(const struct sw_devices *d);
 void sw_devices_off(struct sw_devices *d);
 
 #endif

@@ -44,17 +44,33 @@ uint64_t sw_measure_rss(pid_t pid)
 	return resident > shared ? resident - shared : 0;
 }
 
+/* A line "NAME: NUMBER kB" of a file of /proc, in bytes. */
+static uint64_t kib_line(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	return at ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
+}
+
 uint64_t sw_measure_pss(pid_t pid)
 {
-	char buf[2048], *at;
+	char buf[2048];
 	uint64_t pages;
 
 	if (!read_proc(pid, "smaps_rollup", buf, sizeof(buf)))
 		return 0;
-	at = strstr(buf, "Pss_Anon:");
-	pages = at ? strtoull(at + 9, NULL, 10) * 1024 / SW_PAGE_SIZE : 0;
+	pages = kib_line(buf, "Pss_Anon:") / SW_PAGE_SIZE;
 	/* The walk takes time: what moves along with it is counted twice. */
 	return sw_min(pages, sw_measure_rss(pid));
+}
+
+uint64_t sw_measure_memory(pid_t pid)
+{
+	char buf[4096];
+
+	if (!read_proc(pid, "status", buf, sizeof(buf)))
+		return 0;
+	return kib_line(buf, "RssAnon:") + kib_line(buf, "RssShmem:");
 }
 
 pid_t sw_parent_of(pid_t pid)

@@ -68,6 +68,9 @@ uint64_t sw_measure_rss(pid_t pid);
 /* The same with shared pages divided by their sharers (Pss_Anon): exact, and
  * costs a walk of the page table. */
 uint64_t sw_measure_pss(pid_t pid);
+/* Bytes of memory that no file is behind: anonymous, and what is mapped of
+ * shared anonymous memory. */
+uint64_t sw_measure_memory(pid_t pid);
 
 /* Calls fn for each process below `root`, in no order. */
 void sw_for_each_descendant(pid_t root, void (*fn)(void *arg, pid_t pid),

@@ -102,12 +102,13 @@ static json_t *report_json(const struct sw_report *report)
 		json_array_append_new(devices,
 				      device_json(&report->devices[i]));
 	return json_pack(
-		"{s:i, s:o, s:i, s:I, s:I, s:f, s:o, s:o, s:o, s:{s:f,s:f,s:f}}",
+		"{s:i, s:o, s:i, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:{s:f,s:f,s:f}}",
 		"version", 1, "command", command_json(report), "exit_status",
 		report->exit_status, "budget_bytes", report->budget_bytes,
-		"peak_bytes", report->peak_bytes, "wall_seconds",
-		report->wall_seconds, "counters", counters_json(), "faults",
-		faults_json(), "devices", devices, "cpu", "supervisor_seconds",
+		"peak_bytes", report->peak_bytes, "own_peak_bytes",
+		report->own_peak_bytes, "wall_seconds", report->wall_seconds,
+		"counters", counters_json(), "faults", faults_json(), "devices",
+		devices, "cpu", "supervisor_seconds",
 		report->supervisor_seconds, "agent_seconds",
 		report->agent_seconds, "command_seconds",
 		report->command_seconds);
@@ -254,6 +255,8 @@ void sw_report_print(const struct sw_report *report, FILE *out)
 			sw_size_format(dev->memory_bytes, c),
 			device_ratio(dev));
 	}
+	fprintf(out, "spillway: memory of our own: %s at most\n",
+		sw_size_format(report->own_peak_bytes, a));
 	fprintf(out,
 		"spillway: CPU: command %.2f s, supervisor %.2f s, agents "
 		"%.2f s\n",

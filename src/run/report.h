@@ -7,7 +7,7 @@
  * is of the end and anything but 0 is a leak.
  *
  *      { "version", "command": [...], "exit_status",
- *        "budget_bytes", "peak_bytes", "wall_seconds",
+ *        "budget_bytes", "peak_bytes", "own_peak_bytes", "wall_seconds",
  *        "counters": { every name of base/counters.h },
  *        "faults": { "total", "first_touch", "staged", "from_store",
  *                    "write_protect", "retried", "stalled" },
@@ -16,6 +16,9 @@
  *                       "memory_peak_bytes", "ratio" } ],
  *        "cpu": { "supervisor_seconds", "agent_seconds",
  *                 "command_seconds" } }
+ *
+ * "own_peak_bytes" is the memory that supervisor, keeper and agents took at
+ * most, without what the devices stored and what counts in the budget.
  *
  * "ratio" is bytes of stored pages to bytes of memory taken for them, null
  * while nothing is stored.
@@ -42,7 +45,8 @@ struct sw_report {
 	char *const *argv; /* the command, or NULL; borrowed */
 	int exit_status;
 	uint64_t budget_bytes;
-	uint64_t peak_bytes; /* of the tree's anonymous memory */
+	uint64_t peak_bytes;     /* of the tree's anonymous memory */
+	uint64_t own_peak_bytes; /* of supervisor, keeper and agents: own.c */
 	double wall_seconds;
 	double supervisor_seconds; /* CPU, user and system */
 	double agent_seconds;

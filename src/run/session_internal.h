@@ -1,7 +1,7 @@
 /*
  * session_internal.h - the struct that session.c (the life of a run), procs.c
- * (who is in the tree), watch.c (how much it uses, what to do about it) and
- * bury.c (the end of address spaces) share. All of it belongs to the loop's
+ * (who is in the tree), watch.c (how much it uses, what to do about it),
+ * own.c (how much we use) and bury.c (the end of address spaces) share. All of it belongs to the loop's
  * thread, except what says otherwise.
  */
 #ifndef SW_RUN_SESSION_INTERNAL_H
@@ -64,6 +64,7 @@ struct session {
 	uint64_t slow_ns, pss_ns;        /* when to do these again */
 	uint64_t changes;                /* processes that came and went */
 	struct sw_correction correction; /* pages, watch.c */
+	uint64_t own_peak_bytes;         /* own.c */
 	int64_t unknown;                 /* pages, by the last look */
 	unsigned hurry;                  /* looks left at the fast pace */
 	uint64_t look_ns;                /* what the last one cost */
@@ -99,6 +100,11 @@ void sw_bury(struct bury *b, struct sw_child *c);
 void sw_bury_gone(struct bury *b, struct sw_list *spaces);
 /* Waits until all are freed, and ends the thread. */
 void sw_bury_stop(struct bury *b);
+
+/* ---- own.c ---- */
+
+/* Looks what the session takes for itself. */
+void sw_session_measure_own(struct session *s);
 
 /* ---- watch.c ---- */
 

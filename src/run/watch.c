@@ -4,7 +4,7 @@
  * often, far from it seldom; a process is managed from the moment memory gets
  * scarce, and new memory of a managed one is found by its growth.
  *
- * Above: session.c. Below: measure.c, attach.c, maps.c, bury.c.
+ * Above: session.c. Below: measure.c, attach.c, maps.c, own.c, bury.c.
  */
 #include <string.h>
 #include <sys/timerfd.h>
@@ -352,6 +352,7 @@ void sw_session_tick(struct session *s)
 		sw_session_drop_execed(s);
 		sw_session_look_for_strangers(s);
 		sw_devices_sample(&s->devices);
+		sw_session_measure_own(s);
 		s->slow_ns = now + SLOW_TICK_NS;
 	}
 	sw_bury_gone(&s->bury, &s->children);

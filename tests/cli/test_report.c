@@ -37,6 +37,7 @@ static const struct sw_report sample = {
 	.exit_status = 3,
 	.budget_bytes = 128 << 20,
 	.peak_bytes = 5ULL << 30,
+	.own_peak_bytes = 7 << 20,
 	.wall_seconds = 1.5,
 	.supervisor_seconds = 0.25,
 	.agent_seconds = 0.5,
@@ -88,6 +89,7 @@ static void every_field_is_there(void **state)
 	assert_int_equal(number(json, "exit_status"), 3);
 	assert_int_equal(number(json, "budget_bytes"), 128 << 20);
 	assert_int_equal(number(json, "peak_bytes"), 5LL << 30);
+	assert_int_equal(number(json, "own_peak_bytes"), 7 << 20);
 
 	command = json_object_get(json, "command");
 	assert_int_equal(json_array_size(command), 3);
@@ -174,6 +176,7 @@ static void the_summary_is_complete(void **state)
 	assert_non_null(strstr(text, "budget 128M, peak 5G, 1.5 s\n"));
 	assert_non_null(strstr(text, "zram:384M of 384M: 400K of pages in "
 				     "200K of memory (2.0 to 1)\n"));
+	assert_non_null(strstr(text, "memory of our own: 7M at most\n"));
 }
 
 int main(void)

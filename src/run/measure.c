@@ -93,20 +93,85 @@ bool sw_is_descendant(pid_t pid, pid_t root)
 	return false;
 }
 
+/* ---- who descends from whom ---- */
+
+struct relation {
+	pid_t pid, parent;
+};
+
+/* All processes, ascending, each asked for its parent once: the machine may
+ * have thousands that are no business of ours. */
+struct relations {
+	struct relation *of;
+	size_t nr, max;
+};
+
+static int by_pid(const void *a, const void *b)
+{
+	const struct relation *x = a, *y = b;
+
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+/* False: no memory for one more. */
+static bool add_relation(struct relations *all, pid_t pid)
+{
+	if (all->nr == all->max) {
+		size_t max = all->max ? all->max * 2 : 256;
+		void *more = realloc(all->of, max * sizeof(*all->of));
+
+		if (!more)
+			return false;
+		all->of = more;
+		all->max = max;
+	}
+	all->of[all->nr++] = (struct relation){ pid, sw_parent_of(pid) };
+	return true;
+}
+
+/* Whose line of parents ends at somebody who is not there has just lost one:
+ * he is asked again, and who has adopted him. */
+static bool is_below(const struct relations *all, struct relation child,
+		     pid_t root)
+{
+	struct relation at = child;
+
+	for (int depth = 0; at.parent > 1 && depth < 512; depth++) {
+		struct relation key = { .pid = at.parent };
+		struct relation *found;
+
+		if (at.parent == root)
+			return true;
+		found = bsearch(&key, all->of, all->nr, sizeof(key), by_pid);
+		if (!found)
+			return sw_is_descendant(child.pid, root);
+		at = *found;
+	}
+	return at.parent == root;
+}
+
 void sw_for_each_descendant(pid_t root, void (*fn)(void *arg, pid_t pid),
 			    void *arg)
 {
+	struct relations all = { 0 };
 	DIR *proc = opendir("/proc");
 	struct dirent *d;
 
 	while (proc && (d = readdir(proc))) {
 		pid_t pid = isdigit(d->d_name[0]) ? atoi(d->d_name) : 0;
 
-		if (pid > 0 && pid != root && sw_is_descendant(pid, root))
+		if (pid > 0 && !add_relation(&all, pid) && pid != root &&
+		    sw_is_descendant(pid, root))
 			fn(arg, pid);
 	}
 	if (proc)
 		closedir(proc);
+	if (all.nr)
+		qsort(all.of, all.nr, sizeof(*all.of), by_pid);
+	for (size_t i = 0; i < all.nr; i++)
+		if (all.of[i].pid != root && is_below(&all, all.of[i], root))
+			fn(arg, all.of[i].pid);
+	free(all.of);
 }
 
 static int compare_memory(pid_t a, pid_t b)

@@ -26,6 +26,7 @@
 #define TICK_MAX_NS     20000000  /* and far from it */
 #define FILL_PAGES_MS   1500      /* how fast a CPU may fill memory unseen */
 #define SLOW_TICK_NS    100000000 /* strangers in the tree, exec, statistics */
+#define SLOW_COST_RATIO 50        /* these may take 2 % of a CPU */
 #define PSS_COST_RATIO  25        /* exact measuring may take 4 % of a CPU, */
 #define PSS_MIN_NS      20000000
 #define PSS_MAX_NS      200000000 /* but is never put off for longer */
@@ -344,17 +345,26 @@ static void set_timer(struct session *s, uint64_t used)
 	timerfd_settime(s->timer, 0, &t, NULL);
 }
 
+/* Most of it is to read /proc, where a machine may have thousands of processes
+ * that are not ours. */
+static void slow_tick(struct session *s)
+{
+	uint64_t now = sw_now_ns(), cpu = cpu_ns();
+
+	sw_session_drop_execed(s);
+	sw_session_look_for_strangers(s);
+	sw_devices_sample(&s->devices);
+	sw_session_measure_own(s);
+	s->slow_ns = now + sw_max((uint64_t)SLOW_TICK_NS,
+				  (cpu_ns() - cpu) * SLOW_COST_RATIO);
+}
+
 void sw_session_tick(struct session *s)
 {
-	uint64_t now = sw_now_ns(), used;
+	uint64_t used;
 
-	if (now >= s->slow_ns) {
-		sw_session_drop_execed(s);
-		sw_session_look_for_strangers(s);
-		sw_devices_sample(&s->devices);
-		sw_session_measure_own(s);
-		s->slow_ns = now + SLOW_TICK_NS;
-	}
+	if (sw_now_ns() >= s->slow_ns)
+		slow_tick(s);
 	sw_bury_gone(&s->bury, &s->children);
 	sw_bury_gone(&s->bury, &s->orphans);
 	used = measure(s);

@@ -17,7 +17,7 @@ from .results import Results, Turn, turn_of
 from .run import RunFailed
 from .workload import HERE, Missing, Workload, WorkloadError
 
-MODULES = ["touch", "usemem", "classic", "redis", "mysql", "build"]
+MODULES = ["touch", "usemem", "classic", "redis", "mysql", "build", "costs"]
 
 
 def _classes() -> Iterator[type[Workload]]:
@@ -141,8 +141,11 @@ class Bench:
         self.progress.clear()
 
     def _run_workload(self, workload: Workload) -> None:
-        turns: dict[str, list[Turn]] = {kind.name: [] for kind in self.kinds}
+        turns: dict[str, list[Turn]] = {kind.name: [] for kind in self.kinds
+                                        if kind.name in workload.kinds}
         absent = workload.missing()
+        if not turns:
+            absent = f"it is for {' and '.join(workload.kinds)} runs only"
         steps = len(self.kinds) * self.options.runs
         try:
             if not absent:
@@ -163,6 +166,9 @@ class Bench:
                     turns: dict[str, list[Turn]]) -> None:
         for number in range(1, self.options.runs + 1):
             for kind in self.kinds:
+                if kind.name not in turns:
+                    self.progress.step()
+                    continue
                 self.progress.show(f"{workload.name}, run {number} of "
                                    f"{self.options.runs}: {kind.name}")
                 turns[kind.name].append(self._turn(workload, kind))

@@ -246,6 +246,7 @@ class Spillway(Kind):
                 return  # it did not come to its end
             run.cpu_own = (told["cpu"]["supervisor_seconds"]
                            + told["cpu"]["agent_seconds"])
+            run.own_memory = told["own_peak_bytes"]
             run.swapins = told["counters"]["pswpin"]
             if self.setup.swap == "zram":
                 run.peak_store = sum(d["memory_peak_bytes"]

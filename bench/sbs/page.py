@@ -14,7 +14,7 @@ import statistics
 from typing import Any
 
 from . import pictures, stats
-from .table import FOOTNOTE, number
+from .table import FOOTNOTE, number, targets
 
 MIB = 1 << 20
 
@@ -149,6 +149,7 @@ def _section(row: dict[str, Any], made: list[Picture],
             f"{row['budget'] // MIB} MiB."]
     if row["absent"]:
         return [*text, f"<p>Left out: {html.escape(row['absent'])}"]
+    text += [f"<p>{html.escape(line)}" for line in targets(row)]
     text += _troubles(row)
     text += _images([p for p in made if not p.detail], name)
     folded = [p for p in made if p.detail]

@@ -6,7 +6,9 @@
         { "name", "group", "stands_for", "budget", "absent": why or null,
           "metrics": [{"name", "unit", "better", "label", "detail"}],
           "runs": {kind: [turn, ...]},
-          "summary": {metric: {kind: {median, min, max}, "ratios": [...]}}
+          "summary": {metric: {kind: {median, min, max}, "ratios": [...]}},
+          "targets": [{"metric", "times", "more", "most",
+                       "values": [...]}]
         } ] }
 
 A turn is { "values": {metric: number}, "error": null or text, "killed": n,
@@ -24,8 +26,8 @@ import subprocess
 from typing import Any
 
 from .run import Run
-from .stats import pair_ratios, summary
-from .workload import HERE, Metric, Workload
+from .stats import pair_ratios, summary, target_values
+from .workload import HERE, Metric, Target, Workload
 
 # What is known of every workload, from what its processes used.
 COMMON = [
@@ -38,6 +40,8 @@ COMMON = [
     Metric("peak_tree", "MiB", label="peak memory of the programs"),
     Metric("peak_store", "MiB", label="peak of the compressed store"),
     Metric("peak_own", "MiB", label="  supervisor, store included",
+           detail=True),
+    Metric("own_memory", "MiB", label="  supervisor and agents without it",
            detail=True),
     Metric("swapins", "pages", label="pages swapped in"),
 ]
@@ -76,6 +80,7 @@ def common_values(runs: list[Run]) -> dict[str, float]:
         "peak_tree": _max_mib([r.peak_tree for r in runs]),
         "peak_store": _max_mib([r.peak_store for r in runs]),
         "peak_own": _max_mib([r.peak_own for r in runs]),
+        "own_memory": _max_mib([r.own_memory for r in runs]),
         "swapins": _sum([r.swapins for r in runs]),
     }
     return {name: v for name, v in values.items() if v is not None}
@@ -164,6 +169,7 @@ class Results:
             "runs": {kind: [dataclasses.asdict(t) for t in of]
                      for kind, of in turns.items()},
             "summary": summaries(metrics, turns),
+            "targets": against_targets(workload.targets, turns),
         }
         self.data["workloads"].append(row)
         return row
@@ -178,13 +184,31 @@ class Results:
             new.unlink(missing_ok=True)
 
 
+def _column(turns: dict[str, list[Turn]], kind: str,
+            metric: str) -> list[float | None]:
+    return [t.values.get(metric) for t in turns.get(kind, [])]
+
+
+def against_targets(targets: list[Target], turns: dict[str, list[Turn]]
+                    ) -> list[dict[str, Any]]:
+    """Each target, and what came of it."""
+    rows = []
+    for target in targets:
+        row = dataclasses.asdict(target)
+        row["values"] = target_values(
+            row, _column(turns, "plain", target.metric),
+            _column(turns, "spillway", target.metric))
+        rows.append(row)
+    return rows
+
+
 def summaries(metrics: list[Metric],
               turns: dict[str, list[Turn]]) -> dict[str, Any]:
     """Of each metric that has values: per kind, and the pairs' ratios."""
     found: dict[str, Any] = {}
     for metric in metrics:
-        columns = {kind: [t.values.get(metric.name) for t in of]
-                   for kind, of in turns.items()}
+        columns = {kind: _column(turns, kind, metric.name)
+                   for kind in turns}
         row: dict[str, Any] = {}
         for kind, values in columns.items():
             of = summary(values)

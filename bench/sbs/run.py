@@ -41,6 +41,7 @@ class Run:
     cpu_kswapd: float = 0.0
     peak_tree: int = 0  # anonymous memory of the programs
     peak_own: int | None = None  # of the supervisor, its store included
+    own_memory: int | None = None  # the same without it, by its own report
     peak_store: int | None = None  # what compressed pages took
     swapins: int | None = None  # pages
     samples: list[tuple[float, int]] = dataclasses.field(default_factory=list)

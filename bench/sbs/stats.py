@@ -40,6 +40,19 @@ def pair_ratios(theirs: Sequence[float | None], ours: Sequence[float | None],
     return ratios
 
 
+def target_values(target: dict, plain: Sequence[float | None],
+                  ours: Sequence[float | None]) -> list[float]:
+    """What is held against a target in each turn, or in each pair of turns
+    where a plain run is the measure."""
+    if target["most"] is not None:
+        return [our for our in ours if our is not None]
+    pairs = [(p, o) for p, o in zip(plain, ours)
+             if p is not None and o is not None]
+    if target["times"] is not None:
+        return [our / native for native, our in pairs if native > 0]
+    return [our - native for native, our in pairs]
+
+
 def troubles(runs: dict) -> list[tuple[str, int, int, list[str]]]:
     """What went wrong under each kind: how many of how many turns the cgroup
     killed, and what the others failed with."""

@@ -69,7 +69,30 @@ def lines(row: dict[str, Any], details: bool = False) -> list[str]:
         text.append((label.ljust(LABEL) + "".join(
             _cell(found.get(kind)) for kind in kinds)
             + _ratio(found["ratios"])).rstrip())
-    return text + _troubles(row)
+    return text + targets(row) + _troubles(row)
+
+
+def targets(row: dict[str, Any]) -> list[str]:
+    """What was set as a target, and what came of it."""
+    labels = {m["name"]: m["label"] or m["name"] for m in row["metrics"]}
+    units = {m["name"]: m["unit"] for m in row["metrics"]}
+    text = []
+    for target in row.get("targets", []):  # older files have none
+        if not target["values"]:
+            continue
+        name, values = target["metric"], target["values"]
+        limit, words = next(
+            (target[key], words) for key, words in (
+                ("times", "times plain"),
+                ("more", f"{units[name]} more than plain"),
+                ("most", units[name])) if target[key] is not None)
+        found = statistics.median(values)
+        line = f"  target: {labels[name].strip()}: {number(found)} {words}"
+        if len(values) > 1:
+            line += f" ({number(min(values))} to {number(max(values))})"
+        line += f", at most {number(limit)}"
+        text.append(line if found <= limit else f"{line}: MISSED")
+    return text
 
 
 def _troubles(row: dict[str, Any]) -> list[str]:

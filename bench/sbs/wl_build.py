@@ -58,6 +58,7 @@ class Build(Workload):
     stands_for = "make -j4: compilers that come and go"
     budget = 144 * MIB
     in_quick = False
+    flags: list[str] = []  # for make, beside those that say what to build
 
     def __init__(self, quick: bool = False):
         super().__init__(quick)
@@ -81,7 +82,7 @@ class Build(Workload):
         os.sync()  # what is copied is not to be written out meanwhile
         kind.run(["make", f"-j{JOBS}", "-C", str(tree / "programs"),
                   "ZSTD_LEGACY_SUPPORT=0", "HAVE_ZLIB=0", "HAVE_LZMA=0",
-                  "HAVE_LZ4=0", "zstd"],
+                  "HAVE_LZ4=0", *self.flags, "zstd"],
                  env={"TMPDIR": str(kind.scratch),
                       "MAKEFLAGS": ""})  # we may be in a make ourselves
         self._check(tree / "programs" / "zstd")

@@ -17,7 +17,7 @@ import subprocess
 from typing import Any
 
 from .interrupt import held
-from .kinds import Kind
+from .kinds import KINDS, Kind
 
 HERE = pathlib.Path(__file__).resolve().parent.parent  # of our C programs
 MIB = 1 << 20
@@ -40,6 +40,17 @@ class Metric:
         return self.label or self.name
 
 
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What a row may be under spillway: at most `times` what it is in a plain
+    run, or `more` than that, or `most` by itself."""
+
+    metric: str
+    times: float | None = None
+    more: float | None = None
+    most: float | None = None
+
+
 class WorkloadError(Exception):
     """It ran and came out wrong, or did not run: a failure."""
 
@@ -54,6 +65,8 @@ class Workload(abc.ABC):
     stands_for = ""  # one line
     budget = 128 * MIB
     metrics: list[Metric] = []
+    targets: list[Target] = []
+    kinds = list(KINDS)  # those under which it says something
     in_quick = True  # is it part of `make bench-quick`?
 
     def __init__(self, quick: bool = False):

@@ -10,7 +10,7 @@ sys.path.insert(0, os.environ["BENCH"])
 
 from sbs import results, stats, table  # noqa: E402
 from sbs.run import Run  # noqa: E402
-from sbs.workload import MIB, Metric, Workload, WorkloadError  # noqa: E402
+from sbs.workload import MIB, Metric, Target, Workload, WorkloadError  # noqa: E402
 
 
 class Stats(unittest.TestCase):
@@ -113,6 +113,55 @@ class Results(unittest.TestCase):
     def test_a_killed_child_that_did_no_harm_is_only_counted(self):
         turn = results.turn_of([Run(["a"], killed=1, wall=1)], {})
         self.assertEqual((turn.values["wall"], turn.killed), (1, 1))
+
+
+class Targets(unittest.TestCase):
+    def lines(self, target, of):
+        class Aiming(Sample):
+            targets = [target]
+
+        made = results.Results(pathlib.Path("/nonexistent"), {})
+        row = made.add(Aiming(), of)
+        text = table.targets(row)
+        lines = table.lines(row)
+        self.assertEqual([li for li in lines if "target:" in li], text)
+        return row["targets"][0]["values"], "\n".join(text)
+
+    def test_times_is_the_ratio_of_each_pair_to_plain(self):
+        values, text = self.lines(
+            Target("speed", times=2),
+            turns("plain", [10, 10, 20]) | turns("kernel", [1, 1, 1])
+            | turns("spillway", [19, 11, 30]))
+        self.assertEqual(values, [1.9, 1.1, 1.5])
+        self.assertEqual(text, "  target: speed: 1.50 times plain "
+                               "(1.10 to 1.90), at most 2")
+
+    def test_more_is_the_difference_in_the_unit_of_the_row(self):
+        values, text = self.lines(Target("speed", more=3),
+                                  turns("plain", [10])
+                                  | turns("spillway", [12]))
+        self.assertEqual(values, [2])
+        self.assertEqual(text, "  target: speed: 2 MiB/s more than plain, "
+                               "at most 3")
+
+    def test_most_needs_no_plain_run(self):
+        values, text = self.lines(Target("speed", most=30),
+                                  turns("spillway", [20, None, 31]))
+        self.assertEqual(values, [20, 31])
+        self.assertEqual(text, "  target: speed: 25.5 MiB/s (20 to 31), "
+                               "at most 30")
+
+    def test_a_median_above_it_is_missed(self):
+        _, text = self.lines(Target("speed", times=1.5),
+                             turns("plain", [10, 10, 10])
+                             | turns("spillway", [16, 10, 17]))
+        self.assertTrue(text.endswith(", at most 1.50: MISSED"), text)
+
+    def test_a_pair_without_one_of_the_two_says_nothing(self):
+        values, text = self.lines(Target("speed", times=1),
+                                  turns("plain", [None, 10])
+                                  | turns("spillway", [10, None]))
+        self.assertEqual((values, text), ([], ""))
 
 
 class Table(unittest.TestCase):

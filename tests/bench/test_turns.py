@@ -106,6 +106,15 @@ class Turns(unittest.TestCase):
         self.assertEqual(row["absent"], "no such package")
         self.assertIn("left out: no such package", said)
 
+    def test_kinds_that_a_workload_is_not_for_do_not_run(self):
+        workload = Fake(good)
+        workload.kinds = ["kernel", "spillway"]
+        failed, row, said = self.run_all(workload, 1)
+        self.assertFalse(failed)
+        self.assertEqual((row["runs"], workload.steps), ({}, [good]))
+        self.assertIn("left out: it is for kernel and spillway runs only",
+                      said)
+
     def test_a_value_nobody_declared_is_an_error_of_ours(self):
         with self.assertRaisesRegex(KeyError, "no metric.*tempo"):
             self.run_all(Fake(lambda kind: {"tempo": 1}), 1)

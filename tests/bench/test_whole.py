@@ -106,6 +106,44 @@ class Whole(unittest.TestCase):
         self.assertTrue((self.out / results.stem
                          / "hash-memory.svg").exists())
 
+    def test_what_it_costs_is_held_against_targets(self):
+        process, machine = self.start("-n", "1", "-k", "plain,spillway",
+                                      "fork", "exec", "roomy", "own")
+        out, err = process.communicate(timeout=200)
+        self.assertEqual(process.returncode, 0, out + err)
+        self.check_nothing_is_left(machine)
+
+        results, = self.out.glob("*.json")
+        data = json.loads(results.read_text())
+        if "spillway" in data["absent"]:
+            self.skipTest(f"no spillway runs: {data['absent']['spillway']}")
+        rows = {row["name"]: row for row in data["workloads"]}
+        for row in rows.values():
+            self.assertIsNone(row["absent"])
+            for target in row["targets"]:
+                self.assertEqual(len(target["values"]), 1, target)
+        self.check_costs(
+            {name: {kind: turns[0]["values"]
+                    for kind, turns in row["runs"].items()}
+             for name, row in rows.items()}, out)
+
+    def check_costs(self, values, out):
+        """Whether they did what they are called after; not how fast."""
+        fork = values["fork"]
+        self.assertGreater(fork["plain"]["resident"], 256)
+        self.assertLess(fork["spillway"]["resident"], 102 * 1.05 + 8)
+        self.assertEqual(values["exec"]["spillway"]["swapins"], 0)
+        self.assertEqual(values["roomy"]["spillway"]["swapins"], 0)
+        # 95 % of 64 MiB, and all of it is the programs'.
+        for kind in ("plain", "spillway"):
+            self.assertGreater(values["roomy"][kind]["peak_tree"], 56)
+            self.assertLess(values["roomy"][kind]["peak_tree"], 62)
+        own = values["own"]["spillway"]
+        self.assertGreater(own["swapins"], 0)
+        self.assertGreater(own["own"], 1)
+        self.assertLess(own["own"], own["peak_store"])
+        self.assertIn("  target: fork of 256 MiB, 60 % out: ", out)
+
     def check_workload(self, workload, absent, out):
         self.assertIn(f"{workload['name']}: {workload['stands_for']}", out)
         for kind in KINDS:

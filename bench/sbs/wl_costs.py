@@ -107,7 +107,7 @@ class RoomyBuild(Build):
     group, name = "costs", "roomy-build"
     stands_for = "make -j4 in a budget larger than it needs"
     kinds = COMPARED
-    budget = 512 * MIB
+    budget = 256 * MIB
     flags = ["CFLAGS=-O0"]
     targets = [Target("wall", times=1.03), Target("cpu", times=1.03)]
 

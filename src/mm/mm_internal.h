@@ -231,11 +231,14 @@ struct sw_staging {
 	struct sw_mutex lock; /* SW_RANK_POOL */
 	struct sw_list lru;   /* lock: staged dirty folios, oldest first */
 	uint64_t nr;          /* lock: their number */
-	void *free_buf;       /* lock: free page buffers, linked */
 	char *arena;          /* [const] reserved address space */
 	uint64_t arena_pages; /* [const] */
 	uint64_t arena_used;  /* lock: pages ever handed out */
-	uint64_t target;      /* [const] pages worth a second chance */
+	uint32_t *free;   /* lock: numbers of free pages: from the front those
+			    * with memory behind them, from the back others */
+	uint64_t nr_warm; /* lock: with, */
+	uint64_t nr_cold; /* lock: without */
+	uint64_t target;  /* [const] pages worth a second chance */
 };
 
 int sw_staging_init(struct sw_mm *mm);

@@ -13,6 +13,7 @@
  * Above: reclaim.c, evict.c. Below: the store of the folio's slot.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -20,33 +21,60 @@
 #include "codec/codec.h"
 #include "mm/mm_internal.h"
 
+#define WARM_MAX SW_PREPARED /* free buffers that keep their memory */
+
 /* ---- buffers of one page ---- */
+
+static void *buf_at(struct sw_staging *st, uint64_t nr)
+{
+	return st->arena + nr * SW_PAGE_SIZE;
+}
 
 void *sw_buf_get(struct sw_mm *mm)
 {
 	struct sw_staging *st = &mm->staging;
-	void *buf;
+	void *buf = NULL;
 
 	sw_mutex_lock(&st->lock);
-	buf = st->free_buf;
-	if (buf)
-		memcpy(&st->free_buf, buf, sizeof(void *));
+	if (st->nr_warm)
+		buf = buf_at(st, st->free[--st->nr_warm]);
+	else if (st->nr_cold)
+		buf = buf_at(st, st->free[st->arena_pages - st->nr_cold--]);
 	else if (st->arena_used < st->arena_pages)
-		buf = st->arena + st->arena_used++ * SW_PAGE_SIZE;
+		buf = buf_at(st, st->arena_used++);
 	sw_mutex_unlock(&st->lock);
 	if (buf)
 		sw_budget_add(&mm->budget.staged, 1);
 	return buf;
 }
 
+/* False: there are enough with memory behind them. */
+static bool put_warm(struct sw_staging *st, uint32_t nr)
+{
+	bool put;
+
+	sw_mutex_lock(&st->lock);
+	put = st->nr_warm < WARM_MAX;
+	if (put)
+		st->free[st->nr_warm++] = nr;
+	sw_mutex_unlock(&st->lock);
+	return put;
+}
+
+/* What is free counts in no budget. While pages are written out, buffers come
+ * and go by batches and few are free; when a program goes on to read what it
+ * has, all are. */
 void sw_buf_put(struct sw_mm *mm, void *buf)
 {
 	struct sw_staging *st = &mm->staging;
+	uint32_t nr = ((char *)buf - st->arena) / SW_PAGE_SIZE;
 
-	sw_mutex_lock(&st->lock);
-	memcpy(buf, &st->free_buf, sizeof(void *));
-	st->free_buf = buf;
-	sw_mutex_unlock(&st->lock);
+	if (!put_warm(st, nr)) {
+		(void)madvise(buf, SW_PAGE_SIZE, MADV_DONTNEED);
+		sw_mutex_lock(&st->lock);
+		st->free[st->arena_pages - ++st->nr_cold] = nr;
+		sw_mutex_unlock(&st->lock);
+	}
 	sw_budget_add(&mm->budget.staged, -1);
 }
 
@@ -215,6 +243,11 @@ int sw_staging_init(struct sw_mm *mm)
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (st->arena == MAP_FAILED)
 		return -ENOMEM;
+	st->free = calloc(st->arena_pages, sizeof(*st->free));
+	if (!st->free) {
+		munmap(st->arena, st->arena_pages * SW_PAGE_SIZE);
+		return -ENOMEM;
+	}
 	return folio_pool_init(1u << 24, folio_release);
 }
 
@@ -222,6 +255,7 @@ void sw_staging_release(struct sw_mm *mm)
 {
 	SW_BUG_ON(mm->staging.nr);
 	munmap(mm->staging.arena, mm->staging.arena_pages * SW_PAGE_SIZE);
+	free(mm->staging.free);
 	folio_pool_release();
 	sw_mutex_destroy(&mm->staging.lock);
 }

@@ -297,6 +297,72 @@ static void measurement_mends_the_books(void **state)
 	fx_close(&f);
 }
 
+/* ---- buffers ---- */
+
+#define BUFS 2000
+
+static char *bufs[BUFS];
+
+/* Each has its number in it, and at its end. */
+static void get_bufs(struct fx *f)
+{
+	for (unsigned i = 0; i < BUFS; i++) {
+		bufs[i] = sw_buf_get(f->mm);
+		assert_non_null(bufs[i]);
+		memset(bufs[i], i % 255 + 1, SW_PAGE_SIZE);
+	}
+}
+
+static void put_bufs(struct fx *f)
+{
+	for (unsigned i = 0; i < BUFS; i++)
+		sw_buf_put(f->mm, bufs[i]);
+}
+
+/* How many have what was written to them; where memory is gone it is zeros. */
+static unsigned nr_kept(void)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < BUFS; i++) {
+		unsigned char last = bufs[i][SW_PAGE_SIZE - 1];
+
+		assert_true(!last || last == i % 255 + 1);
+		kept += last != 0;
+	}
+	return kept;
+}
+
+static void few_free_buffers_keep_their_memory(void **state)
+{
+	struct sw_mm_usage u;
+	struct fx f;
+
+	fx_open(&f);
+	get_bufs(&f);
+	sw_mm_usage(f.mm, &u);
+	assert_int_equal(u.staged_pages, BUFS);
+	put_bufs(&f);
+	sw_mm_usage(f.mm, &u);
+	assert_int_equal(u.staged_pages, 0);
+	assert_in_range(nr_kept(), 1, BUFS / 2);
+	fx_close(&f);
+}
+
+static void buffers_are_used_again_and_each_is_one(void **state)
+{
+	struct fx f;
+
+	fx_open(&f);
+	for (int i = 0; i < 3; i++) {
+		get_bufs(&f);
+		assert_int_equal(nr_kept(), BUFS);
+		put_bufs(&f);
+	}
+	assert_int_equal(f.mm->staging.arena_used, BUFS);
+	fx_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +382,8 @@ int main(void)
 		fx_test(scanned_pages_are_counted_once),
 		fx_test(reserve_gives_what_is_left_and_never_nothing),
 		fx_test(measurement_mends_the_books),
+		fx_test(few_free_buffers_keep_their_memory),
+		fx_test(buffers_are_used_again_and_each_is_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

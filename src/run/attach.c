@@ -143,6 +143,7 @@ struct sw_proc *sw_proc_accept(int sock, pid_t root)
 	p->at.own_end = h.own_end;
 	p->sock = sock;
 	p->uffd = -1;
+	p->statm = -1;
 	p->hello_ns = sw_now_ns();
 	p->pidfd = pidfd_open(p->at.pid, 0);
 	p->helper_pidfd = pidfd_open(p->at.helper, 0);
@@ -382,6 +383,8 @@ struct sw_child *sw_proc_free(struct sw_proc *p)
 	}
 	if (p->pidfd >= 0)
 		close(p->pidfd);
+	if (p->statm >= 0)
+		close(p->statm);
 	if (p->sock >= 0)
 		close(p->sock);
 	if (p->uffd >= 0)

@@ -14,15 +14,20 @@
 
 #include "run/proc.h"
 
+static int open_proc(pid_t pid, const char *what)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 /* Reads a small file of /proc/PID into buf, NUL-terminated; its length. */
 static ssize_t read_proc(pid_t pid, const char *what, char *buf, size_t size)
 {
-	char path[64];
+	int fd = open_proc(pid, what);
 	ssize_t n;
-	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
 	n = read(fd, buf, size - 1);
@@ -33,15 +38,41 @@ static ssize_t read_proc(pid_t pid, const char *what, char *buf, size_t size)
 	return n;
 }
 
+/* "size resident shared ...", in pages. */
+static uint64_t anonymous_of(const char *statm)
+{
+	uint64_t resident, shared;
+	char *at;
+
+	(void)strtoull(statm, &at, 10);
+	resident = strtoull(at, &at, 10);
+	shared = strtoull(at, &at, 10);
+	return resident > shared ? resident - shared : 0;
+}
+
 uint64_t sw_measure_rss(pid_t pid)
 {
 	char buf[128];
-	unsigned long size, resident, shared;
 
-	if (!read_proc(pid, "statm", buf, sizeof(buf)) ||
-	    sscanf(buf, "%lu %lu %lu", &size, &resident, &shared) != 3)
+	return read_proc(pid, "statm", buf, sizeof(buf)) ? anonymous_of(buf)
+							 : 0;
+}
+
+/* To open it takes longer than to read it. */
+uint64_t sw_measure_rss_again(pid_t pid, int *fd)
+{
+	char buf[128];
+	ssize_t n;
+
+	if (*fd < 0)
+		*fd = open_proc(pid, "statm");
+	if (*fd < 0)
 		return 0;
-	return resident > shared ? resident - shared : 0;
+	n = pread(*fd, buf, sizeof(buf) - 1, 0);
+	if (n <= 0)
+		return 0;
+	buf[n] = 0;
+	return anonymous_of(buf);
 }
 
 /* A line "NAME: NUMBER kB" of a file of /proc, in bytes. */

@@ -16,6 +16,7 @@ struct sw_proc {
 	struct sw_list node;
 	struct sw_agent_place at;
 	int pidfd, helper_pidfd;
+	int statm;         /* -1 until it is first measured */
 	int sock;          /* to the agent; the remote's once attached */
 	bool forked;       /* shares frames with its parent until it execs */
 	bool born_managed; /* perhaps: then a space of its own is on its way */
@@ -65,6 +66,9 @@ bool sw_page_is_present(pid_t pid, uint64_t addr);
 /* Anonymous pages of a process, from /proc/PID/statm: cheap, and shared ones
  * count in each process. 0 when it is gone. */
 uint64_t sw_measure_rss(pid_t pid);
+/* The same, of a process that is looked at many times a second: its file stays
+ * open in *fd (-1 at first), and is that of whatever program it runs. */
+uint64_t sw_measure_rss_again(pid_t pid, int *fd);
 /* The same with shared pages divided by their sharers (Pss_Anon): exact, and
  * costs a walk of the page table. */
 uint64_t sw_measure_pss(pid_t pid);

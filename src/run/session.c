@@ -215,7 +215,7 @@ static int start_command(struct session *s)
 
 	if (sw_agent_path(agent))
 		return -ENOENT;
-	/* Five descriptors a process of the tree. */
+	/* Six descriptors a process of the tree. */
 	getrlimit(RLIMIT_NOFILE, &s->old_nofile);
 	nofile = s->old_nofile;
 	nofile.rlim_cur = nofile.rlim_max;

@@ -153,7 +153,7 @@ static int64_t unknown_pages(struct session *s, uint64_t *rss)
 	sw_list_for_each(p, &s->procs, node) {
 		uint64_t known = known_pages(p);
 
-		p->anon_pages = sw_measure_rss(p->at.pid);
+		p->anon_pages = sw_measure_rss_again(p->at.pid, &p->statm);
 		*rss += p->anon_pages;
 		if (!p->space && has_words(s, p))
 			continue;

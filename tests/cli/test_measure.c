@@ -1,4 +1,5 @@
 /* test_measure.c - what /proc says of a small tree of this test's own. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -123,6 +124,47 @@ static void memory_without_a_file_is_counted(void **state)
 	assert_in_range(sw_measure_memory(getpid()), 0, before + (1 << 20));
 }
 
+#define GROWN_BYTES (32ul << 20)
+
+/* Stops when it has grown; then becomes a program that has less. */
+static void grow_and_become_another(void)
+{
+	void *p = mmap(NULL, GROWN_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	alarm(60);
+	if (p == MAP_FAILED)
+		_exit(1);
+	raise(SIGSTOP);
+	execlp("sleep", "sleep", "60", NULL);
+	_exit(127);
+}
+
+static void a_file_that_is_kept_open_tells_of_whatever_runs(void **state)
+{
+	const uint64_t grown = GROWN_BYTES / SW_PAGE_SIZE;
+	int until_exec[2], fd = -1, status;
+	pid_t pid;
+	char c;
+
+	assert_int_equal(pipe2(until_exec, O_CLOEXEC), 0);
+	pid = fork();
+	if (!pid)
+		grow_and_become_another();
+	close(until_exec[1]);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	assert_in_range(sw_measure_rss_again(pid, &fd), grown, 2 * grown);
+	kill(pid, SIGCONT);
+	assert_int_equal(read(until_exec[0], &c, 1), 0);
+	assert_in_range(sw_measure_rss_again(pid, &fd), 0, grown - 1);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(sw_measure_rss_again(pid, &fd), 0);
+	close(until_exec[0]);
+	close(fd);
+}
+
 static void nobody_has_no_memory_and_no_parent(void **state)
 {
 	pid_t pid = fork();
@@ -142,6 +184,8 @@ int main(void)
 		cmocka_unit_test(descendants_of_any_depth_are_found_once),
 		cmocka_unit_test(who_lost_his_parent_is_found_below_the_reaper),
 		cmocka_unit_test(memory_without_a_file_is_counted),
+		cmocka_unit_test(
+			a_file_that_is_kept_open_tells_of_whatever_runs),
 		cmocka_unit_test(nobody_has_no_memory_and_no_parent),
 	};
 

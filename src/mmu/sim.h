@@ -39,6 +39,8 @@ void sw_sim_stop(struct sw_sim *sim);
 void sw_sim_free(struct sw_sim *sim);
 
 /* ---- the program; addresses of words are 8-aligned ---- */
+/* From now on the caller is thread `tid` of the programs; 1 at first. */
+void sw_sim_be(int tid);
 int sw_sim_read(struct sw_sim *sim, uint64_t addr, uint64_t *value);
 int sw_sim_write(struct sw_sim *sim, uint64_t addr, uint64_t value);
 /* A new mapping under management; `stranger`: not registered. */

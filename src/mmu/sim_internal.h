@@ -38,6 +38,7 @@ struct sim_msg {
 	enum sim_msg_kind kind;
 	uint64_t a, b, len; /* start, end; or from, to, len; or address */
 	unsigned flags;
+	int tid;
 	int fd;
 	bool read; /* a fault: handed out, not yet woken */
 	bool done; /* woken, or an event that was read */

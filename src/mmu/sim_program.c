@@ -22,6 +22,8 @@
 #define BATCH     16
 #define MAX_TRIES 100000 /* of one access: more is a livelock */
 
+static __thread int program_tid = 1;
+
 /* ---- reading messages ---- */
 
 /* Machine lock held: copies what is there, faults before events. */
@@ -94,7 +96,7 @@ static void pump(struct sw_sim *sim)
 	for (unsigned i = 0; i < n; i++)
 		if (msg[i].kind == SIM_FAULT)
 			sim->client->fault(sim->mmu.space, msg[i].a,
-					   msg[i].flags, 1);
+					   msg[i].flags, msg[i].tid);
 	if (!sim->threaded)
 		sim->client->settle(sim->mmu.space);
 }
@@ -182,7 +184,9 @@ static void wait_done(struct sw_sim *sim, struct sim_msg *w)
 
 static int fault(struct sw_sim *sim, uint64_t addr, unsigned flags)
 {
-	struct sim_msg w = { .kind = SIM_FAULT, .a = addr, .flags = flags };
+	struct sim_msg w = {
+		.kind = SIM_FAULT, .a = addr, .flags = flags, .tid = program_tid
+	};
 
 	sw_list_add_tail(&sim->faults, &w.node);
 	wait_done(sim, &w);
@@ -203,6 +207,11 @@ static void event(struct sw_sim *sim, struct sim_msg *w)
 }
 
 /* ---- touching memory ---- */
+
+void sw_sim_be(int tid)
+{
+	program_tid = tid;
+}
 
 /* The write that makes the page its space's own. */
 static void break_sharing(struct sim_page *p)

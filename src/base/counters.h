@@ -22,8 +22,8 @@
 	X(pgscan)         /* pages looked at by reclaim */                     \
 	X(pgsteal)        /* pages taken out of programs */                    \
 	X(pgsteal_clean)  /* of these: the slot still held a good copy */      \
-	X(swap_ra)        /* pages read ahead of their fault */                \
-	X(swap_ra_hit)    /* of these: touched while still staged */           \
+	X(swap_ra)        /* pages swapped in beside the one that faulted */   \
+	X(swap_ra_hit)    /* of these: their stream went on behind them */     \
 	X(workingset_refault_anon)                                             \
 	X(workingset_activate_anon)                                            \
 	X(swpin_fallback)  /* large swap-in fell back to a smaller order */    \

@@ -36,6 +36,10 @@ struct fault {
 	uint64_t addr;
 	unsigned i;     /* page in the leaf */
 	unsigned flags; /* enum sw_mmu_fault_flags */
+	int tid;
+	struct sw_plan plan;
+	struct sw_batch batch;
+	uint64_t last; /* address of the last page that came */
 };
 
 static void fault_wake(struct fault *f)
@@ -43,36 +47,27 @@ static void fault_wake(struct fault *f)
 	f->space->mmu->ops->wake(f->space->mmu, f->addr, 1);
 }
 
-/* Pages from f->i to the end of the window or region. */
-static unsigned room_in_window(struct fault *f)
-{
-	unsigned in_window = SW_WINDOW_PAGES - f->i % SW_WINDOW_PAGES;
-	uint64_t in_region =
-		(sw_space_region_end(f->space, f->addr) - f->addr) /
-		SW_PAGE_SIZE;
+/* ---- what comes along ---- */
 
-	return sw_min((uint64_t)in_window, in_region);
+/* Plans for the fault and collects its pages. */
+static void begin_batch(struct fault *f, struct sw_streams *st, uint64_t mask)
+{
+	sw_stream_fault(st, f->addr / SW_PAGE_SIZE, f->tid, &f->plan);
+	sw_batch_collect(f->space, &f->batch, f->leaf, f->i, f->plan.step,
+			 f->plan.nr, mask);
 }
 
-/* How many of at most `max` pages from f->i on have a word like the first:
- * same bits under `mask`. */
-static unsigned run_of(struct fault *f, uint64_t mask, unsigned max)
+/* Tells the stream what came: `nr` pages in all, the last ones by f->batch. */
+static void end_batch(struct fault *f, struct sw_streams *st, unsigned nr)
 {
-	uint64_t want = f->leaf->word[f->i] & mask;
-	unsigned n = 1;
+	const struct sw_batch *b = &f->batch;
 
-	while (n < max && (f->leaf->word[f->i + n] & mask) == want)
-		n++;
-	return n;
-}
-
-/* Maps nr pages; what could not be mapped for a reason that will pass is left
- * to the next fault. Returns pages mapped or -errno. */
-static int map_pages(struct fault *f, const void *pages, unsigned nr,
-		     bool protect)
-{
-	return f->space->mmu->ops->copy(f->space->mmu, f->addr, pages, nr,
-					protect);
+	if (b->nr)
+		f->last = sw_batch_addr(b, b->nr - 1, 1);
+	sw_stream_brought(st, &f->plan, nr, f->last / SW_PAGE_SIZE);
+	for (unsigned w = 0; w < f->plan.nr_ways; w++)
+		sw_batch_skip(b, &f->plan.way[w]);
+	sw_stream_expect(st, &f->plan);
 }
 
 /* ---- lost pages ---- */
@@ -103,26 +98,27 @@ static void page_is_lost(struct fault *f)
 static void fault_zero(struct fault *f)
 {
 	struct sw_space *space = f->space;
-	unsigned slot;
-	unsigned nr = sw_stream_window(&space->streams, f->addr / SW_PAGE_SIZE,
-				       &slot);
+	struct sw_batch *b = &f->batch;
 	int mapped;
 
-	nr = run_of(f, ~0ull, sw_min(nr, room_in_window(f)));
+	begin_batch(f, &space->streams, SW_WORD_KIND);
 	sw_window_take(f->leaf, f->i);
 	sw_space_unlock(space);
 
-	nr = sw_budget_reserve(space->mm, nr);
-	mapped = map_pages(f, zeros, nr, false);
+	b->nr = sw_budget_reserve(space->mm, b->nr);
+	mapped = sw_batch_map(space, b, zeros, 0);
 
 	sw_space_lock(space);
-	/* -EEXIST: the page is there, whatever we believed (lazily freed
-         * memory that was never reclaimed): it counts from now on. */
-	nr = mapped > 0 ? mapped : mapped == -EEXIST;
-	for (unsigned k = 0; k < nr; k++)
-		sw_word_set(space, f->leaf, f->i + k,
-			    SW_WORD_PRESENT | SW_WORD_ZEROED);
-	sw_stream_continue(&space->streams, slot, f->addr / SW_PAGE_SIZE + nr);
+	/* The page is there, whatever we believed (lazily freed memory that
+	 * was never reclaimed): it counts from now on. */
+	if (mapped == -EEXIST)
+		b->mapped |= 1;
+	for (unsigned k = 0; k < b->nr; k++)
+		if (b->mapped >> k & 1)
+			sw_word_set(space, f->leaf, b->page[k],
+				    SW_WORD_PRESENT | SW_WORD_ZEROED);
+	b->nr = sw_batch_done(b);
+	end_batch(f, &space->streams, b->nr);
 	sw_window_give(space, f->leaf, f->i);
 	sw_space_unlock(space);
 	if (mapped <= 0)
@@ -159,7 +155,7 @@ static void fault_present(struct fault *f)
 	}
 	sw_window_take(f->leaf, f->i);
 	sw_space_unlock(space);
-	mapped = map_pages(f, zeros, 1, false);
+	mapped = space->mmu->ops->copy(space->mmu, f->addr, zeros, 1, false);
 	sw_space_lock(space);
 	sw_window_give(space, f->leaf, f->i);
 	sw_space_unlock(space);
@@ -195,25 +191,34 @@ static bool keep_clean(struct sw_mm *mm)
 	return clean_pays(mm) || ++sample % 16 == 0;
 }
 
-/* The word of a page just mapped from its slot. */
-static void swapin_word(struct fault *f, unsigned k, struct sw_swapin *in,
-			bool protect, bool keep, bool hot)
-{
-	struct sw_space *space = f->space;
-	uint64_t old = f->leaf->word[f->i + k];
-	uint64_t word = SW_WORD_PRESENT | (old & SW_WORD_PIN);
+/* Pages on their way in: those of a fault, or further ones of its stream. */
+struct swapin {
+	struct sw_batch *batch;
+	swp_entry_t entry[SW_WINDOW_PAGES];
+	struct sw_swapin in[SW_WINDOW_PAGES];
+	uint64_t keep; /* bit k: the slot of page k stays as a clean copy */
+	bool hot;      /* the page is to be spared */
+};
 
-	if (hot)
+/* The word of a page just mapped from its slot. */
+static void swapin_word(struct fault *f, struct swapin *s, unsigned k)
+{
+	struct sw_leaf *leaf = s->batch->leaf;
+	unsigned i = s->batch->page[k];
+	struct sw_swapin *in = &s->in[k];
+	bool keep = s->keep >> k & 1;
+	uint64_t word = SW_WORD_PRESENT | (leaf->word[i] & SW_WORD_PIN);
+
+	if (s->hot)
 		word |= 2 * SW_WORD_HOT_1;
-	if (protect)
-		word |= SW_WORD_WP;
 	if (keep)
-		word |= SW_WORD_CLEAN | sw_entry_bits(in->folio->swap);
-	sw_word_set(space, f->leaf, f->i + k, word);
+		word |= SW_WORD_WP | SW_WORD_CLEAN |
+			sw_entry_bits(in->folio->swap);
+	sw_word_set(f->space, leaf, i, word);
 	if (keep)
-		sw_swapin_keep(space, sw_leaf_addr(f->leaf, f->i + k), in);
+		sw_swapin_keep(f->space, sw_leaf_addr(leaf, i), in);
 	else
-		sw_swapin_done(space->mm, in);
+		sw_swapin_done(f->space->mm, in);
 }
 
 /* The program has the page although its word says it is out (it came from a
@@ -229,74 +234,162 @@ static void swapin_exists(struct fault *f)
 	fault_wake(f);
 }
 
-static void count_swapin(struct sw_swapin *first, unsigned mapped)
+/* Takes the window of the batch, which is f->batch. Space lock held. */
+static void swapin_begin(struct fault *f, struct swapin *s)
+{
+	struct sw_batch *b = &f->batch;
+
+	s->batch = b;
+	for (unsigned k = 0; k < b->nr; k++)
+		s->entry[k] = sw_word_entry(b->leaf->word[b->page[k]]);
+	sw_window_take(b->leaf, b->page[0]);
+}
+
+/* Brings the bytes of the batch, whose window is taken, or of as many pages as
+ * can be had; says in s->keep whose slots stay. Returns 0, or why there are not
+ * more. `wait` for the first one. */
+static int swapin_read(struct fault *f, struct swapin *s, bool wait)
+{
+	struct sw_batch *b = s->batch;
+	unsigned got = 0;
+	int err = 0;
+
+	for (; got < b->nr && !err; got += !err)
+		err = sw_swapin_get(s->entry[got], wait && !got,
+				    f->space->fault_buf +
+					    sw_batch_offset(b, got),
+				    &s->in[got]);
+	b->nr = got;
+	s->keep = 0;
+	s->hot = false;
+	/* What was staged has no copy in a store, and another space may keep
+	 * the copy already. */
+	for (unsigned k = 0; k < got; k++)
+		if (s->in[k].source == SW_FROM_STORE &&
+		    !folio_test(s->in[k].folio, SW_FOLIO_MAPPED))
+			s->keep |= 1ull << k;
+	if (s->keep && (f->flags & SW_FAULT_WRITE || !keep_clean(f->space->mm)))
+		s->keep = 0;
+	return err;
+}
+
+/* The words of what was mapped; the rest stays out. Space lock held. Returns
+ * how many pages are in, from the first one on. */
+static unsigned swapin_commit(struct fault *f, struct swapin *s)
+{
+	struct sw_batch *b = s->batch;
+
+	for (unsigned k = 0; k < b->nr; k++) {
+		if (b->mapped >> k & 1)
+			swapin_word(f, s, k);
+		else
+			sw_swapin_undo(&s->in[k]);
+	}
+	return b->nr = sw_batch_done(b);
+}
+
+/* The page whose turn would be next, if it is out and can be had without
+ * waiting for anything. Space lock held. */
+static struct sw_leaf *next_out(struct fault *f, uint64_t addr, unsigned i)
+{
+	struct sw_space *space = f->space;
+	struct sw_leaf *leaf = sw_pt_lookup(&space->pt, addr);
+
+	if (!leaf || sw_window_of(leaf, i)->busy ||
+	    sw_word_kind(leaf->word[i]) != SW_WORD_SWAP ||
+	    sw_budget_free(&space->mm->budget) < SW_WINDOW_PAGES)
+		return NULL;
+	return leaf;
+}
+
+/*
+ * The pages of a stride lie in many windows, which are taken one by one. The
+ * program goes on meanwhile: the page it wants is mapped. Space lock held,
+ * given up meanwhile. Returns how many of `max` more pages came.
+ */
+static unsigned swapin_stride(struct fault *f, struct swapin *s, unsigned max)
+{
+	struct sw_space *space = f->space;
+	struct sw_batch *b = s->batch;
+	unsigned nr = 0;
+
+	while (nr < max) {
+		uint64_t addr = sw_batch_addr(b, b->nr - 1, 1) +
+				f->plan.step * (int64_t)SW_PAGE_SIZE;
+		unsigned i = sw_leaf_index(addr);
+		struct sw_leaf *leaf = next_out(f, addr, i);
+
+		if (!leaf)
+			break;
+		f->last = sw_batch_addr(b, b->nr - 1, 1);
+		sw_batch_collect(space, b, leaf, i, f->plan.step, max - nr,
+				 SW_WORD_KIND);
+		swapin_begin(f, s);
+		sw_space_unlock(space);
+		b->nr = sw_budget_reserve(space->mm, b->nr);
+		swapin_read(f, s, false);
+		sw_batch_map(space, b, space->fault_buf, s->keep);
+		sw_space_lock(space);
+		nr += swapin_commit(f, s);
+		sw_window_give(space, leaf, i);
+		if (!b->nr)
+			break;
+	}
+	return nr;
+}
+
+static void count_swapin(struct sw_swapin *first)
 {
 	if (first->source == SW_FROM_STAGED)
 		sw_count(pgfault_staged, 1);
 	else if (first->source == SW_FROM_STORE)
 		sw_count(pgmajfault, 1);
-	sw_count(swap_ra, mapped - 1);
 }
 
 static void fault_swapin(struct fault *f)
 {
 	struct sw_space *space = f->space;
-	struct sw_swapin in[SW_WINDOW_PAGES];
-	swp_entry_t entry[SW_WINDOW_PAGES];
-	unsigned slot, nr, got;
-	bool keep, protect;
-	int mapped, err = 0;
+	struct sw_batch *b = &f->batch;
+	struct swapin s;
+	unsigned nr;
+	int mapped, err;
 
-	nr = sw_stream_window(&space->streams, f->addr / SW_PAGE_SIZE, &slot);
-	nr = run_of(f, SW_WORD_KIND, sw_min(nr, room_in_window(f)));
-	for (unsigned k = 0; k < nr; k++)
-		entry[k] = sw_word_entry(f->leaf->word[f->i + k]);
-	sw_window_take(f->leaf, f->i);
+	begin_batch(f, &space->streams, SW_WORD_KIND);
+	f->plan.swap = true;
+	swapin_begin(f, &s);
 	sw_space_unlock(space);
 
-	nr = sw_budget_reserve(space->mm, nr);
-	for (got = 0; got < nr && !err; got += !err)
-		err = sw_swapin_get(entry[got], got ? in[0].source : 0, !got,
-				    space->fault_buf + got * SW_PAGE_SIZE,
-				    &in[got]);
-	if (!got) {
+	b->nr = sw_budget_reserve(space->mm, b->nr);
+	err = swapin_read(f, &s, true);
+	if (!b->nr) {
+		sw_space_lock(space);
+		end_batch(f, &space->streams, 0);
+		sw_window_give(space, f->leaf, f->i);
 		if (err == -EIO) {
-			sw_space_lock(space);
-			sw_window_give(space, f->leaf, f->i);
 			page_is_lost(f);
 			return;
 		}
-		sw_space_lock(space);
-		sw_window_give(space, f->leaf, f->i);
 		sw_space_unlock(space);
 		fault_wake(f);
 		return;
 	}
-	keep = in[0].source == SW_FROM_STORE && !(f->flags & SW_FAULT_WRITE) &&
-	       keep_clean(space->mm);
-	protect = keep;
-	for (unsigned k = 0; k < got && keep; k++)
-		if (folio_test(in[k].folio, SW_FOLIO_MAPPED))
-			keep = false; /* another space keeps it already */
-	mapped = map_pages(f, space->fault_buf, got, protect);
-	nr = mapped > 0 ? mapped : 0;
-	if (nr)
-		count_swapin(&in[0], nr);
+	s.hot = b->nr == 1 && sw_refault_is_hot(space->mm, s.in[0].shadow);
+	mapped = sw_batch_map(space, b, space->fault_buf, s.keep);
+	if (mapped > 0)
+		count_swapin(&s.in[0]);
 
 	sw_space_lock(space);
-	for (unsigned k = 0; k < nr; k++)
-		swapin_word(f, k, &in[k], protect, keep,
-			    got == 1 &&
-				    sw_refault_is_hot(space->mm, in[k].shadow));
-	for (unsigned k = nr; k < got; k++)
-		sw_swapin_undo(&in[k]);
-	sw_stream_continue(&space->streams, slot, f->addr / SW_PAGE_SIZE + nr);
+	nr = swapin_commit(f, &s);
 	if (mapped == -EEXIST) {
+		end_batch(f, &space->streams, 1);
 		sw_space_unlock(space);
 		swapin_exists(f);
 		return;
 	}
 	sw_window_give(space, f->leaf, f->i);
+	if (nr && f->plan.step != 1 && f->plan.step != -1)
+		nr += swapin_stride(f, &s, f->plan.nr - nr);
+	end_batch(f, &space->streams, nr);
 	sw_space_unlock(space);
 	if (!nr)
 		fault_wake(f);
@@ -314,39 +407,25 @@ static void unprotect_word(struct sw_space *space, struct sw_leaf *leaf,
 	sw_word_set(space, leaf, i, sw_word_unshared(leaf->word[i]));
 }
 
-/* The books say that nr pages may be written to: now they really may. Gives
- * window and space lock back. After the words: a page that is clean in our
- * books must never be writable. */
-static void unprotect_pages(struct fault *f, unsigned nr)
+/* How many of the pages a write would copy. */
+static unsigned nr_shared(struct fault *f)
 {
-	struct sw_space *space = f->space;
-	int err;
-
-	sw_window_of(f->leaf, f->i)->all_wp = false;
-	err = space->mmu->ops->protect(space->mmu, f->addr, nr, false);
-	sw_window_give(space, f->leaf, f->i);
-	sw_space_unlock(space);
-	if (err)
-		fault_wake(f);
-}
-
-/* How many of `nr` pages a write would copy. */
-static unsigned nr_shared(struct fault *f, unsigned nr)
-{
+	const struct sw_batch *b = &f->batch;
 	unsigned shared = 0;
 
-	for (unsigned k = 0; k < nr; k++)
-		shared += sw_is_shared(f->space->mm, f->leaf->word[f->i + k]);
+	for (unsigned k = 0; k < b->nr; k++)
+		shared += sw_is_shared(f->space->mm, f->leaf->word[b->page[k]]);
 	return shared;
 }
 
-/* How many of `nr` pages have a clean copy. */
-static unsigned nr_clean(struct fault *f, unsigned nr)
+/* How many of them have a clean copy. */
+static unsigned nr_clean(struct fault *f)
 {
+	const struct sw_batch *b = &f->batch;
 	unsigned clean = 0;
 
-	for (unsigned k = 0; k < nr; k++)
-		clean += !!(f->leaf->word[f->i + k] & SW_WORD_CLEAN);
+	for (unsigned k = 0; k < b->nr; k++)
+		clean += !!(f->leaf->word[b->page[k]] & SW_WORD_CLEAN);
 	return clean;
 }
 
@@ -361,80 +440,102 @@ static bool is_vain(struct fault *f, unsigned i, bool clean_too)
 	       !sw_is_shared(f->space->mm, word);
 }
 
-/* A random writer would come back for each page of the window: all around
- * [f->i, f->i + nr) whose protection is worth nothing is lifted with it. The
- * fault begins further down then. Returns the pages. */
-static unsigned widen(struct fault *f, unsigned nr)
+/* A random writer would come back for each page of the window: whatever lies
+ * around [*i, *i + nr) and is protected for nothing joins it. Returns the
+ * pages. */
+static unsigned widen(struct fault *f, unsigned *i, unsigned nr)
 {
-	unsigned first = f->i / SW_WINDOW_PAGES * SW_WINDOW_PAGES;
-	unsigned last = first + SW_WINDOW_PAGES - 1, end = f->i + nr - 1;
+	unsigned first = *i / SW_WINDOW_PAGES * SW_WINDOW_PAGES;
+	unsigned last = first + SW_WINDOW_PAGES - 1, end = *i + nr - 1;
 	bool clean_too = !clean_pays(f->space->mm);
 
 	while (end < last && is_vain(f, end + 1, clean_too))
 		end++;
-	while (f->i > first && is_vain(f, f->i - 1, clean_too))
-		f->i--;
-	f->addr = sw_leaf_addr(f->leaf, f->i);
-	return end + 1 - f->i;
+	while (*i > first && is_vain(f, *i - 1, clean_too))
+		--*i;
+	return end + 1 - *i;
+}
+
+/* Lifts the protection of pages [i, i + nr). After their words: a page that is
+ * clean in our books must never be writable. */
+static int unprotect(struct fault *f, unsigned i, unsigned nr)
+{
+	struct sw_mmu *mmu = f->space->mmu;
+
+	for (unsigned k = i; k < i + nr; k++)
+		if (sw_word_kind(f->leaf->word[k]) == SW_WORD_PRESENT)
+			unprotect_word(f->space, f->leaf, k);
+	return mmu->ops->protect(mmu, sw_leaf_addr(f->leaf, i), nr, false);
+}
+
+/* The same of the batch, run by run, and of what joins it. */
+static int unprotect_batch(struct fault *f)
+{
+	const struct sw_batch *b = &f->batch;
+	unsigned nr;
+	int err = 0;
+
+	for (unsigned k = 0; k < b->nr && !err; k += nr) {
+		unsigned i, all;
+
+		all = nr = sw_batch_run(b, k);
+		i = sw_leaf_index(sw_batch_addr(b, k, nr));
+		if (nr == b->nr)
+			all = widen(f, &i, nr);
+		err = unprotect(f, i, all);
+	}
+	return err;
 }
 
 /* A first write to pages that we protected. */
-static void fault_wp_ours(struct fault *f)
+static int fault_wp_ours(struct fault *f)
 {
 	struct sw_space *space = f->space;
-	struct sw_streams *st = &space->wp_streams;
-	unsigned slot, copies;
-	unsigned nr = sw_stream_window(st, f->addr / SW_PAGE_SIZE, &slot);
-	uint64_t next;
+	struct sw_batch *b = &f->batch;
+	unsigned copies;
 
-	nr = run_of(f, SW_WORD_KIND | SW_WORD_WP,
-		    sw_min(nr, room_in_window(f)));
-	copies = nr_shared(f, nr);
-	sw_window_take(f->leaf, f->i);
+	begin_batch(f, &space->wp_streams, SW_WORD_KIND | SW_WORD_WP);
+	copies = nr_shared(f);
 	sw_space_unlock(space);
 	if (copies)
-		nr = sw_min(nr, sw_budget_reserve(space->mm, copies));
+		b->nr = sw_min(b->nr, sw_budget_reserve(space->mm, copies));
 	sw_space_lock(space);
-	next = f->addr / SW_PAGE_SIZE + nr;
-	sw_stream_continue(st, slot, next);
-	__atomic_fetch_add(&space->mm->clean_lost, nr_clean(f, nr),
+	__atomic_fetch_add(&space->mm->clean_lost, nr_clean(f),
 			   __ATOMIC_RELAXED);
-	nr = widen(f, nr);
-	for (unsigned k = 0; k < nr; k++)
-		unprotect_word(space, f->leaf, f->i + k);
-	unprotect_pages(f, nr);
+	end_batch(f, &space->wp_streams, b->nr);
+	return unprotect_batch(f);
 }
 
 /* A first write to a page that was only read, and maps the kernel's zeros
  * (run/maps.c). */
-static void fault_wp_read(struct fault *f)
+static int fault_wp_read(struct fault *f)
 {
-	sw_window_take(f->leaf, f->i);
-	sw_space_unlock(f->space);
-	sw_budget_reserve(f->space->mm, 1);
-	sw_space_lock(f->space);
-	sw_word_set(f->space, f->leaf, f->i, SW_WORD_PRESENT | SW_WORD_ZEROED);
-	unprotect_pages(f, 1);
-}
+	struct sw_space *space = f->space;
 
-/* Protection that is not in our books: a fork that is being undone, or the
- * page is on its way. */
-static void fault_wp_stray(struct fault *f)
-{
-	sw_window_take(f->leaf, f->i);
-	unprotect_pages(f, 1);
+	sw_space_unlock(space);
+	sw_budget_reserve(space->mm, 1);
+	sw_space_lock(space);
+	sw_word_set(space, f->leaf, f->i, SW_WORD_PRESENT | SW_WORD_ZEROED);
+	return unprotect(f, f->i, 1);
 }
 
 static void fault_wp(struct fault *f)
 {
 	uint64_t word = f->leaf->word[f->i];
+	int err;
 
+	sw_window_take(f->leaf, f->i);
 	if (sw_word_kind(word) == SW_WORD_NONE)
-		fault_wp_read(f);
+		err = fault_wp_read(f);
 	else if (sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP)
-		fault_wp_ours(f);
-	else
-		fault_wp_stray(f);
+		err = fault_wp_ours(f);
+	else /* nothing that we know of: a fork that raced with it */
+		err = unprotect(f, f->i, 1);
+	sw_window_of(f->leaf, f->i)->all_wp = false;
+	sw_window_give(f->space, f->leaf, f->i);
+	sw_space_unlock(f->space);
+	if (err)
+		fault_wake(f);
 	sw_count(pgfault_wp, 1);
 }
 
@@ -445,9 +546,10 @@ void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 	struct fault f = { .space = arg,
 			   .addr = addr,
 			   .flags = flags,
+			   .tid = tid,
+			   .last = addr,
 			   .i = sw_leaf_index(addr) };
 
-	(void)tid;
 	sw_count(pgfault, 1);
 	sw_space_lock(f.space);
 	f.leaf = sw_pt_get(&f.space->pt, addr);

@@ -242,13 +242,13 @@ void sw_region_remove(struct sw_space *space, uint64_t start, uint64_t end)
 	}
 }
 
-uint64_t sw_space_region_end(const struct sw_space *space, uint64_t addr)
+struct sw_region sw_space_region(const struct sw_space *space, uint64_t addr)
 {
 	unsigned at = sw_region_at(space, addr);
 
 	if (at < space->nr_regions && space->region[at].start <= addr)
-		return space->region[at].end;
-	return addr + SW_PAGE_SIZE;
+		return space->region[at];
+	return (struct sw_region){ addr, addr + SW_PAGE_SIZE };
 }
 
 int sw_space_add_region(struct sw_space *space, uint64_t epoch, uint64_t start,

@@ -33,9 +33,8 @@ static int read_slot(swp_entry_t entry, void *buf)
 }
 
 /* The folio was there already: `folio` has a reference, no lock yet. */
-static int get_cached(struct folio *folio, swp_entry_t entry,
-		      enum sw_source want, bool wait, void *buf,
-		      struct sw_swapin *in)
+static int get_cached(struct folio *folio, swp_entry_t entry, bool wait,
+		      void *buf, struct sw_swapin *in)
 {
 	int err = 0;
 
@@ -48,8 +47,6 @@ static int get_cached(struct folio *folio, swp_entry_t entry,
 		goto out_unlock;
 	}
 	in->source = folio->data ? SW_FROM_STAGED : SW_FROM_STORE;
-	if (want && want != in->source)
-		goto out_unlock;
 	if (folio->data)
 		memcpy(buf, folio->data, SW_PAGE_SIZE);
 	else if (swap_zeromap_test(entry))
@@ -69,8 +66,7 @@ out_put:
 	return err ? err : -EAGAIN;
 }
 
-static int get_from_store(swp_entry_t entry, enum sw_source want, void *buf,
-			  struct sw_swapin *in)
+static int get_from_store(swp_entry_t entry, void *buf, struct sw_swapin *in)
 {
 	bool zero;
 	int err = 0;
@@ -79,9 +75,7 @@ static int get_from_store(swp_entry_t entry, enum sw_source want, void *buf,
 	if (!in->folio)
 		return err == -EEXIST ? 1 : err;
 	in->source = zero ? SW_FROM_ZERO : SW_FROM_STORE;
-	if (want && want != in->source)
-		err = -EAGAIN;
-	else if (zero)
+	if (zero)
 		memset(buf, 0, SW_PAGE_SIZE);
 	else
 		err = read_slot(entry, buf);
@@ -95,8 +89,7 @@ static int get_from_store(swp_entry_t entry, enum sw_source want, void *buf,
 	return 0;
 }
 
-int sw_swapin_get(swp_entry_t entry, enum sw_source want, bool wait, void *buf,
-		  struct sw_swapin *in)
+int sw_swapin_get(swp_entry_t entry, bool wait, void *buf, struct sw_swapin *in)
 {
 	int err;
 
@@ -104,9 +97,9 @@ int sw_swapin_get(swp_entry_t entry, enum sw_source want, bool wait, void *buf,
 		struct folio *folio = swap_cache_get_folio(entry);
 
 		if (folio)
-			err = get_cached(folio, entry, want, wait, buf, in);
+			err = get_cached(folio, entry, wait, buf, in);
 		else
-			err = get_from_store(entry, want, buf, in);
+			err = get_from_store(entry, buf, in);
 	} while (err == 1);
 	return err;
 }

@@ -1,5 +1,5 @@
 /* test_parts.c - the small parts of the memory manager, each by itself: page
- * table, stream detector, regions, budget. */
+ * table, regions, budget. */
 #include "fixture.h"
 
 /* ---- page table ---- */
@@ -87,62 +87,6 @@ static void entry_survives_the_way_through_a_word(void **state)
 			     SW_WORD_HOT | SW_WORD_PIN));
 }
 
-/* ---- streams ---- */
-
-static unsigned fault_at(struct sw_streams *st, uint64_t vpn)
-{
-	unsigned slot, nr = sw_stream_window(st, vpn, &slot);
-
-	sw_stream_continue(st, slot, vpn + nr);
-	return nr;
-}
-
-static void sequential_faults_open_the_window(void **state)
-{
-	struct sw_streams st = { 0 };
-	uint64_t vpn = 1000;
-	static const unsigned want[] = { 1, 4, 16, 64, 64 };
-
-	for (unsigned i = 0; i < SW_ARRAY_SIZE(want); i++) {
-		assert_int_equal(fault_at(&st, vpn), want[i]);
-		vpn += want[i];
-	}
-}
-
-static void random_faults_bring_one_page(void **state)
-{
-	struct sw_streams st = { 0 };
-
-	for (unsigned i = 0; i < 100; i++)
-		assert_int_equal(fault_at(&st, 5000 + i * 7919), 1);
-}
-
-static void interleaved_streams_are_kept_apart(void **state)
-{
-	struct sw_streams st = { 0 };
-	uint64_t next[SW_STREAMS];
-
-	for (unsigned s = 0; s < SW_STREAMS; s++)
-		next[s] = (s + 1) * 100000;
-	for (unsigned want = 1; want <= 64; want *= 4)
-		for (unsigned s = 0; s < SW_STREAMS; s++) {
-			assert_int_equal(fault_at(&st, next[s]), want);
-			next[s] += want;
-		}
-}
-
-static void oldest_stream_gives_way(void **state)
-{
-	struct sw_streams st = { 0 };
-
-	for (unsigned s = 0; s < SW_STREAMS; s++)
-		fault_at(&st, (s + 1) * 100000);
-	assert_int_equal(fault_at(&st, 100001), 4); /* used again */
-	fault_at(&st, 77);                          /* replaces the second */
-	assert_int_equal(fault_at(&st, 100005), 16);
-	assert_int_equal(fault_at(&st, 200001), 1);
-}
-
 /* ---- regions ---- */
 
 #define has(f, a, b) sw_space_has_region((f)->space, fx_at(a), fx_at(b))
@@ -215,16 +159,24 @@ static void many_regions_stay_sorted(void **state)
 	fx_close(&f);
 }
 
-static void region_end_bounds_a_window(void **state)
+static void region_of_a_page_is_that_page_where_none_is(void **state)
 {
 	struct fx f;
 
 	fx_open(&f);
 	add(&f, 10, 20);
-	assert_int_equal(sw_space_region_end(f.space, fx_at(10)), fx_at(20));
-	assert_int_equal(sw_space_region_end(f.space, fx_at(19)), fx_at(20));
-	assert_int_equal(sw_space_region_end(f.space, fx_at(20)), fx_at(21));
-	assert_int_equal(sw_space_region_end(f.space, fx_at(9)), fx_at(10));
+	for (unsigned n = 10; n < 20; n += 9) {
+		struct sw_region r = sw_space_region(f.space, fx_at(n));
+
+		assert_int_equal(r.start, fx_at(10));
+		assert_int_equal(r.end, fx_at(20));
+	}
+	for (unsigned n = 9; n < 21; n += 11) {
+		struct sw_region r = sw_space_region(f.space, fx_at(n));
+
+		assert_int_equal(r.start, fx_at(n));
+		assert_int_equal(r.end, fx_at(n + 1));
+	}
 	fx_close(&f);
 }
 
@@ -371,14 +323,10 @@ int main(void)
 		fx_test(addresses_beyond_the_table_have_no_leaf),
 		fx_test(dropped_leaf_is_gone_and_its_neighbour_stays),
 		fx_test(entry_survives_the_way_through_a_word),
-		fx_test(sequential_faults_open_the_window),
-		fx_test(random_faults_bring_one_page),
-		fx_test(interleaved_streams_are_kept_apart),
-		fx_test(oldest_stream_gives_way),
 		fx_test(regions_that_touch_are_one),
 		fx_test(unmap_cuts_regions),
 		fx_test(many_regions_stay_sorted),
-		fx_test(region_end_bounds_a_window),
+		fx_test(region_of_a_page_is_that_page_where_none_is),
 		fx_test(scanned_pages_are_counted_once),
 		fx_test(reserve_gives_what_is_left_and_never_nothing),
 		fx_test(measurement_mends_the_books),

@@ -60,16 +60,18 @@ static void make_room(void)
 }
 
 /* A program that has written to all its pages, most of which are out. */
-static void open_program(void)
+static void open_with_budget(uint64_t budget)
 {
 	memset(&p, 0, sizeof(p));
 	p.rng = 88172645463325252ull;
-	fx_open_sized(&p.f, BUDGET, FX_SLOTS);
+	fx_open_sized(&p.f, budget, FX_SLOTS);
 	fx_map(p.f.sim, 0, PAGES);
 	for (unsigned n = 0; n < PAGES; n++) {
 		make_room();
 		fx_write(p.f.sim, n, 100 + n);
 	}
+	if (budget > PAGES)
+		fx_swap_out(&p.f);
 	p.plain = p.f.space->mmu->ops;
 	p.ops = *p.plain;
 	p.ops.copy = counting_copy;
@@ -78,6 +80,11 @@ static void open_program(void)
 	fx_counted(&p.f, pgfault);
 	fx_counted(&p.f, swap_ra);
 	fx_counted(&p.f, swap_ra_hit);
+}
+
+static void open_program(void)
+{
+	open_with_budget(BUDGET);
 }
 
 /* Returns how many faults it took. */
@@ -232,6 +239,40 @@ static void strided_access_comes_in_batches(void **state)
 				touch(n);
 		close_program("strided", 5, want[s].per_fault);
 	}
+}
+
+/* The control of the above: all is out, and nothing goes while it comes. */
+static void order_wastes_nothing_where_reclaim_takes_nothing(void **state)
+{
+	open_with_budget(1 << 20);
+	for (unsigned i = 0; i < PAGES; i++)
+		touch(PAGES - 1 - i);
+	close_program("backward, no reclaim", 0, 40);
+
+	open_with_budget(1 << 20);
+	for (unsigned i = 0; i < 600; i++) {
+		touch(i);
+		touch(1199 - i);
+		touch(1200 + i);
+		touch(1800 + i / 3 * 3);
+	}
+	close_program("interleaved, no reclaim", 5, 15);
+
+	open_with_budget(1 << 20);
+	for (unsigned i = 0; i < 1500; i++)
+		for (unsigned t = 0; t < 2; t++) {
+			sw_sim_be(10 + t);
+			touch(t ? 2999 - i : i);
+		}
+	close_program("two threads, no reclaim", 0, 40);
+
+	open_with_budget(1 << 20);
+	for (unsigned i = 0; i < 2000; i++) {
+		touch(i);
+		if (i % 2)
+			touch(2000 + random_below(1000));
+	}
+	close_program("probes, no reclaim", 5, 2);
 }
 
 /* One page of each window, or of every other window, comes along. */
@@ -401,7 +442,8 @@ static void protection_is_lifted_in_batches(void **state)
 		fx_expect(f.sim, n, 100 + n);
 	for (unsigned n = 191; n >= 64; n--)
 		fx_write(f.sim, n, 200 + n);
-	assert_int_equal(fx_counted(&f, pgfault_wp), 5); /* 1 4 16 43 64 */
+	/* 1 4 16 43 64, and less once so many were written to */
+	assert_in_range(fx_counted(&f, pgfault_wp), 2, 5);
 	fx_swap_out(&f);
 	for (unsigned n = 64; n < 192; n++)
 		fx_expect(f.sim, n, 200 + n);
@@ -419,6 +461,7 @@ int main(void)
 		fx_test(forward_access_comes_in_whole_windows),
 		fx_test(backward_access_comes_in_whole_windows),
 		fx_test(strided_access_comes_in_batches),
+		fx_test(order_wastes_nothing_where_reclaim_takes_nothing),
 		fx_test(wide_strides_come_in_batches_too),
 		fx_test(interleaved_streams_come_in_batches),
 		fx_test(scan_between_random_probes_comes_in_batches),

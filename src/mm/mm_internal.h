@@ -2,10 +2,10 @@
  * mm_internal.h - the structs and the calls between the files of this room.
  * The files, from the fault down: space.c (words, windows, regions), layout.c
  * (layout events), owed.c (unmaps that come late), fork.c, share.c (frames of
- * several words), fault.c (into the program), stream.c (how many at once), batch.c (which
- * ones), swapin.c (from slot to bytes), reclaim.c (which pages go), evict.c
- * (out of the program), staging.c (second chance, then into a store), budget.c
- * (how much).
+ * several words), fault.c (into the program), stream.c (how many at once),
+ * batch.c (which ones), swapin.c (from slot to bytes), reclaim.c (when pages
+ * go), clock.c (which), evict.c (out of the program), staging.c (second chance,
+ * then into a store), budget.c (how much).
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on
@@ -308,10 +308,6 @@ void sw_swapin_done(struct sw_mm *mm, struct sw_swapin *in);
 void sw_swapin_keep(struct sw_space *space, uint64_t addr,
 		    struct sw_swapin *in);
 
-/* Refault distance of a shadow: was the page evicted too early? */
-bool sw_refault_is_hot(struct sw_mm *mm, uint64_t shadow);
-uint64_t sw_make_shadow(struct sw_mm *mm);
-
 /* ---- staging.c ---- */
 struct sw_staging {
 	struct sw_mutex lock; /* SW_RANK_POOL */
@@ -410,6 +406,7 @@ struct sw_mm {
 
 void sw_reclaim_wake(struct sw_mm *mm);
 
+/* ---- clock.c ---- */
 #define SW_SWEPT UINT64_MAX /* a space's hand that is at its end */
 
 static inline uint64_t sw_hand(const struct sw_space *space)
@@ -424,6 +421,21 @@ static inline void sw_hand_set(struct sw_space *space, uint64_t addr)
 
 /* A new space joins the sweep where it is. mm->spaces_lock held. */
 void sw_hand_join(struct sw_space *space);
+/* The space to go on with, used by the caller until it is put. NULL: there is
+ * none. */
+struct sw_space *sw_hand_get(struct sw_mm *mm);
+/* Gives the space back. Returns true when all are swept: all begin again. */
+bool sw_hand_put(struct sw_mm *mm, struct sw_space *space);
+/* Builds a batch from `hand` on; returns where the hand is then. Space lock
+ * held. */
+uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,
+		       uint64_t hand);
+
+/* Refault distance of a shadow: was the page evicted too early? */
+bool sw_refault_is_hot(struct sw_mm *mm, uint64_t shadow);
+uint64_t sw_make_shadow(struct sw_mm *mm);
+
+/* ---- reclaim.c ---- */
 
 /* Less than an eighth of all swap is free. */
 bool sw_slots_are_scarce(void);

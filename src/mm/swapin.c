@@ -143,32 +143,3 @@ void sw_swapin_keep(struct sw_space *space, uint64_t addr, struct sw_swapin *in)
 	folio_unlock(folio);
 	folio_put(folio);
 }
-
-/*
- * Shadows: the clock of evictions when the page went out, 40 bits. The
- * distance to now is how many pages went out since; were it smaller than
- * what fits the budget, a little more memory would have kept the page, and
- * it deserves to be spared next time (Johannes Weiner's refault distance).
- */
-#define SHADOW_BITS 40
-#define SHADOW_MASK ((1ull << SHADOW_BITS) - 1)
-
-uint64_t sw_make_shadow(struct sw_mm *mm)
-{
-	uint64_t clock = __atomic_load_n(&mm->evictions, __ATOMIC_RELAXED);
-
-	return (clock & SHADOW_MASK) | 1ull << SHADOW_BITS; /* never 0 */
-}
-
-bool sw_refault_is_hot(struct sw_mm *mm, uint64_t shadow)
-{
-	uint64_t clock = __atomic_load_n(&mm->evictions, __ATOMIC_RELAXED);
-
-	if (!shadow)
-		return false;
-	sw_count(workingset_refault_anon, 1);
-	if (((clock - shadow) & SHADOW_MASK) >= (uint64_t)mm->budget.limit / 2)
-		return false;
-	sw_count(workingset_activate_anon, 1);
-	return true;
-}

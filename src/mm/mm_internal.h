@@ -442,6 +442,8 @@ bool sw_slots_are_scarce(void);
 /* Takes one batch out of the space that is next; true when pages went. For
  * tests, whose reclaim thread was never started. */
 bool sw_reclaim_evict(struct sw_mm *mm);
+/* Likewise: what that thread does when it is woken. */
+void sw_reclaim_balance(struct sw_mm *mm);
 
 /* Pages came free (or never will): faults that wait have a look. */
 static inline void sw_room_wake(struct sw_mm *mm)

@@ -182,6 +182,12 @@ static void balance(struct sw_mm *mm)
 	__atomic_store_n(&mm->stuck, false, __ATOMIC_RELAXED);
 }
 
+void sw_reclaim_balance(struct sw_mm *mm)
+{
+	if (sw_budget_free(&mm->budget) < mm->budget.low)
+		balance(mm);
+}
+
 static void *reclaim_thread(void *arg)
 {
 	struct sw_mm *mm = arg;

@@ -197,7 +197,7 @@ struct swapin {
 	swp_entry_t entry[SW_WINDOW_PAGES];
 	struct sw_swapin in[SW_WINDOW_PAGES];
 	uint64_t keep; /* bit k: the slot of page k stays as a clean copy */
-	bool hot;      /* the page is to be spared */
+	unsigned hot;  /* sweeps that the page is to be spared */
 };
 
 /* The word of a page just mapped from its slot. */
@@ -207,10 +207,9 @@ static void swapin_word(struct fault *f, struct swapin *s, unsigned k)
 	unsigned i = s->batch->page[k];
 	struct sw_swapin *in = &s->in[k];
 	bool keep = s->keep >> k & 1;
-	uint64_t word = SW_WORD_PRESENT | (leaf->word[i] & SW_WORD_PIN);
+	uint64_t word = SW_WORD_PRESENT | (leaf->word[i] & SW_WORD_PIN) |
+			s->hot * SW_WORD_HOT_1;
 
-	if (s->hot)
-		word |= 2 * SW_WORD_HOT_1;
 	if (keep)
 		word |= SW_WORD_WP | SW_WORD_CLEAN |
 			sw_entry_bits(in->folio->swap);
@@ -261,7 +260,7 @@ static int swapin_read(struct fault *f, struct swapin *s, bool wait)
 				    &s->in[got]);
 	b->nr = got;
 	s->keep = 0;
-	s->hot = false;
+	s->hot = 0;
 	/* What was staged has no copy in a store, and another space may keep
 	 * the copy already. */
 	for (unsigned k = 0; k < got; k++)
@@ -373,7 +372,7 @@ static void fault_swapin(struct fault *f)
 		fault_wake(f);
 		return;
 	}
-	s.hot = b->nr == 1 && sw_refault_is_hot(space->mm, s.in[0].shadow);
+	s.hot = b->nr == 1 ? sw_clock_heat(space->mm, &s.in[0]) : 0;
 	mapped = sw_batch_map(space, b, space->fault_buf, s.keep);
 	if (mapped > 0)
 		count_swapin(&s.in[0]);

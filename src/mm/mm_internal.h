@@ -132,7 +132,7 @@ struct sw_space {
 	struct sw_mmu *mmu;  /* [const] after sw_space_set_mmu() */
 	struct sw_list node; /* mm->spaces_lock */
 	unsigned users;      /* mm->spaces_lock: reclaim is at work on it */
-	uint64_t hand;       /* [atomic] reclaim goes on from this address */
+	uint64_t hand;       /* [atomic] reclaim goes on below this address */
 
 	struct sw_mutex lock; /* SW_RANK_SPACE: all below */
 	pthread_cond_t idle;  /* a window's busy bit was cleared */
@@ -401,13 +401,16 @@ struct sw_mm {
 	uint64_t generation;         /* [atomic] of that list */
 	uint64_t took;        /* [thread: reclaim] pages, in this round */
 	unsigned take_shared; /* same: batches that may take them */
+	uint64_t sweep;       /* same: rounds so far */
+	bool impatient;       /* same: the last one took nothing */
 	struct sw_evictor ev;
 };
 
 void sw_reclaim_wake(struct sw_mm *mm);
 
 /* ---- clock.c ---- */
-#define SW_SWEPT UINT64_MAX /* a space's hand that is at its end */
+#define SW_HAND_TOP UINT64_MAX /* a space's hand where it begins, */
+#define SW_SWEPT    0ull       /* and at its end */
 
 static inline uint64_t sw_hand(const struct sw_space *space)
 {
@@ -426,13 +429,13 @@ void sw_hand_join(struct sw_space *space);
 struct sw_space *sw_hand_get(struct sw_mm *mm);
 /* Gives the space back. Returns true when all are swept: all begin again. */
 bool sw_hand_put(struct sw_mm *mm, struct sw_space *space);
-/* Builds a batch from `hand` on; returns where the hand is then. Space lock
+/* Builds a batch from below `hand`; returns where the hand is then. Space lock
  * held. */
 uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,
 		       uint64_t hand);
 
-/* Refault distance of a shadow: was the page evicted too early? */
-bool sw_refault_is_hot(struct sw_mm *mm, uint64_t shadow);
+/* How hot a page is that came back alone: its SW_WORD_HOT. */
+unsigned sw_clock_heat(struct sw_mm *mm, const struct sw_swapin *in);
 uint64_t sw_make_shadow(struct sw_mm *mm);
 
 /* ---- reclaim.c ---- */

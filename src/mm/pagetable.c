@@ -85,6 +85,32 @@ struct sw_leaf *sw_pt_next(const struct sw_pagetable *pt, uint64_t addr)
 	return next_below(pt->top, LEVELS - 1, 0, addr);
 }
 
+/* The mirror image: the last leaf that begins at or before `addr`. */
+static struct sw_leaf *prev_below(void **table, unsigned level, uint64_t base,
+				  uint64_t addr)
+{
+	uint64_t span = 1ull << (LEAF_BITS + level * FAN_BITS);
+	unsigned i = sw_min((addr - base) / span + 1, (uint64_t)FAN);
+
+	while (i-- > 0) {
+		struct sw_leaf *leaf = table[i];
+
+		if (leaf && level)
+			leaf = prev_below(table[i], level - 1, base + i * span,
+					  addr);
+		if (leaf)
+			return leaf;
+	}
+	return NULL;
+}
+
+struct sw_leaf *sw_pt_prev(const struct sw_pagetable *pt, uint64_t addr)
+{
+	if (!pt->top)
+		return NULL;
+	return prev_below(pt->top, LEVELS - 1, 0, addr);
+}
+
 void sw_pt_drop(struct sw_pagetable *pt, uint64_t addr)
 {
 	void **table = pt->top;

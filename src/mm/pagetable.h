@@ -44,7 +44,7 @@ enum sw_word_kind {
 #define SW_WORD_WP     (1ull << 2) /* a first write will be reported */
 #define SW_WORD_CLEAN  (1ull << 3) /* the slot in the payload has a copy */
 #define SW_WORD_SHARED (1ull << 4) /* fork left the frame shared: share.c */
-#define SW_WORD_HOT    (3ull << 5) /* sweeps to be spared, 0..3 */
+#define SW_WORD_HOT    (3ull << 5) /* how hot, 0..3: clock.c */
 #define SW_WORD_HOT_1  (1ull << 5)
 #define SW_WORD_PIN    (1ull << 7) /* never take it out */
 /* Of a PRESENT word without CLEAN: its history here began with zeros, or with
@@ -118,6 +118,8 @@ struct sw_leaf *sw_pt_lookup(const struct sw_pagetable *pt, uint64_t addr);
 struct sw_leaf *sw_pt_get(struct sw_pagetable *pt, uint64_t addr);
 /* The first leaf at or after `addr`, or NULL. */
 struct sw_leaf *sw_pt_next(const struct sw_pagetable *pt, uint64_t addr);
+/* The last leaf that begins at or before `addr`, or NULL. */
+struct sw_leaf *sw_pt_prev(const struct sw_pagetable *pt, uint64_t addr);
 /* Frees the leaf of `addr`, whose words are all NONE and windows idle. */
 void sw_pt_drop(struct sw_pagetable *pt, uint64_t addr);
 void sw_pt_release(struct sw_pagetable *pt);

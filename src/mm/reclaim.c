@@ -13,13 +13,12 @@
 #include "mm/mm_internal.h"
 #include "mmu/hurry.h"
 
-#define WRITE_BATCH 32
-#define IDLE_NS     100000000
-#define NOTHING_NS  1000000 /* nothing to take right now */
-#define ROUNDS \
-	4 /* of the hand, to find something; pages may be spared thrice */
-#define SHARED_BATCHES 64 /* until private frames are looked for again */
-#define STUCK_AFTER    5  /* such pauses until faults stop waiting */
+#define WRITE_BATCH    32
+#define IDLE_NS        100000000
+#define NOTHING_NS     1000000 /* nothing to take right now */
+#define ROUNDS         5       /* to find something: pages are hot thrice */
+#define SHARED_BATCHES 64      /* until private frames are looked for again */
+#define STUCK_AFTER    5       /* such pauses until faults stop waiting */
 
 void sw_reclaim_wake(struct sw_mm *mm)
 {
@@ -92,7 +91,7 @@ static enum step evict_step(struct sw_mm *mm)
 		taken = sw_evict_run(space, ev, epoch);
 		ev->touched = ev->nr_busy;
 		if (ev->nr_busy) /* unshared now: once more from there */
-			hand = ev->run[0].addr;
+			hand = (ev->run[0].addr | (SW_WINDOW_BYTES - 1)) + 1;
 	}
 	sw_hand_set(space, hand);
 	round = sw_hand_put(mm, space);
@@ -100,6 +99,7 @@ static enum step evict_step(struct sw_mm *mm)
 	if (taken && mm->take_shared)
 		mm->take_shared--;
 	if (round) {
+		mm->impatient = !mm->took;
 		if (!mm->took)
 			mm->take_shared = SHARED_BATCHES;
 		mm->took = 0;

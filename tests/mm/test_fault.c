@@ -173,6 +173,50 @@ static void page_that_returns_too_soon_is_spared(void **state)
 	fx_close(&f);
 }
 
+static void page_that_returns_from_staging_is_spared(void **state)
+{
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 256);
+	fx_evict(&f);
+	fx_expect(f.sim, 7, 107);
+	assert_int_equal(fx_counted(&f, pgfault_staged), 1);
+	for (unsigned i = 0; i < 3; i++) {
+		sw_reclaim_evict(f.mm);
+		assert_int_equal(fx_kind(f.sim, 7), SW_WORD_PRESENT);
+	}
+	fx_evict(&f);
+	assert_int_equal(fx_kind(f.sim, 7), SW_WORD_SWAP);
+	fx_close(&f);
+}
+
+static uint64_t *word_of(struct fx *f, unsigned n)
+{
+	struct sw_leaf *leaf = sw_pt_lookup(&f->space->pt, fx_at(n));
+
+	return &leaf->word[sw_leaf_index(fx_at(n))];
+}
+
+/* A window so torn up that a batch has no room for the runs of two. */
+static void window_that_does_not_fit_a_batch_stays_as_hot_as_it_was(
+	void **state)
+{
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 2 * SW_WINDOW_PAGES);
+	for (unsigned n = 0; n < 2 * SW_WINDOW_PAGES; n++)
+		*word_of(&f, n) |= n % 3 ? 2 * SW_WORD_HOT_1 : 0;
+	f.mm->impatient = true;
+	sw_reclaim_evict(f.mm);
+	assert_int_equal(fx_kind(f.sim, SW_WINDOW_PAGES + 2), SW_WORD_SWAP);
+	for (unsigned n = 0; n < SW_WINDOW_PAGES; n++)
+		assert_int_equal(*word_of(&f, n) & SW_WORD_HOT,
+				 n % 3 ? 2 * SW_WORD_HOT_1 : 0);
+	fx_close(&f);
+}
+
 /* ---- clean copies ---- */
 
 static void page_only_read_keeps_its_slot(void **state)
@@ -550,6 +594,8 @@ int main(void)
 		fx_test(zero_page_needs_no_store),
 		fx_test(random_swapins_bring_one_page_each),
 		fx_test(page_that_returns_too_soon_is_spared),
+		fx_test(page_that_returns_from_staging_is_spared),
+		fx_test(window_that_does_not_fit_a_batch_stays_as_hot_as_it_was),
 		fx_test(page_only_read_keeps_its_slot),
 		fx_test(write_gives_the_clean_copy_up),
 		fx_test(random_writer_gets_windows_at_once),

@@ -24,7 +24,7 @@ static void leaf_appears_with_its_first_page(void **state)
 	assert_int_equal(pt.nr_leaves, 0);
 }
 
-static void leaves_are_walked_in_address_order(void **state)
+static void leaves_are_walked_both_ways_in_address_order(void **state)
 {
 	static const uint64_t at[] = { 0,
 				       1ull << 21,
@@ -46,6 +46,14 @@ static void leaves_are_walked_in_address_order(void **state)
 		leaf = sw_pt_next(&pt, leaf->base + SW_LEAF_BYTES);
 	}
 	assert_null(leaf);
+	leaf = sw_pt_prev(&pt, ~0ull);
+	for (unsigned i = SW_ARRAY_SIZE(at); i-- > 0;) {
+		assert_non_null(leaf);
+		assert_int_equal(leaf->base, at[i]);
+		assert_ptr_equal(sw_pt_prev(&pt, at[i]), leaf);
+		leaf = at[i] ? sw_pt_prev(&pt, at[i] - 1) : NULL;
+	}
+	assert_null(leaf);
 	sw_pt_release(&pt);
 }
 
@@ -56,6 +64,7 @@ static void addresses_beyond_the_table_have_no_leaf(void **state)
 	assert_null(sw_pt_get(&pt, 1ull << 48));
 	assert_null(sw_pt_lookup(&pt, 1ull << 48));
 	assert_null(sw_pt_next(&pt, ~0ull));
+	assert_null(sw_pt_prev(&pt, ~0ull));
 	sw_pt_release(&pt);
 }
 
@@ -319,7 +328,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		fx_test(leaf_appears_with_its_first_page),
-		fx_test(leaves_are_walked_in_address_order),
+		fx_test(leaves_are_walked_both_ways_in_address_order),
 		fx_test(addresses_beyond_the_table_have_no_leaf),
 		fx_test(dropped_leaf_is_gone_and_its_neighbour_stays),
 		fx_test(entry_survives_the_way_through_a_word),

@@ -11,13 +11,20 @@
  * take what they need next. One that comes towards them takes what they have
  * left behind, and a loop larger than memory finds most of itself in place.
  *
- * There is no referenced bit to be had for another process's memory. What is
- * known of a page is how soon it came back: it was still in staging, or so few
- * others went since (the refault distance) that a little more memory would have
- * kept it. Then it is hot (SW_WORD_HOT), and is spared. The hand takes one of
- * these levels away in every PATIENCEth sweep only: to learn again that a page
- * is hot costs a fault, which is dear next to the memory it would have freed.
- * A round that found nothing to take makes the hand impatient.
+ * What is known of a page may be no more than how soon it came back: it was
+ * still in staging, or so few others went since (the refault distance) that a
+ * little more memory would have kept it. Then it is hot (SW_WORD_HOT), and is
+ * spared. The hand takes one of these levels away in every PATIENCEth sweep
+ * only: to learn again that a page is hot costs a fault, which is dear next to
+ * the memory it would have freed. A round that found nothing to take makes the
+ * hand impatient.
+ *
+ * With a source of accessed bits (heat.h) a hot page that was touched becomes
+ * hotter, and each sweep takes a level away. The first touch of a page proves
+ * nothing, since mapping it was one: a page that is not hot is believed in
+ * every other sweep only. So half of what comes by once goes at once, and a
+ * loop larger than memory keeps a part of itself. For the same reason nothing
+ * is hot for having come back while most of what the hand meets is hot.
  *
  * docs/eviction.md has the figures behind the constants; tests/replay finds
  * them.
@@ -30,6 +37,8 @@
 #define PATIENCE    8  /* sweeps until a page is less hot */
 #define HOT_STAGED  3  /* levels of a page that came back from staging, */
 #define HOT_REFAULT 2  /* or too soon from the store */
+#define HOT_TOUCHED 2  /* and for being touched, at most up to */
+#define HOT_MAX     3
 
 /* ---- refault distance ---- */
 
@@ -65,8 +74,20 @@ static bool is_too_soon(struct sw_mm *mm, uint64_t shadow)
 	return true;
 }
 
+/* Is most of what the hand meets hot? Unknown without a source: there, hot is
+ * only what came back, and most of it is not any more. */
+static bool is_crowded(struct sw_mm *mm)
+{
+	uint64_t met = __atomic_load_n(&mm->met, __ATOMIC_RELAXED);
+	uint64_t spared = __atomic_load_n(&mm->spared, __ATOMIC_RELAXED);
+
+	return sw_heat_is_known(mm) && spared * 8 > met * 5;
+}
+
 unsigned sw_clock_heat(struct sw_mm *mm, const struct sw_swapin *in)
 {
+	if (is_crowded(mm))
+		return 0;
 	if (in->source == SW_FROM_STAGED)
 		return HOT_STAGED;
 	return is_too_soon(mm, in->shadow) ? HOT_REFAULT : 0;
@@ -99,6 +120,12 @@ struct sw_space *sw_hand_get(struct sw_mm *mm)
 	return space;
 }
 
+static void set_to_top(struct sw_space *space)
+{
+	sw_hand_set(space, SW_HAND_TOP);
+	space->asked = SW_HAND_TOP;
+}
+
 bool sw_hand_put(struct sw_mm *mm, struct sw_space *space)
 {
 	bool round;
@@ -111,7 +138,7 @@ bool sw_hand_put(struct sw_mm *mm, struct sw_space *space)
 	if (round) {
 		mm->sweep++;
 		sw_list_for_each(space, &mm->spaces, node)
-			sw_hand_set(space, SW_HAND_TOP);
+			set_to_top(space);
 	}
 	sw_mutex_unlock(&mm->spaces_lock);
 	return round;
@@ -121,10 +148,12 @@ void sw_hand_join(struct sw_space *space)
 {
 	struct sw_space *other = hindmost(space->mm);
 
-	sw_hand_set(space, other ? sw_hand(other) : SW_HAND_TOP);
+	set_to_top(space);
+	if (other)
+		sw_hand_set(space, sw_hand(other));
 }
 
-/* ---- choosing ---- */
+/* ---- asking what was touched ---- */
 
 static bool is_candidate(struct sw_mm *mm, uint64_t word)
 {
@@ -133,6 +162,105 @@ static bool is_candidate(struct sw_mm *mm, uint64_t word)
 	/* Memory comes back only when the last one gives a frame away. */
 	return mm->take_shared || !sw_is_shared(mm, word);
 }
+
+/* Windows of the leaf that begin below `hand`. */
+static unsigned windows_below(const struct sw_leaf *leaf, uint64_t hand)
+{
+	uint64_t end = sw_min(hand, leaf->base + SW_LEAF_BYTES);
+
+	return (end - leaf->base + SW_WINDOW_BYTES - 1) / SW_WINDOW_BYTES;
+}
+
+static uint64_t candidates(struct sw_mm *mm, const uint64_t *word)
+{
+	uint64_t mask = 0;
+
+	for (unsigned i = 0; i < SW_WINDOW_PAGES; i++)
+		mask |= (uint64_t)is_candidate(mm, word[i]) << i;
+	return mask;
+}
+
+/* The windows below `hand` that have anything to ask for, the next few of
+ * them; space->asked is how far that reaches. */
+static unsigned windows_ahead(struct sw_space *space, uint64_t hand,
+			      struct sw_heat_window *ask)
+{
+	unsigned nr = 0;
+
+	space->asked = hand;
+	for (unsigned n = 0; space->asked && n < SCAN_LEAVES; n++) {
+		struct sw_leaf *leaf = sw_pt_prev(&space->pt, space->asked - 1);
+
+		if (!leaf) {
+			space->asked = SW_SWEPT;
+			return nr;
+		}
+		for (unsigned w = windows_below(leaf, space->asked); w-- > 0;) {
+			struct sw_heat_window *a = &ask[nr];
+
+			if (nr == SW_HEAT_WINDOWS)
+				return nr;
+			space->asked = leaf->base + w * SW_WINDOW_BYTES;
+			a->addr = space->asked;
+			a->touched = 0;
+			a->asked = candidates(space->mm,
+					      &leaf->word[w * SW_WINDOW_PAGES]);
+			nr += a->asked != 0;
+		}
+	}
+	return nr;
+}
+
+static void note_touched(struct sw_space *space,
+			 const struct sw_heat_window *win)
+{
+	struct sw_leaf *leaf = sw_pt_lookup(&space->pt, win->addr);
+	bool believed = (space->mm->sweep + win->addr / SW_WINDOW_BYTES) % 2;
+	unsigned first = sw_leaf_index(win->addr);
+
+	for (unsigned i = 0; leaf && i < SW_WINDOW_PAGES; i++) {
+		uint64_t *word = &leaf->word[first + i];
+		unsigned hot = (*word & SW_WORD_HOT) / SW_WORD_HOT_1;
+
+		if (!(win->touched >> i & 1) || (!hot && !believed) ||
+		    sw_word_kind(*word) != SW_WORD_PRESENT)
+			continue;
+		hot = sw_min(hot + HOT_TOUCHED, HOT_MAX);
+		*word = (*word & ~SW_WORD_HOT) | hot * SW_WORD_HOT_1;
+	}
+}
+
+void sw_clock_ask(struct sw_space *space)
+{
+	const struct sw_heat *heat = space->mm->heat;
+	struct sw_heat_window ask[SW_HEAT_WINDOWS];
+	uint64_t hand = sw_hand(space);
+	unsigned nr;
+	bool known;
+
+	/* Impatient, it does not want to hear that all is in use. */
+	if (!heat || space->mm->impatient) {
+		space->asked = SW_SWEPT;
+		return;
+	}
+	if (hand > space->asked)
+		return;
+	sw_space_lock(space);
+	nr = windows_ahead(space, hand, ask);
+	sw_space_unlock(space);
+	if (!nr)
+		return;
+	known = !heat->touched(heat->arg, space, ask, nr);
+	__atomic_store_n(&space->mm->heat_known, known, __ATOMIC_RELAXED);
+	if (!known)
+		return;
+	sw_space_lock(space);
+	for (unsigned w = 0; w < nr; w++)
+		note_touched(space, &ask[w]);
+	sw_space_unlock(space);
+}
+
+/* ---- choosing ---- */
 
 /* Pages of a window, bit i for the ith. */
 struct choice {
@@ -181,8 +309,19 @@ static void find_runs(const uint64_t *word, uint64_t go, struct runs *runs)
 /* Windows take turns, so that no sweep finds everything cold at once. */
 static bool cools(struct sw_mm *mm, uint64_t addr)
 {
-	return mm->impatient ||
+	return sw_heat_is_known(mm) || mm->impatient ||
 	       (mm->sweep + addr / SW_WINDOW_BYTES) % PATIENCE == 0;
+}
+
+/* How much of what the hand met was hot; what was long ago counts less. */
+static void note_met(struct sw_mm *mm, const struct choice *c)
+{
+	uint64_t spared = mm->spared + __builtin_popcountll(c->spared);
+	uint64_t met = mm->met + __builtin_popcountll(c->spared | c->go);
+	bool halve = met > (uint64_t)mm->budget.limit / 4;
+
+	__atomic_store_n(&mm->spared, spared >> halve, __ATOMIC_RELAXED);
+	__atomic_store_n(&mm->met, met >> halve, __ATOMIC_RELAXED);
 }
 
 /* Adds what can go of one window to the batch. False: the batch is full, and
@@ -198,6 +337,7 @@ static bool pick_window(struct sw_space *space, struct sw_evictor *ev,
 	if (ev->nr_pages + SW_WINDOW_PAGES > ev->nr_ready ||
 	    ev->nr_runs + runs.nr > SW_MMU_MAX_RUNS)
 		return false;
+	note_met(space->mm, &c);
 	if (cools(space->mm, sw_leaf_addr(leaf, first)))
 		for (unsigned i = 0; i < SW_WINDOW_PAGES; i++)
 			word[i] -= c.spared >> i & 1 ? SW_WORD_HOT_1 : 0;
@@ -207,18 +347,10 @@ static bool pick_window(struct sw_space *space, struct sw_evictor *ev,
 	return true;
 }
 
-/* Windows of the leaf that begin below `hand`. */
-static unsigned windows_below(const struct sw_leaf *leaf, uint64_t hand)
-{
-	uint64_t end = sw_min(hand, leaf->base + SW_LEAF_BYTES);
-
-	return (end - leaf->base + SW_WINDOW_BYTES - 1) / SW_WINDOW_BYTES;
-}
-
 uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,
 		       uint64_t hand)
 {
-	for (unsigned n = 0; hand && n < SCAN_LEAVES; n++) {
+	for (unsigned n = 0; hand > space->asked && n < SCAN_LEAVES; n++) {
 		struct sw_leaf *leaf = sw_pt_prev(&space->pt, hand - 1);
 
 		if (!leaf)
@@ -226,6 +358,8 @@ uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,
 		for (unsigned w = windows_below(leaf, hand); w-- > 0;) {
 			struct sw_window *win = &leaf->win[w];
 
+			if (hand == space->asked)
+				return hand;
 			hand = leaf->base + w * SW_WINDOW_BYTES;
 			if (!win->present || win->busy)
 				continue;

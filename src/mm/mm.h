@@ -6,6 +6,7 @@
 #define SW_MM_H
 
 #include "base/base.h"
+#include "mm/heat.h"
 #include "mmu/mmu.h"
 
 struct sw_mm;
@@ -36,6 +37,7 @@ struct sw_mm_host {
 struct sw_mm_config {
 	uint64_t budget_pages;
 	const struct sw_mm_host *host;
+	const struct sw_heat *heat; /* NULL: nobody knows what is touched */
 };
 
 /* The up-calls that every mmu of a managed space is given. */

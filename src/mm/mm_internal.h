@@ -133,6 +133,7 @@ struct sw_space {
 	struct sw_list node; /* mm->spaces_lock */
 	unsigned users;      /* mm->spaces_lock: reclaim is at work on it */
 	uint64_t hand;       /* [atomic] reclaim goes on below this address */
+	uint64_t asked; /* [thread: reclaim] the hand may go down to here */
 
 	struct sw_mutex lock; /* SW_RANK_SPACE: all below */
 	pthread_cond_t idle;  /* a window's busy bit was cleared */
@@ -378,6 +379,7 @@ unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
 /* ---- reclaim.c ---- */
 struct sw_mm {
 	const struct sw_mm_host *host; /* [const] */
+	const struct sw_heat *heat;    /* [const] or NULL */
 	struct sw_budget budget;
 	struct sw_staging staging;
 	struct sw_shares shares;
@@ -403,10 +405,17 @@ struct sw_mm {
 	unsigned take_shared; /* same: batches that may take them */
 	uint64_t sweep;       /* same: rounds so far */
 	bool impatient;       /* same: the last one took nothing */
+	bool heat_known;      /* [atomic] mm->heat had an answer lately */
+	uint64_t met, spared; /* [atomic] pages under the hands, and the hot */
 	struct sw_evictor ev;
 };
 
 void sw_reclaim_wake(struct sw_mm *mm);
+
+static inline bool sw_heat_is_known(struct sw_mm *mm)
+{
+	return __atomic_load_n(&mm->heat_known, __ATOMIC_RELAXED);
+}
 
 /* ---- clock.c ---- */
 #define SW_HAND_TOP UINT64_MAX /* a space's hand where it begins, */
@@ -429,6 +438,9 @@ void sw_hand_join(struct sw_space *space);
 struct sw_space *sw_hand_get(struct sw_mm *mm);
 /* Gives the space back. Returns true when all are swept: all begin again. */
 bool sw_hand_put(struct sw_mm *mm, struct sw_space *space);
+/* Makes hot what was touched of the pages that the hand meets next. No lock
+ * held. */
+void sw_clock_ask(struct sw_space *space);
 /* Builds a batch from below `hand`; returns where the hand is then. Space lock
  * held. */
 uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,

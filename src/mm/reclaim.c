@@ -82,6 +82,7 @@ static enum step evict_step(struct sw_mm *mm)
 	space = sw_hand_get(mm);
 	if (!space)
 		return STEP_ROUND;
+	sw_clock_ask(space);
 	sw_space_lock(space);
 	if (!space->event_waits)
 		hand = sw_clock_pick(space, ev, sw_hand(space));
@@ -123,9 +124,12 @@ static void pause_reclaim(struct sw_mm *mm, uint64_t ns)
 
 static bool should_write(struct sw_mm *mm)
 {
-	uint64_t nr = sw_staging_nr(mm);
+	uint64_t nr = sw_staging_nr(mm), target = mm->staging.target;
 
-	return nr >= mm->staging.target ||
+	/* Who knows what was touched makes few mistakes to be undone here. */
+	if (sw_heat_is_known(mm))
+		target /= 4;
+	return nr >= target ||
 	       (sw_budget_free(&mm->budget) <= 0 && nr >= WRITE_BATCH);
 }
 
@@ -214,6 +218,7 @@ struct sw_mm *sw_mm_new(const struct sw_mm_config *config)
 	if (!mm)
 		return NULL;
 	mm->host = config->host;
+	mm->heat = config->heat;
 	sw_budget_init(&mm->budget, config->budget_pages);
 	if (sw_shares_init(mm)) {
 		free(mm);

@@ -116,6 +116,7 @@ static int copy_locked(struct sw_sim *sim, uint64_t addr, const void *pages,
 		       (const char *)pages + done * SW_PAGE_SIZE, SW_PAGE_SIZE);
 		p->wp = protect;
 		p->exclusive = true;
+		p->accessed = true; /* as on x86, whoever asked for it */
 	}
 	if (!done)
 		return -EEXIST;

@@ -82,6 +82,10 @@ bool sw_sim_is_mapped(struct sw_sim *sim, uint64_t addr);
 unsigned sw_sim_sharers(struct sw_sim *sim, uint64_t addr);
 uint64_t sw_sim_resident(struct sw_sim *sim); /* present, registered pages */
 
+/* Which of 64 pages from `addr` on, of those asked for, were accessed since they
+ * were mapped or this was last asked. */
+uint64_t sw_sim_touched(struct sw_sim *sim, uint64_t addr, uint64_t asked);
+
 /* ---- trouble ---- */
 enum sw_sim_op {
 	SW_SIM_COPY,

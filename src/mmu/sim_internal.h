@@ -22,6 +22,7 @@ struct sim_page {
 	bool wp, poison;
 	bool exclusive; /* no fork since it was last written */
 	bool pinned, refused;
+	bool accessed; /* since sw_sim_touched() last looked */
 };
 
 enum sim_msg_kind {

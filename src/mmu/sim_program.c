@@ -248,6 +248,7 @@ int sim_access(struct sw_sim *sim, uint64_t addr, bool write)
 		if (p->frame && !(write && p->wp)) {
 			if (write && !p->exclusive)
 				break_sharing(p);
+			p->accessed = true;
 			return 0;
 		}
 		if (p->frame)
@@ -547,6 +548,23 @@ void sw_sim_exit(struct sw_sim *sim)
 }
 
 /* ---- looking ---- */
+
+uint64_t sw_sim_touched(struct sw_sim *sim, uint64_t addr, uint64_t asked)
+{
+	uint64_t touched = 0;
+
+	pthread_mutex_lock(&sim->m->lock);
+	for (unsigned i = 0; i < 64; i++) {
+		struct sim_page *p = sim_page_at(sim, addr + i * SW_PAGE_SIZE);
+
+		if (!(asked >> i & 1) || !p || !p->frame || !p->accessed)
+			continue;
+		p->accessed = false;
+		touched |= 1ull << i;
+	}
+	pthread_mutex_unlock(&sim->m->lock);
+	return touched;
+}
 
 bool sw_sim_is_present(struct sw_sim *sim, uint64_t addr)
 {

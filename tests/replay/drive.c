@@ -58,6 +58,21 @@ static const struct swap_ops store_ops = {
 	.slot_free = store_free,
 };
 
+/* ---- accessed bits ---- */
+
+static int touched(void *arg, struct sw_space *space,
+		   struct sw_heat_window *win, unsigned nr)
+{
+	struct sw_sim *sim = sw_sim_of(sw_space_mmu(space));
+
+	(void)arg;
+	for (unsigned w = 0; w < nr; w++)
+		win[w].touched = sw_sim_touched(sim, win[w].addr, win[w].asked);
+	return 0;
+}
+
+static const struct sw_heat exact_heat = { .touched = touched };
+
 /* ---- a session ---- */
 
 struct session {
@@ -106,7 +121,8 @@ static void open_session(struct session *s, const struct drive_config *config,
 {
 	static const struct sw_mm_host host; /* nothing forks */
 	struct sw_mm_config mm = { .budget_pages = config->budget,
-				   .host = &host };
+				   .host = &host,
+				   .heat = config->heat ? &exact_heat : NULL };
 
 	*s = (struct session){ 0 };
 	/* As much swap as the command line gives without being asked. */
@@ -182,6 +198,7 @@ void drive(const struct trace *t, const struct drive_config *config,
 	   struct drive_result *result)
 {
 	bool *written = calloc(t->nr_pages + 1, sizeof(bool));
+	uint64_t room = 0;
 	struct drive_result before = { 0 };
 	struct session s;
 
@@ -193,12 +210,15 @@ void drive(const struct trace *t, const struct drive_config *config,
 
 		if (i == t->start)
 			before = counters();
+		if (i >= t->start)
+			room += sw_space_resident(s.space);
 		touch(&s, page, write, written[page]);
 		written[page] |= write;
 		sw_reclaim_balance(s.mm);
 	}
 	*result = counters();
 	subtract(result, &before);
+	result->room = room / sw_max(t->nr - t->start, 1ull);
 	close_session(&s);
 	free(written);
 }

@@ -11,6 +11,7 @@
 
 struct drive_config {
 	uint32_t budget; /* pages */
+	bool heat;       /* exact accessed bits; else nothing is known */
 };
 
 /* Of the accesses that are counted. */
@@ -21,6 +22,7 @@ struct drive_result {
 	uint64_t stored;    /* from the store, or as marked zeros */
 	uint64_t written;   /* pages to the store */
 	uint64_t taken;     /* pages out of the program */
+	uint64_t room;      /* pages it had, on average; we keep the rest */
 };
 
 void drive(const struct trace *t, const struct drive_config *config,

@@ -1,12 +1,13 @@
 /*
  * replay.c - the tool: traces against the eviction policy, beside others.
  *
- *        replay [-b PAGES] [-p PAGES] [-n ACCESSES] [-s SEED] [-f FILE | KIND...]
+ *        replay [-b PAGES] [-p PAGES] [-n ACCESSES] [-s SEED] [-H] [-f FILE | KIND...]
  *        replay -w [...] KIND       writes the trace instead
  *
- * Without a KIND, all of them. -f replays a recorded trace; "-" is stdin. The
- * columns are pages that came back (swap-ins):
- * ours from staging and from the store, and those of the references.
+ * Without a KIND, all of them. -f replays a recorded trace; "-" is stdin. -H:
+ * the policy sees accessed bits. The columns are pages that came back (swap-ins):
+ * ours from staging and from the store, and those of the references; ~kernel has
+ * only the pages that we leave to the program.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -19,28 +20,30 @@
 struct options {
 	struct trace_shape shape;
 	const char *file;
-	bool write;
+	bool heat, write;
 };
 
 static void print_head(void)
 {
-	printf("%-11s %8s %8s %8s %8s %8s %8s %8s %8s\n", "trace", "faults",
-	       "staged", "store", "written", "swap-ins", "kernel", "lru",
-	       "min");
+	printf("%-10s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "trace", "faults",
+	       "staged", "store", "written", "swap-ins", "kernel", "~kernel",
+	       "lru", "min");
 }
 
 static void replay(const char *name, const struct trace *t,
 		   const struct options *o)
 {
-	struct drive_config config = { .budget = o->shape.budget };
+	struct drive_config config = { .budget = o->shape.budget,
+				       .heat = o->heat };
 	struct drive_result r;
 
 	drive(t, &config, &r);
-	printf("%-11s %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu\n", name,
-	       (unsigned long long)r.faults, (unsigned long long)r.staged,
+	printf("%-10s %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu\n",
+	       name, (unsigned long long)r.faults, (unsigned long long)r.staged,
 	       (unsigned long long)r.stored, (unsigned long long)r.written,
 	       (unsigned long long)drive_swapins(&r),
 	       (unsigned long long)ref_kernel(t, config.budget),
+	       (unsigned long long)ref_kernel(t, r.room),
 	       (unsigned long long)ref_lru(t, config.budget),
 	       (unsigned long long)ref_min(t, config.budget));
 	fflush(stdout);
@@ -91,7 +94,7 @@ int main(int argc, char **argv)
 	struct options o = { .shape = { 16384, 0, 1000000, 1 } };
 	int opt, ret = 0;
 
-	while ((opt = getopt(argc, argv, "b:p:n:s:f:w")) != -1) {
+	while ((opt = getopt(argc, argv, "b:p:n:s:f:Hw")) != -1) {
 		switch (opt) {
 		case 'b':
 			o.shape.budget = strtoul(optarg, NULL, 0);
@@ -107,6 +110,9 @@ int main(int argc, char **argv)
 			break;
 		case 'f':
 			o.file = optarg;
+			break;
+		case 'H':
+			o.heat = true;
 			break;
 		case 'w':
 			o.write = true;

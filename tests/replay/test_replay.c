@@ -56,6 +56,19 @@ static void blind_policy_stays_within_its_bounds(void **state)
 		assert_bound(&bounds[i], &config);
 }
 
+static void policy_with_accessed_bits_stays_within_its_bounds(void **state)
+{
+	static const struct bound bounds[] = {
+		{ "zipf", 104 },  { "hot-scan", 101 }, { "loop", 49 },
+		{ "cycle", 80 },  { "phases", 129 },   { "tree", 105 },
+		{ "redis", 107 },
+	};
+	struct drive_config config = { .budget = BUDGET, .heat = true };
+
+	for (unsigned i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++)
+		assert_bound(&bounds[i], &config);
+}
+
 /* ---- the references ---- */
 
 static const char small[] = "# nine pages, room for four\n"
@@ -155,6 +168,8 @@ int main(void)
 		cmocka_unit_test(saved_trace_is_loaded_as_it_was),
 		cmocka_unit_test(what_is_no_trace_is_refused),
 		cmocka_unit_test(blind_policy_stays_within_its_bounds),
+		cmocka_unit_test(
+			policy_with_accessed_bits_stays_within_its_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -152,6 +152,18 @@ static void gate_unlock(void)
 
 /* ---- commands ---- */
 
+/*
+ * mlockall() locks the staging areas along with everything else, and MOVE asks
+ * only that both sides agree: locked pages would go. To ask whether memory is
+ * locked is cheap this way; it invalidates nothing. (A lock that comes between
+ * this and the move finds its pages out and brings them in again.)
+ */
+static void unlock_areas(void)
+{
+	if (sys3(SYS_msync, own.stage, PAGE, MS_INVALIDATE) == -EBUSY)
+		sys2(SYS_munlock, own.stage, 2 * STAGE_BYTES);
+}
+
 /* Moves pages dst <- src; returns bytes moved (maybe less than len), or
  * -errno when not even the first page could be moved. */
 static long move_pages(int uffd, char *dst, uint64_t src, uint64_t len)
@@ -177,6 +189,7 @@ static int take_run(const struct sw_agent_run *run, uint64_t epoch)
 	uint64_t done = 0, len = run->nr * PAGE;
 	int single = 0;
 
+	unlock_areas();
 	gate_lock();
 	if (own.ctl->epoch != epoch) {
 		gate_unlock();
@@ -222,7 +235,8 @@ static int read_pagemap(uint64_t addr, uint64_t *entry, unsigned nr)
  * moved; and on Linux 6.18 pages it refused were seen to be gone
  * (docs/measured.md). So a page is taken when
  * staging has it and its own place is empty. When both have one, somebody (a
- * debugger) touched the staging area. 0, or -errno: it cannot be told.
+ * debugger, or mlockall() on its way) touched the staging area. 0, or -errno:
+ * it cannot be told.
  */
 static int note_run(const struct sw_agent_run *run)
 {
@@ -235,10 +249,12 @@ static int note_run(const struct sw_agent_run *run)
 		if (*page != SW_PAGE_HOLE &&
 		    read_pagemap(run->addr + i * PAGE, &source, 1))
 			return -EIO;
-		if (source & PAGEMAP_OCCUPIED)
+		if (source & PAGEMAP_OCCUPIED) {
 			own.unclean = 1;
-		else
+			*page = SW_PAGE_STALE;
+		} else {
 			*page = SW_PAGE_TAKEN;
+		}
 	}
 	return 0;
 }
@@ -262,6 +278,7 @@ static void do_drop(void)
 	uint64_t done = 0;
 	int tries = 1000;
 
+	unlock_areas();
 	sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
 	while (done < STAGE_BYTES && tries--) {
 		long n = move_pages(own.dropfd, own.drop + done,
@@ -272,6 +289,8 @@ static void do_drop(void)
 			done += n;
 		else if (n == -EEXIST) /* moved before, and not counted */
 			sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
+		else if (n == -EINVAL) /* one of them is locked already */
+			unlock_areas();
 		else if (n != -EAGAIN && n != -EBUSY)
 			break;
 		else

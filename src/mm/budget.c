@@ -80,7 +80,9 @@ void sw_mm_set_unmanaged(struct sw_mm *mm, int64_t pages)
 	used = sw_budget_used(b);
 	if (used > __atomic_load_n(&b->peak, __ATOMIC_RELAXED))
 		__atomic_store_n(&b->peak, used, __ATOMIC_RELAXED);
-	if (b->limit - used < b->low)
+	/* What has come since reclaim found nothing wakes it by itself. */
+	if (b->limit - used < b->low &&
+	    !__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED))
 		sw_reclaim_wake(mm);
 }
 

@@ -31,6 +31,7 @@
  *
  * Above: reclaim.c. Below: evict.c takes what was picked.
  */
+#include "base/time.h"
 #include "mm/mm_internal.h"
 
 #define SCAN_LEAVES 64 /* leaves looked at under one lock */
@@ -350,6 +351,8 @@ static bool pick_window(struct sw_space *space, struct sw_evictor *ev,
 uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,
 		       uint64_t hand)
 {
+	uint32_t now_ms = sw_now_ms();
+
 	for (unsigned n = 0; hand > space->asked && n < SCAN_LEAVES; n++) {
 		struct sw_leaf *leaf = sw_pt_prev(&space->pt, hand - 1);
 
@@ -363,10 +366,8 @@ uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,
 			hand = leaf->base + w * SW_WINDOW_BYTES;
 			if (!win->present || win->busy)
 				continue;
-			if (win->refused) {
-				win->refused--;
+			if (sw_window_rests(win, now_ms))
 				continue;
-			}
 			sw_count(pgscan, win->present);
 			if (!pick_window(space, ev, leaf, w * SW_WINDOW_PAGES))
 				return hand + SW_WINDOW_BYTES;

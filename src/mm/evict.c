@@ -22,9 +22,12 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/time.h"
 #include "mm/mm_internal.h"
 
 #define LOCKED_PAGES 16 /* worked on under one hold of the space lock */
+#define REST_MS      4  /* of a window that the kernel would not move, */
+#define MAX_DOUBLED  10 /* and twice as long after each try, so often */
 
 /* ---- prepared folios ---- */
 
@@ -254,6 +257,29 @@ static void commit_lost(struct sw_space *space, struct sw_leaf *leaf,
 	sw_word_set(space, leaf, i, SW_WORD_POISON);
 }
 
+/* ---- pages that stay ---- */
+
+/*
+ * Locked pages and those pinned by I/O stay for as long as the program likes. To
+ * ask the kernel again costs a system call a page, and reclaim that finds
+ * nothing else would ask all the time.
+ */
+static void let_rest(struct sw_window *win)
+{
+	win->refused = false;
+	win->rest_ms = (sw_now_ms() + (REST_MS << win->refusals)) | 1;
+	if (win->refusals < MAX_DOUBLED)
+		win->refusals++;
+}
+
+bool sw_window_rests(struct sw_window *win, uint32_t now_ms)
+{
+	if (win->rest_ms && (int32_t)(win->rest_ms - now_ms) > 0)
+		return true;
+	win->rest_ms = 0;
+	return false;
+}
+
 /* ---- running a batch ---- */
 
 /* What is to be read of the staging area, and where to. */
@@ -294,7 +320,8 @@ static void note_busy(struct sw_evictor *ev, struct sw_leaf *leaf, unsigned i)
 	struct sw_agent_run *last = &ev->busy[ev->nr_busy - 1];
 	uint64_t addr = sw_leaf_addr(leaf, i);
 
-	if (ev->touched) {
+	if (sw_window_of(leaf, i)->touched) {
+		sw_window_of(leaf, i)->refused = true;
 		sw_count(move_busy, 1);
 		return;
 	}
@@ -314,6 +341,7 @@ static void commit_page(struct sw_space *space, struct sw_evictor *ev,
 
 	if (ev->page[p] == SW_PAGE_TAKEN) {
 		ev->taken++;
+		sw_window_of(leaf, i)->refusals = 0;
 		if (clean)
 			commit_clean(space, leaf, i, clean);
 		else if (ev->lost)
@@ -333,7 +361,7 @@ static void commit_page(struct sw_space *space, struct sw_evictor *ev,
 		note_busy(ev, leaf, i);
 		return;
 	case SW_PAGE_REFUSED:
-		sw_window_of(leaf, i)->refused = 8;
+		sw_window_of(leaf, i)->refused = true;
 		sw_count(move_refused, 1);
 		return;
 	}
@@ -362,6 +390,7 @@ static bool begin_unshare(struct sw_space *space, struct sw_agent_run *run)
 			sw_clean_forget(space, leaf, k);
 		sw_word_set(space, leaf, k, sw_word_unshared(leaf->word[k]));
 		sw_window_of(leaf, k)->unsharing = true;
+		sw_window_of(leaf, k)->touched = true;
 	}
 	return !mmu->ops->protect(mmu, run->addr, run->nr, false);
 }
@@ -411,8 +440,15 @@ static void unshare_busy(struct sw_space *space, struct sw_evictor *ev,
 static void give_windows(struct sw_space *space, struct sw_evictor *ev)
 {
 	sw_space_lock(space);
-	for (unsigned w = 0; w < ev->nr_windows; w++)
-		sw_window_give(space, ev->window[w].leaf, ev->window[w].i);
+	for (unsigned w = 0; w < ev->nr_windows; w++) {
+		struct sw_evict_place *at = &ev->window[w];
+		struct sw_window *win = sw_window_of(at->leaf, at->i);
+
+		win->touched = false;
+		if (win->refused)
+			let_rest(win);
+		sw_window_give(space, at->leaf, at->i);
+	}
 	sw_space_unlock(space);
 }
 

@@ -41,7 +41,7 @@ void sw_space_zap(struct sw_space *space, uint64_t start, uint64_t end,
 void sw_space_remove(void *arg, uint64_t start, uint64_t end)
 {
 	struct sw_space *space = arg;
-	uint32_t now_ms = sw_now_ns() / 1000000;
+	uint32_t now_ms = sw_now_ms();
 	struct sw_leaf *leaf;
 
 	sw_space_wait_idle(space, start, end);

@@ -361,7 +361,6 @@ struct sw_evictor { /* [thread: reclaim] */
 	bool lost; /* what is dirty among them could not be read */
 	struct sw_agent_run busy[SW_MMU_MAX_RUNS]; /* shared by fork */
 	unsigned nr_busy;
-	bool touched; /* the batch is one whose busy pages were unshared */
 };
 
 /* Fills ev->ready; false when there are not slots and buffers enough for one
@@ -372,6 +371,9 @@ void sw_evict_unprepare(struct sw_mm *mm, struct sw_evictor *ev);
  * to the batch. */
 void sw_evict_add(struct sw_space *space, struct sw_evictor *ev,
 		  struct sw_leaf *leaf, unsigned i, unsigned nr);
+/* Is the window left alone for a time, since the kernel would not move it?
+ * Space lock held. */
+bool sw_window_rests(struct sw_window *win, uint32_t now_ms);
 /* Takes the batch out of the program; returns the pages taken. */
 unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
 		      uint64_t epoch);

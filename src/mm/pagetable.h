@@ -84,11 +84,14 @@ static inline uint64_t sw_word_unshared(uint64_t w)
 struct sw_window {
 	uint8_t present;     /* PRESENT words, 0..64 */
 	uint32_t removed_ms; /* when the program last gave pages of it away */
-	uint8_t refused;     /* sweeps to skip: the kernel would not move it */
+	uint32_t rest_ms;    /* sweeps skip it until then; 0: they do not */
+	uint8_t refusals;    /* tries in a row in which nothing of it moved */
+	bool refused;        /* the batch in flight met a page that stays */
 	bool busy;
 	bool waiters;   /* a fault met `busy`: wake the range afterwards */
 	bool all_wp;    /* every present page was armed and still is: fork.c */
-	bool unsharing; /* the agent writes to its pages: evict.c */
+	bool unsharing; /* the agent writes to its pages: evict.c, */
+	bool touched;   /* has done so, and nothing of it was tried since */
 };
 
 struct sw_leaf {

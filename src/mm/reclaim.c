@@ -18,7 +18,8 @@
 #define NOTHING_NS     1000000 /* nothing to take right now */
 #define ROUNDS         5       /* to find something: pages are hot thrice */
 #define SHARED_BATCHES 64      /* until private frames are looked for again */
-#define STUCK_AFTER    5       /* such pauses until faults stop waiting */
+#define STUCK_AFTER    5       /* such pauses until faults stop waiting, */
+#define LONGEST_PAUSE  6u      /* and until one is twice as long, so often */
 
 void sw_reclaim_wake(struct sw_mm *mm)
 {
@@ -90,7 +91,6 @@ static enum step evict_step(struct sw_mm *mm)
 	sw_space_unlock(space);
 	if (ev->nr_runs) {
 		taken = sw_evict_run(space, ev, epoch);
-		ev->touched = ev->nr_busy;
 		if (ev->nr_busy) /* unshared now: once more from there */
 			hand = (ev->run[0].addr | (SW_WINDOW_BYTES - 1)) + 1;
 	}
@@ -179,7 +179,9 @@ static void balance(struct sw_mm *mm)
 				 __ATOMIC_RELAXED);
 		sw_room_wake(mm);
 		if (progress == PROGRESS_NONE) {
-			pause_reclaim(mm, NOTHING_NS);
+			pause_reclaim(mm,
+				      NOTHING_NS << sw_min(failed / STUCK_AFTER,
+							   LONGEST_PAUSE));
 			rounds = 0;
 		}
 	}

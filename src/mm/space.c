@@ -306,8 +306,7 @@ void sw_space_for_each_region(struct sw_space *space,
  */
 static bool was_removed_lately(const struct sw_window *win)
 {
-	return win->removed_ms &&
-	       (uint32_t)(sw_now_ns() / 1000000) - win->removed_ms < REMOVED_MS;
+	return win->removed_ms && sw_now_ms() - win->removed_ms < REMOVED_MS;
 }
 
 uint64_t sw_space_epoch(struct sw_space *space)

@@ -324,6 +324,17 @@ static inline void fx_swap_out(struct fx *f)
 	sw_staging_write(f->mm, 1 << 20);
 }
 
+/* As if the time was over for which windows that did not move are left alone. */
+static inline void fx_end_rests(struct fx *f)
+{
+	struct sw_pagetable *pt = &f->space->pt;
+	struct sw_leaf *leaf = sw_pt_next(pt, 0);
+
+	for (; leaf; leaf = sw_pt_next(pt, leaf->base + SW_LEAF_BYTES))
+		for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
+			leaf->win[w].rest_ms = 0;
+}
+
 static inline uint64_t fx_word(struct sw_sim *sim, unsigned n)
 {
 	struct sw_space *space = sw_sim_mmu(sim)->space;

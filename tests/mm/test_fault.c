@@ -2,6 +2,7 @@
  * its way out and back, and of every way in which a page can be lost. */
 #include <unistd.h>
 
+#include "base/time.h"
 #include "fixture.h"
 
 /* ---- first touch ---- */
@@ -383,6 +384,12 @@ static void slot_of_a_lost_clean_copy_is_another_faults(void **state)
 
 /* ---- pages that cannot go ---- */
 
+static struct sw_window *window_of(struct fx *f, unsigned n)
+{
+	return sw_window_of(sw_pt_lookup(&f->space->pt, fx_at(n)),
+			    sw_leaf_index(fx_at(n)));
+}
+
 static void pinned_page_stays_and_goes_later(void **state)
 {
 	struct fx f;
@@ -395,13 +402,14 @@ static void pinned_page_stays_and_goes_later(void **state)
 	assert_int_equal(fx_kind(f.sim, 4), SW_WORD_PRESENT);
 	assert_true(fx_counted(&f, move_busy) > 0);
 	sw_sim_pin(f.sim, fx_at(4), false);
+	fx_end_rests(&f);
 	fx_evict(&f);
 	assert_int_equal(sw_space_resident(f.space), 0);
 	fx_expect(f.sim, 4, 104);
 	fx_close(&f);
 }
 
-static void refused_window_is_left_alone_for_some_sweeps(void **state)
+static void refused_window_is_left_alone_for_some_time(void **state)
 {
 	struct fx f;
 
@@ -412,6 +420,37 @@ static void refused_window_is_left_alone_for_some_sweeps(void **state)
 	assert_int_equal(sw_space_resident(f.space), 1);
 	assert_true(fx_counted(&f, move_refused) > 0);
 	assert_true(sw_sim_calls(f.machine, SW_SIM_TAKE) < 6);
+	fx_close(&f);
+}
+
+/* Pinned and refused alike: a try costs a system call a page. */
+static void window_that_never_moves_is_tried_ever_less(void **state)
+{
+	struct fx f;
+	int32_t rest = 0;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 200);
+	for (unsigned n = 0; n < 200; n++) {
+		sw_sim_refuse(f.sim, fx_at(n), n < 100);
+		sw_sim_pin(f.sim, fx_at(n), n >= 100);
+	}
+	for (unsigned tries = 0; tries < 12; tries++) {
+		int32_t last = rest;
+
+		fx_end_rests(&f);
+		fx_evict(&f);
+		for (unsigned n = 0; n < 200; n += 64)
+			assert_true(window_of(&f, n)->rest_ms);
+		rest = window_of(&f, 0)->rest_ms - sw_now_ms();
+		assert_in_range(rest, last > 4000 ? 1000 : last, 5000);
+	}
+	assert_true(rest > 3000);
+	/* One that does move is nothing special any more. */
+	sw_sim_refuse(f.sim, fx_at(4), false);
+	fx_end_rests(&f);
+	fx_evict(&f);
+	assert_in_range(window_of(&f, 4)->refusals, 1, 4);
 	fx_close(&f);
 }
 
@@ -603,7 +642,8 @@ int main(void)
 		fx_test(clean_copies_make_room_when_slots_run_out),
 		fx_test(slot_of_a_lost_clean_copy_is_another_faults),
 		fx_test(pinned_page_stays_and_goes_later),
-		fx_test(refused_window_is_left_alone_for_some_sweeps),
+		fx_test(refused_window_is_left_alone_for_some_time),
+		fx_test(window_that_never_moves_is_tried_ever_less),
 		fx_test(page_given_away_unseen_is_a_hole),
 		fx_test(thread_block_is_pinned_once_it_is_back),
 		fx_test(dead_agent_ends_eviction_and_loses_nothing),

@@ -321,6 +321,7 @@ static void pages_shared_by_an_unseen_fork_are_unshared_too(void **state)
 	assert_true(fx_counted(&f, unshared) >= 10);
 	for (unsigned n = 0; n < 10; n++)
 		sw_sim_pin(f.sim, fx_at(n), false);
+	fx_end_rests(&f);
 	fx_evict(&f);
 	assert_int_equal(sw_space_resident(f.space), 0);
 	fx_close(&f);

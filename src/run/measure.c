@@ -83,16 +83,27 @@ static uint64_t kib_line(const char *text, const char *name)
 	return at ? strtoull(at + strlen(name), NULL, 10) * 1024 : 0;
 }
 
-uint64_t sw_measure_pss(pid_t pid)
+struct sw_pss sw_measure_pss(pid_t pid)
 {
+	struct sw_pss pss = { 0 };
 	char buf[2048];
-	uint64_t pages;
 
 	if (!read_proc(pid, "smaps_rollup", buf, sizeof(buf)))
-		return 0;
-	pages = kib_line(buf, "Pss_Anon:") / SW_PAGE_SIZE;
+		return pss;
 	/* The walk takes time: what moves along with it is counted twice. */
-	return sw_min(pages, sw_measure_rss(pid));
+	pss.anon = sw_min(kib_line(buf, "Pss_Anon:") / SW_PAGE_SIZE,
+			  sw_measure_rss(pid));
+	pss.shmem = kib_line(buf, "Pss_Shmem:") / SW_PAGE_SIZE;
+	return pss;
+}
+
+uint64_t sw_measure_shmem(pid_t pid)
+{
+	char buf[4096];
+
+	return read_proc(pid, "status", buf, sizeof(buf))
+		       ? kib_line(buf, "RssShmem:") / SW_PAGE_SIZE
+		       : 0;
 }
 
 uint64_t sw_measure_memory(pid_t pid)

@@ -33,7 +33,7 @@ void sw_session_measure_own(struct session *s)
 	struct sw_proc *p;
 
 	own -= sw_min(own, held);
-	own += sw_measure_pss(s->keeper.pid) * SW_PAGE_SIZE;
+	own += sw_measure_pss(s->keeper.pid).anon * SW_PAGE_SIZE;
 	sw_list_for_each(p, &s->procs, node)
 		own += p->at.own_end - p->at.own_start;
 	s->own_peak_bytes = sw_max(s->own_peak_bytes, own);

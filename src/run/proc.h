@@ -69,12 +69,20 @@ uint64_t sw_measure_rss(pid_t pid);
 /* The same, of a process that is looked at many times a second: its file stays
  * open in *fd (-1 at first), and is that of whatever program it runs. */
 uint64_t sw_measure_rss_again(pid_t pid, int *fd);
-/* The same with shared pages divided by their sharers (Pss_Anon): exact, and
- * costs a walk of the page table. */
-uint64_t sw_measure_pss(pid_t pid);
 /* Bytes of memory that no file is behind: anonymous, and what is mapped of
  * shared anonymous memory. */
 uint64_t sw_measure_memory(pid_t pid);
+
+/* Pages, each divided by the processes that map it: exact in the sum, and costs
+ * a walk of the page table. */
+struct sw_pss {
+	uint64_t anon;
+	uint64_t shmem; /* MAP_SHARED, memfd, System V */
+};
+
+struct sw_pss sw_measure_pss(pid_t pid);
+/* The latter, each page counted in each process: cheap. */
+uint64_t sw_measure_shmem(pid_t pid);
 
 /* Calls fn for each process below `root`, in no order. */
 void sw_for_each_descendant(pid_t root, void (*fn)(void *arg, pid_t pid),

@@ -102,11 +102,12 @@ static json_t *report_json(const struct sw_report *report)
 		json_array_append_new(devices,
 				      device_json(&report->devices[i]));
 	return json_pack(
-		"{s:i, s:o, s:i, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:{s:f,s:f,s:f}}",
+		"{s:i, s:o, s:i, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:{s:f,s:f,s:f}}",
 		"version", 1, "command", command_json(report), "exit_status",
 		report->exit_status, "budget_bytes", report->budget_bytes,
 		"peak_bytes", report->peak_bytes, "own_peak_bytes",
-		report->own_peak_bytes, "wall_seconds", report->wall_seconds,
+		report->own_peak_bytes, "shared_peak_bytes",
+		report->shared_peak_bytes, "wall_seconds", report->wall_seconds,
 		"counters", counters_json(), "faults", faults_json(), "devices",
 		devices, "cpu", "supervisor_seconds",
 		report->supervisor_seconds, "agent_seconds",
@@ -244,6 +245,12 @@ void sw_report_print(const struct sw_report *report, FILE *out)
 		"first write %llu)\n",
 		count_of(SW_CTR_pgfault), count_of(SW_CTR_pgfault_zero),
 		count_of(SW_CTR_pgmajfault), count_of(SW_CTR_pgfault_wp));
+	if (report->shared_peak_bytes)
+		fprintf(out,
+			"spillway: shared memory outside of the budget: %s at "
+			"most (no page of it can be taken from all who use it "
+			"at once)\n",
+			sw_size_format(report->shared_peak_bytes, a));
 	for (i = 0; i < report->nr_devices; i++) {
 		const struct sw_report_device *dev = &report->devices[i];
 

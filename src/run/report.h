@@ -7,7 +7,8 @@
  * is of the end and anything but 0 is a leak.
  *
  *      { "version", "command": [...], "exit_status",
- *        "budget_bytes", "peak_bytes", "own_peak_bytes", "wall_seconds",
+ *        "budget_bytes", "peak_bytes", "own_peak_bytes",
+ *        "shared_peak_bytes", "wall_seconds",
  *        "counters": { every name of base/counters.h },
  *        "faults": { "total", "first_touch", "staged", "from_store",
  *                    "write_protect", "retried", "stalled" },
@@ -19,6 +20,8 @@
  *
  * "own_peak_bytes" is the memory that supervisor, keeper and agents took at
  * most, without what the devices stored and what counts in the budget.
+ * "shared_peak_bytes" is the most that was seen of memory mapped with
+ * MAP_SHARED, memfd or System V memory: outside of the budget and left alone.
  *
  * "ratio" is bytes of stored pages to bytes of memory taken for them, null
  * while nothing is stored.
@@ -47,6 +50,7 @@ struct sw_report {
 	uint64_t budget_bytes;
 	uint64_t peak_bytes;     /* of the tree's anonymous memory */
 	uint64_t own_peak_bytes; /* of supervisor, keeper and agents: own.c */
+	uint64_t shared_peak_bytes; /* of the tree's shared memory: shared.c */
 	double wall_seconds;
 	double supervisor_seconds; /* CPU, user and system */
 	double agent_seconds;

@@ -251,6 +251,7 @@ static int report(struct session *s)
 	r.exit_status = exit_status(s);
 	r.peak_bytes = u.peak_pages * SW_PAGE_SIZE;
 	r.own_peak_bytes = s->own_peak_bytes;
+	r.shared_peak_bytes = s->shared_peak * SW_PAGE_SIZE;
 	r.wall_seconds = (sw_now_ns() - s->start_ns) / 1e9;
 	r.supervisor_seconds =
 		(timeval_ns(ru.ru_utime) + timeval_ns(ru.ru_stime)) / 1e9;

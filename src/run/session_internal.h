@@ -1,7 +1,8 @@
 /*
  * session_internal.h - the struct that session.c (the life of a run), procs.c
  * (who is in the tree), watch.c (how much it uses, what to do about it),
- * own.c (how much we use) and bury.c (the end of address spaces) share. All of it belongs to the loop's
+ * own.c (how much we use), shared.c (what of it is shared memory) and bury.c (the
+ * end of address spaces) share. All of it belongs to the loop's
  * thread, except what says otherwise.
  */
 #ifndef SW_RUN_SESSION_INTERNAL_H
@@ -69,8 +70,11 @@ struct session {
 	unsigned hurry;                  /* looks left at the fast pace */
 	uint64_t look_ns;                /* what the last one cost */
 	bool attached;                   /* somebody is */
-	uint64_t strangers;     /* pages of processes without an agent */
-	uint64_t strangers_now; /* while counting */
+	uint64_t strangers;       /* pages of processes without an agent */
+	uint64_t strangers_now;   /* while counting */
+	uint64_t strangers_shmem; /* theirs, of shared memory */
+	uint64_t shared_peak;     /* pages, shared.c */
+	uint64_t shared_ns;       /* not looked at again before */
 	pid_t seen[MAX_STRANGERS],
 		known[MAX_STRANGERS]; /* this look, the last */
 	unsigned nr_seen, nr_known;
@@ -112,5 +116,10 @@ void sw_session_measure_own(struct session *s);
 void sw_session_look_for_strangers(struct session *s);
 /* Measures, manages, and sets the timer for the next time. */
 void sw_session_tick(struct session *s);
+
+/* ---- shared.c ---- */
+
+/* How much shared memory the tree has; called now and then. */
+void sw_session_look_at_shared(struct session *s);
 
 #endif

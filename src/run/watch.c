@@ -4,7 +4,7 @@
  * often, far from it seldom; a process is managed from the moment memory gets
  * scarce, and new memory of a managed one is found by its growth.
  *
- * Above: session.c. Below: measure.c, attach.c, maps.c, own.c, bury.c.
+ * Above: session.c. Below: measure.c, shared.c, attach.c, maps.c, own.c, bury.c.
  */
 #include <string.h>
 #include <sys/timerfd.h>
@@ -83,8 +83,12 @@ static void count_stranger(void *arg, pid_t pid)
 	parent = sw_parent_of(pid);
 	if (is_managed(s, parent) && !was_seen(s, pid))
 		return;
-	if (sw_shares_memory(parent, pid) != 1)
-		s->strangers_now += sw_measure_pss(pid);
+	if (sw_shares_memory(parent, pid) != 1) {
+		struct sw_pss pss = sw_measure_pss(pid);
+
+		s->strangers_now += pss.anon;
+		s->strangers_shmem += pss.shmem;
+	}
 }
 
 /* Strangers of the last look that are no more must not be killed one day
@@ -109,7 +113,7 @@ void sw_session_look_for_strangers(struct session *s)
 {
 	sw_session_accept(s); /* whoever waits at the door is no stranger */
 	s->nr_seen = 0;
-	s->strangers_now = 0;
+	s->strangers_now = s->strangers_shmem = 0;
 	sw_for_each_descendant(getpid(), count_stranger, s);
 	s->strangers = s->strangers_now;
 	forget_strangers(s);
@@ -188,7 +192,7 @@ static bool exact_pages(struct session *s, uint64_t *pages)
 		return false;
 	*pages = s->strangers;
 	sw_list_for_each(p, &s->procs, node) {
-		uint64_t pss = sw_measure_pss(p->at.pid);
+		uint64_t pss = sw_measure_pss(p->at.pid).anon;
 
 		if (!pss && p->space)
 			return false; /* it has just ended */
@@ -353,6 +357,7 @@ static void slow_tick(struct session *s)
 
 	sw_session_drop_execed(s);
 	sw_session_look_for_strangers(s);
+	sw_session_look_at_shared(s);
 	sw_devices_sample(&s->devices);
 	sw_session_measure_own(s);
 	s->slow_ns = now + sw_max((uint64_t)SLOW_TICK_NS,

@@ -38,6 +38,7 @@ static const struct sw_report sample = {
 	.budget_bytes = 128 << 20,
 	.peak_bytes = 5ULL << 30,
 	.own_peak_bytes = 7 << 20,
+	.shared_peak_bytes = 3ULL << 30,
 	.wall_seconds = 1.5,
 	.supervisor_seconds = 0.25,
 	.agent_seconds = 0.5,
@@ -90,6 +91,7 @@ static void every_field_is_there(void **state)
 	assert_int_equal(number(json, "budget_bytes"), 128 << 20);
 	assert_int_equal(number(json, "peak_bytes"), 5LL << 30);
 	assert_int_equal(number(json, "own_peak_bytes"), 7 << 20);
+	assert_int_equal(number(json, "shared_peak_bytes"), 3LL << 30);
 
 	command = json_object_get(json, "command");
 	assert_int_equal(json_array_size(command), 3);
@@ -174,6 +176,9 @@ static void the_summary_is_complete(void **state)
 	sw_report_print(&sample, f);
 	fclose(f);
 	assert_non_null(strstr(text, "budget 128M, peak 5G, 1.5 s\n"));
+	assert_non_null(strstr(text,
+			       "shared memory outside of the budget: 3G at "
+			       "most ("));
 	assert_non_null(strstr(text, "zram:384M of 384M: 400K of pages in "
 				     "200K of memory (2.0 to 1)\n"));
 	assert_non_null(strstr(text, "memory of our own: 7M at most\n"));

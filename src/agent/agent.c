@@ -71,7 +71,7 @@ static struct {
 	int pagemap;
 	int unclean; /* somebody (a debugger) touched the staging area */
 	int broken;  /* staging could not be emptied: take nothing more */
-	int recv_fd[2];
+	int recv_fd[SW_AGENT_FDS];
 } own __attribute__((aligned(4096)));
 
 #define OWN_BYTES ((sizeof(own) + PAGE - 1) & ~(PAGE - 1))
@@ -98,12 +98,12 @@ static long send_msg(const void *msg, unsigned len, int fd)
 	return sys3(SYS_sendmsg, own.sock, &m, MSG_NOSIGNAL);
 }
 
-/* One message into own.msg, up to two descriptors into own.recv_fd. */
+/* One message into own.msg, its descriptors into own.recv_fd. */
 static long recv_msg(void)
 {
 	union {
 		struct cmsghdr h;
-		char space[CMSG_SPACE(2 * sizeof(int))];
+		char space[CMSG_SPACE(SW_AGENT_FDS * sizeof(int))];
 	} c;
 	struct iovec v = { &own.msg, sizeof(own.msg) };
 	struct msghdr m = { .msg_iov = &v,
@@ -112,7 +112,8 @@ static long recv_msg(void)
 			    .msg_controllen = sizeof(c) };
 	long n;
 
-	own.recv_fd[0] = own.recv_fd[1] = -1;
+	for (unsigned i = 0; i < SW_AGENT_FDS; i++)
+		own.recv_fd[i] = -1;
 	do {
 		n = sys3(SYS_recvmsg, own.sock, &m, MSG_CMSG_CLOEXEC);
 	} while (n == -EINTR);
@@ -120,9 +121,9 @@ static long recv_msg(void)
 	    c.h.cmsg_type == SCM_RIGHTS) {
 		int *fds = (int *)CMSG_DATA(&c.h);
 
-		own.recv_fd[0] = fds[0];
-		if (c.h.cmsg_len >= CMSG_LEN(2 * sizeof(int)))
-			own.recv_fd[1] = fds[1];
+		for (unsigned i = 0; i < SW_AGENT_FDS; i++)
+			if (c.h.cmsg_len >= CMSG_LEN((i + 1) * sizeof(int)))
+				own.recv_fd[i] = fds[i];
 	}
 	return n;
 }
@@ -383,7 +384,7 @@ static int setup_drop_area(int dev)
 	return err;
 }
 
-static int setup(int ctl, int dev, int make_uffd)
+static int setup(int ctl, int pagemap, int dev, int make_uffd)
 {
 	long p;
 
@@ -399,8 +400,7 @@ static int setup(int ctl, int dev, int make_uffd)
 	own.ctl = (struct sw_agent_ctl *)p;
 	own.drop = own.stage + STAGE_BYTES;
 	own.broken = own.unclean = 0;
-	own.pagemap =
-		sys3(SYS_open, "/proc/self/pagemap", O_RDONLY | O_CLOEXEC, 0);
+	own.pagemap = sys3(SYS_fcntl, pagemap, F_DUPFD_CLOEXEC, 0);
 	if (own.pagemap < 0)
 		return own.pagemap;
 	if (make_uffd) {
@@ -414,14 +414,14 @@ static int setup(int ctl, int dev, int make_uffd)
 static void do_attach(void)
 {
 	struct sw_agent_ready ready = { .op = SW_AGENT_READY };
-	int dev = own.msg.attach.has_dev ? own.recv_fd[1] : -1;
+	int *fd = own.recv_fd;
 
 	own.uffd = -1;
-	ready.err = setup(own.recv_fd[0], dev, own.msg.attach.make_uffd);
+	ready.err = setup(fd[0], fd[1], fd[2], own.msg.attach.make_uffd);
 	ready.stage = (uint64_t)own.stage;
-	if (dev >= 0)
-		sys1(SYS_close, dev);
-	sys1(SYS_close, own.recv_fd[0]);
+	for (unsigned i = 0; i < SW_AGENT_FDS; i++)
+		if (fd[i] >= 0)
+			sys1(SYS_close, fd[i]);
 	send_msg(&ready, sizeof(ready), own.uffd);
 }
 

@@ -5,7 +5,7 @@
  * per address space, descriptors beside them (SCM_RIGHTS).
  *
  *   agent  > HELLO                       a process started or forked
- *   superv > ATTACH  [ctl, uffd device]  its memory shall be managed
+ *   superv > ATTACH  [ctl, pagemap, uffd device]  its memory shall be managed
  *   agent  > READY   [uffd]              staging areas usable
  *   superv > UFFD    [uffd]              only a forked space: its descriptor
  *   superv > TAKE  > agent > TAKEN       move runs of pages into staging
@@ -31,7 +31,8 @@
 
 #define SW_AGENT_ENV     "SPILLWAY_AGENT" /* name of the abstract socket */
 #define SW_AGENT_COMM    "spillway-agent"
-#define SW_AGENT_VERSION 1
+#define SW_AGENT_VERSION 2
+#define SW_AGENT_FDS     3 /* with one message, at most */
 
 #define SW_STAGE_PAGES 256u /* one staging area; a batch is at most this */
 #define SW_TAKE_RUNS   32u  /* runs in one batch */
@@ -60,10 +61,12 @@ struct sw_agent_hello {
 	uint64_t own_start, own_end; /* agent memory that must stay put */
 };
 
+/* Comes with the control page, the program's page map (which the agent may not
+ * open where the program has given up privileges), and perhaps the device to
+ * create userfaultfds through. */
 struct sw_agent_attach {
 	uint32_t op;
 	uint32_t make_uffd; /* 1: create the userfaultfd and send it */
-	uint32_t has_dev;   /* 1: create it through the device passed along */
 };
 
 struct sw_agent_ready {

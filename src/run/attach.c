@@ -38,7 +38,7 @@ static int send_fds(int sock, const void *msg, size_t len, const int *fd,
 {
 	union {
 		struct cmsghdr h;
-		char space[CMSG_SPACE(2 * sizeof(int))];
+		char space[CMSG_SPACE(SW_AGENT_FDS * sizeof(int))];
 	} c = { 0 };
 	struct iovec v = { (void *)msg, len };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
@@ -102,6 +102,16 @@ void sw_proc_warn_agent_died(pid_t pid)
 {
 	sw_warn("the agent of process %d died; its memory is no longer taken out",
 		pid);
+}
+
+void sw_proc_give_up(struct sw_proc *p, int err)
+{
+	p->failed = true;
+	/* Not if it has ended meanwhile. */
+	if (!sw_has_ended(p->pidfd))
+		sw_warn_once(
+			"the memory of process %d cannot be managed (%s); it counts against the budget",
+			p->at.pid, strerror(-err));
 }
 
 static bool is_ours(const struct sw_agent_hello *h, pid_t helper, pid_t root)
@@ -182,25 +192,24 @@ int sw_proc_ready(struct sw_proc *p, bool make_uffd, int *uffd)
 	struct sw_agent_attach msg = { .op = SW_AGENT_ATTACH,
 				       .make_uffd = make_uffd };
 	struct sw_agent_ready answer = { 0 };
-	int ctl = -1, dev, fd[2], err = -ENOMEM;
-	struct sw_agent_ctl *map = make_ctl(&ctl);
+	int fd[SW_AGENT_FDS] = { -1, -1, -1 }, err;
+	struct sw_agent_ctl *map = make_ctl(&fd[0]);
 
-	dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-	msg.has_dev = dev >= 0;
-	fd[0] = ctl;
-	fd[1] = dev;
-	if (map)
-		err = send_fds(p->sock, &msg, sizeof(msg), fd, 1 + msg.has_dev);
+	fd[1] = sw_open_proc(p->at.helper, "pagemap");
+	fd[2] = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	err = !map ? -ENOMEM : fd[1] < 0 ? -ESRCH : 0;
+	if (!err)
+		err = send_fds(p->sock, &msg, sizeof(msg), fd,
+			       2 + (fd[2] >= 0));
 	if (!err)
 		err = recv_fd(p->sock, &answer, sizeof(answer), uffd);
 	if (!err)
 		err = answer.err;
 	if (!err && make_uffd && *uffd < 0)
 		err = -EPROTO;
-	if (ctl >= 0)
-		close(ctl);
-	if (dev >= 0)
-		close(dev);
+	for (unsigned i = 0; i < SW_AGENT_FDS; i++)
+		if (fd[i] >= 0)
+			close(fd[i]);
 	if (!err && !p->ready) {
 		p->ctl = map; /* the helper keeps the first one it was sent */
 		p->at.stage = answer.stage;
@@ -249,7 +258,6 @@ int sw_proc_prepare(struct sw_proc *p)
 		err = enable(p->uffd);
 	if (!err)
 		err = register_stage(p->uffd, p->at.stage);
-	p->failed = err;
 	return err;
 }
 

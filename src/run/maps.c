@@ -45,7 +45,7 @@ struct scan {
 	int pagemap; /* -1: what is present is not noted */
 };
 
-static int open_proc(pid_t pid, const char *what)
+int sw_open_proc(pid_t pid, const char *what)
 {
 	char path[64];
 
@@ -55,7 +55,7 @@ static int open_proc(pid_t pid, const char *what)
 
 bool sw_page_is_present(pid_t pid, uint64_t addr)
 {
-	int fd = open_proc(pid, "pagemap");
+	int fd = sw_open_proc(pid, "pagemap");
 	uint64_t entry = 0;
 	ssize_t n;
 
@@ -214,7 +214,7 @@ static void add_ranges(const struct scan *sc, FILE *maps)
 /* Registered first, for from then on it grows only as we let it. */
 static int scan(struct scan *sc, bool note)
 {
-	int fd = open_proc(sc->at->pid, "maps");
+	int fd = sw_open_proc(sc->at->pid, "maps");
 	FILE *maps = fd < 0 ? NULL : fdopen(fd, "r");
 
 	if (!maps) {
@@ -224,7 +224,7 @@ static int scan(struct scan *sc, bool note)
 	}
 	add_ranges(sc, maps);
 	if (note)
-		sc->pagemap = open_proc(sc->at->pid, "pagemap");
+		sc->pagemap = sw_open_proc(sc->at->pid, "pagemap");
 	if (sc->pagemap >= 0) {
 		add_ranges(sc, maps);
 		close(sc->pagemap);
@@ -291,7 +291,7 @@ static void prune_region(void *arg, uint64_t start, uint64_t end)
 int sw_proc_prune(struct sw_proc *p)
 {
 	struct prune pr = { .p = p };
-	int fd = open_proc(p->at.pid, "maps");
+	int fd = sw_open_proc(p->at.pid, "maps");
 
 	pr.maps = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!pr.maps)

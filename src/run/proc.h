@@ -58,6 +58,8 @@ int sw_proc_scan(struct sw_proc *p);
  * 0 or -errno: the child must not get its agent yet.
  */
 int sw_proc_prune(struct sw_proc *p);
+/* Opens a file of /proc/PID; -1 when that is not possible. */
+int sw_open_proc(pid_t pid, const char *what);
 /* Are pages present at `addr` of process `pid`? */
 bool sw_page_is_present(pid_t pid, uint64_t addr);
 
@@ -100,6 +102,8 @@ int sw_shares_memory(pid_t process, pid_t helper);
  * in the log). Takes over `sock` in any case. */
 struct sw_proc *sw_proc_accept(int sock, pid_t root);
 void sw_proc_warn_agent_died(pid_t pid);
+/* The process cannot be managed: said once, for the first of them. */
+void sw_proc_give_up(struct sw_proc *p, int err);
 /* Has the process behind a pidfd ended? (-1: there is none to end.) */
 bool sw_has_ended(int pidfd);
 

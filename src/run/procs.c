@@ -154,16 +154,15 @@ void sw_session_claim(struct session *s)
 	take_born(s);
 	sw_list_for_each(p, &s->procs, node) {
 		struct sw_child *c, *tmp;
-		int none;
+		int none, err;
 
 		if (sw_list_empty(&s->children))
 			return;
 		if (p->remote || !p->forked || p->failed)
 			continue;
-		if (!p->ready && sw_proc_ready(p, false, &none)) {
-			sw_debug("the agent of process %d gave no answer",
-				 p->at.pid);
-			p->failed = true; /* a late answer would confuse */
+		err = p->ready ? 0 : sw_proc_ready(p, false, &none);
+		if (err) {
+			sw_proc_give_up(p, err); /* a late answer confuses */
 			continue;
 		}
 		sw_list_for_each_safe(c, tmp, &s->children, node)

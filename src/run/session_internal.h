@@ -2,8 +2,8 @@
  * session_internal.h - the struct that session.c (the life of a run), procs.c
  * (who is in the tree), watch.c (how much it uses, what to do about it),
  * own.c (how much we use), shared.c (what of it is shared memory) and bury.c (the
- * end of address spaces) share. All of it belongs to the loop's
- * thread, except what says otherwise.
+ * end of address spaces) share. All of it belongs to the loop's thread, except
+ * what says otherwise.
  */
 #ifndef SW_RUN_SESSION_INTERNAL_H
 #define SW_RUN_SESSION_INTERNAL_H

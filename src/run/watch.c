@@ -253,18 +253,25 @@ static uint64_t measure(struct session *s)
 	return u.used_pages;
 }
 
-static void attach(struct session *s, struct sw_proc *p)
+/* 0 or -errno, after a line. */
+static int prepare(struct sw_proc *p)
 {
 	int err = p->uffd >= 0 ? 0 : sw_proc_prepare(p);
 
-	if (!err)
-		err = sw_proc_attach_new(p, s->mm);
+	if (err)
+		sw_proc_give_up(p, err);
+	return err;
+}
 
+static void attach(struct session *s, struct sw_proc *p)
+{
+	int err;
+
+	if (prepare(p))
+		return;
+	err = sw_proc_attach_new(p, s->mm);
 	if (err) {
-		sw_warn_once(
-			"the memory of process %d cannot be managed (%s); it counts against the budget",
-			p->at.pid, strerror(-err));
-		p->failed = true;
+		sw_proc_give_up(p, err);
 		return;
 	}
 	s->attached = true;
@@ -307,8 +314,8 @@ static void manage(struct session *s, uint64_t used)
 			continue;
 		if (percent >= ATTACH_PERCENT)
 			attach(s, p);
-		else if (p->uffd < 0)
-			sw_proc_prepare(p);
+		else
+			prepare(p);
 	}
 	sw_list_for_each(p, &s->procs, node) {
 		if (p->remote) {

@@ -44,6 +44,7 @@ static const struct command {
 	{ "invisible", wl_invisible, "is anything here that is not ours?" },
 	{ "fingerprint", wl_fingerprint, "print all we can see of ourselves" },
 	{ "churn", wl_churn, "page until --seconds are over" },
+	{ "dropped", wl_dropped, "a child of one who has given up root" },
 	{ "child", wl_child, "a small check, for exec" },
 	{ "exit", wl_exit, "CODE|SIGNAL|segv|abort, after some paging" },
 	{ "sigwait", wl_sigwait, "print the signals that come; USR2 ends" },

@@ -119,6 +119,7 @@ int wl_basic(void);
 int wl_forks(void);
 int wl_manyforks(void);
 int wl_churn(void);
+int wl_dropped(void);
 int wl_spawn(void);
 int wl_child(void);
 int wl_exit(void);

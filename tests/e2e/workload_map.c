@@ -226,6 +226,45 @@ static void freed(struct wl_area *a)
 	wl_check_all(a);
 }
 
+/* One word of each page is written after MADV_FREE: around it are the old bytes
+ * or zeros, and that is settled: the page stays so, in memory or out. */
+static void freed_and_written(struct wl_area *a)
+{
+	size_t n = a->nr_pages / 2;
+	struct wl_area seen = wl_area_part(a, 0, n);
+	char *copy = wl_map(n * WL_PAGE);
+
+	wl_fill(a, 0, n, 41);
+	wl_check(a, n, a->nr_pages - n);
+	advise(a, 0, n, MADV_FREE);
+	for (size_t i = 0; i < n; i++)
+		((volatile uint64_t *)(a->base + i * WL_PAGE))[9] =
+			wl_word(a->first + i, 9, 41);
+	memcpy(copy, a->base, n * WL_PAGE);
+	for (unsigned turn = 0; turn < 3; turn++) {
+		wl_check(a, n, a->nr_pages - n);
+		if (wl_sabotage(WL_SITE))
+			a->base[n / 2 * WL_PAGE + 5] ^= 1;
+		for (size_t i = 0; i < n; i++)
+			if (memcmp(copy + i * WL_PAGE, a->base + i * WL_PAGE,
+				   WL_PAGE))
+				wl_wrong("page %zu changed after MADV_FREE", i);
+	}
+	for (size_t i = 0; i < n; i++) {
+		uint64_t *words = (uint64_t *)(copy + i * WL_PAGE);
+		uint64_t mark = wl_word(a->first + i, 9, 41);
+
+		if (words[9] != mark)
+			wl_mismatch(&words[9], mark, words[9], "a write lost");
+		words[9] = words[8] || words[10] ? mark : 0;
+	}
+	seen.base = copy;
+	(void)wl_check_or_zero(&seen, 0, n);
+	munmap(copy, n * WL_PAGE);
+	wl_fill(a, 0, n, 42);
+	wl_check_all(a);
+}
+
 /* Hints the kernel gives meaning to; contents must not care. */
 static void hints(struct wl_area *a)
 {
@@ -323,6 +362,7 @@ int wl_unmap(void)
 		unmap_race();
 		dropped(&a);
 		freed(&a);
+		freed_and_written(&a);
 		hints(&a);
 		protections(&a);
 	}

@@ -70,7 +70,7 @@ static struct {
 	uint64_t entry[SW_STAGE_PAGES]; /* of /proc/self/pagemap */
 	int pagemap;
 	int unclean; /* somebody (a debugger) touched the staging area */
-	int broken;  /* staging could not be emptied: take nothing more */
+	int broken;  /* staging could not be emptied: take nothing till then */
 	int recv_fd[SW_AGENT_FDS];
 } own __attribute__((aligned(4096)));
 
@@ -286,16 +286,18 @@ static void do_drop(void)
 				    (uint64_t)own.stage + done,
 				    STAGE_BYTES - done);
 
-		if (n > 0)
+		if (n > 0) {
 			done += n;
-		else if (n == -EEXIST) /* moved before, and not counted */
-			sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
-		else if (n == -EINVAL) /* one of them is locked already */
+		} else if (n == -EEXIST || n == -EINVAL) {
+			/* Moved before and not counted, or filled or locked by
+			 * mlockall(), which keeps it from being dropped. */
 			unlock_areas();
-		else if (n != -EAGAIN && n != -EBUSY)
+			sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
+		} else if (n != -EAGAIN && n != -EBUSY) {
 			break;
-		else
+		} else {
 			sys0(SYS_sched_yield);
+		}
 	}
 	own.broken = done < STAGE_BYTES;
 	own.unclean = 0;
@@ -307,7 +309,7 @@ static void do_take(void)
 {
 	struct sw_agent_take *t = &own.msg.take;
 
-	if (own.unclean)
+	if (own.unclean || own.broken)
 		do_drop();
 	own.taken.op = SW_AGENT_TAKEN;
 	for (unsigned i = 0; i < SW_STAGE_PAGES; i++)

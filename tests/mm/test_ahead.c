@@ -214,7 +214,7 @@ static void forward_access_comes_in_whole_windows(void **state)
 	open_program();
 	for (unsigned i = 0; i < 5 * PAGES; i++)
 		touch(i % PAGES);
-	close_program("forward", 5, 50);
+	close_program("forward", 10, 45);
 }
 
 static void backward_access_comes_in_whole_windows(void **state)
@@ -229,7 +229,7 @@ static void strided_access_comes_in_batches(void **state)
 {
 	static const struct {
 		unsigned stride, per_fault;
-	} want[] = { { 2, 12 }, { 5, 10 }, { 30, 5 } };
+	} want[] = { { 2, 12 }, { 5, 10 }, { 30, 3 } };
 
 	for (unsigned s = 0; s < SW_ARRAY_SIZE(want); s++) {
 		unsigned stride = want[s].stride;
@@ -331,7 +331,7 @@ static void threads_keep_their_streams(void **state)
 			sw_sim_be(10 + t);
 			touch(t ? 2999 - i % 1500 : i % 1500);
 		}
-	close_program("two threads", 10, 40);
+	close_program("two threads", 10, 15);
 }
 
 static void thread_without_order_costs_the_other_nothing(void **state)

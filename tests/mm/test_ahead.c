@@ -350,8 +350,8 @@ static void thread_without_order_costs_the_other_nothing(void **state)
 		touch(n);
 		touch(n + 1);
 	}
-	assert_in_range(faults, 1, 15000 / 40);
-	close_program("a thread and a mess", 5, 8);
+	assert_in_range(faults, 1, 15000 / 20);
+	close_program("a thread and a mess", 8, 7);
 }
 
 /* ---- what a batch is made of ---- */

@@ -5,6 +5,8 @@
 #   make demo       Redis in half the memory it needs, with every byte compared
 #   make test       all tests; ends with "N passed, N failed, N skipped"
 #   make asan tsan  the tests that make sense there, under a sanitizer
+#   make soak       ten minutes of 16 threads and forks, then the same on a
+#                   supervisor with ASan and UBSan, and with TSan
 #   make tsa        clang's analysis of who holds which lock
 #   make coverage   how much of the swap layer its tests reach (needs gcovr)
 #   make bench      beside the kernel's swap, on an optimised build without
@@ -35,6 +37,14 @@ asan: build-asan/build.ninja
 
 tsan: build-tsan/build.ninja
 	SLOWER=4 tests/run build-tsan $(SANITIZED)
+
+SOAK_SECONDS = 600
+
+soak: all build-asan/build.ninja build-tsan/build.ninja
+	for b in build build-asan build-tsan; do \
+		ninja -C $$b && SPILLWAY=$$b/src/cli/spillway \
+		E2E_BIN=build/tests/e2e tests/e2e/soak.sh $(SOAK_SECONDS) || exit 1; \
+	done
 
 tsa:
 	tests/tsa.sh

@@ -58,16 +58,21 @@ static inline void sw_list_del(struct sw_list *n)
 #define sw_list_first(head, type, member) \
 	sw_list_entry((head)->next, type, member)
 
+/* By address alone: at the end of a list `pos` is no entry. */
+#define sw_list_node(pos, member)           \
+	((struct sw_list *)((char *)(pos) + \
+			    offsetof(__typeof__(*(pos)), member)))
+
 #define sw_list_for_each(pos, head, member)                               \
 	for (pos = sw_list_entry((head)->next, __typeof__(*pos), member); \
-	     &pos->member != (head);                                      \
+	     sw_list_node(pos, member) != (head);                         \
 	     pos = sw_list_entry(pos->member.next, __typeof__(*pos), member))
 
 /* `tmp` is a second cursor: the body may unlink `pos`. */
 #define sw_list_for_each_safe(pos, tmp, head, member)                        \
 	for (pos = sw_list_entry((head)->next, __typeof__(*pos), member),    \
 	    tmp = sw_list_entry(pos->member.next, __typeof__(*pos), member); \
-	     &pos->member != (head); pos = tmp,                              \
+	     sw_list_node(pos, member) != (head); pos = tmp,                 \
 	    tmp = sw_list_entry(tmp->member.next, __typeof__(*pos), member))
 
 #endif

@@ -317,7 +317,8 @@ static void consume_ready(struct sw_evictor *ev, unsigned nr)
  * left alone. A run stays inside its leaf. */
 static void note_busy(struct sw_evictor *ev, struct sw_leaf *leaf, unsigned i)
 {
-	struct sw_agent_run *last = &ev->busy[ev->nr_busy - 1];
+	struct sw_agent_run *last =
+		ev->nr_busy ? &ev->busy[ev->nr_busy - 1] : NULL;
 	uint64_t addr = sw_leaf_addr(leaf, i);
 
 	if (sw_window_of(leaf, i)->touched) {
@@ -325,7 +326,7 @@ static void note_busy(struct sw_evictor *ev, struct sw_leaf *leaf, unsigned i)
 		sw_count(move_busy, 1);
 		return;
 	}
-	if (ev->nr_busy && i && last->addr + last->nr * SW_PAGE_SIZE == addr) {
+	if (last && i && last->addr + last->nr * SW_PAGE_SIZE == addr) {
 		last->nr++;
 		return;
 	}

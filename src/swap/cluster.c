@@ -200,7 +200,7 @@ static void avail_insert(struct swap_info_struct *si)
 	sw_list_for_each(pos, &swap_avail_head, avail_list)
 		if (pos->prio < si->prio)
 			break;
-	sw_list_add_tail(&pos->avail_list, &si->avail_list);
+	sw_list_add_tail(sw_list_node(pos, avail_list), &si->avail_list);
 }
 
 /* swap_avail_lock held. */

@@ -225,7 +225,7 @@ static void active_insert(struct swap_info_struct *si)
 	sw_list_for_each(pos, &swap_active_head, active_list)
 		if (pos->prio < si->prio)
 			break;
-	sw_list_add_tail(&pos->active_list, &si->active_list);
+	sw_list_add_tail(sw_list_node(pos, active_list), &si->active_list);
 }
 
 /* Everything goes live: also the way back from a swapoff that gave up. */

@@ -15,6 +15,7 @@ seconds=${1:-600}
 size=192
 end=$(($(date +%s) + seconds))
 rounds=0
+session_timeout=600 # under a sanitizer, beside others
 
 while [ "$(date +%s)" -lt "$end" ]; do
 	for command in forks unmap mremap basic; do

@@ -6,7 +6,7 @@
  * A slot is in use while its count (owners outside the cache: page-table
  * words, images) is above 0 or a folio sits on it. The count changes only
  * through folio_dup_swap / folio_put_swap (folio locked and in the cache)
- * and swap_dup_entry_direct / swap_put_entries_direct (owner's lock held).
+ * and swap_dup_entries_direct / swap_put_entries_direct (owner's lock held).
  * Names and rules: the Linux swap-table series (phases I to IV).
  *
  * Bad input is refused: nothing changes, a counter says of which kind it was
@@ -174,13 +174,18 @@ bool folio_free_swap(struct folio *folio);
 
 /*
  * ---- entries without a folio: the owner's lock is held ----
- * Misuse (swap_bad_entry): entries that are absent, bad or free. dup says
- * -EINVAL; put does the others of the range, or none of it if it begins or
+ * Misuse (swap_bad_entry): entries that are absent, bad or free. dup raises
+ * all or, with -ENOMEM or (misuse) -EINVAL, none; put does the others of the range, or none of it if it begins or
  * ends outside the device. retry has nothing to do then and says 0.
  */
-SW_MUST_CHECK int swap_dup_entry_direct(swp_entry_t entry);
+SW_MUST_CHECK int swap_dup_entries_direct(swp_entry_t entry, unsigned nr);
 void swap_put_entries_direct(swp_entry_t entry, unsigned nr);
 SW_MUST_CHECK int swap_retry_table_alloc(swp_entry_t entry);
+
+SW_MUST_CHECK static inline int swap_dup_entry_direct(swp_entry_t entry)
+{
+	return swap_dup_entries_direct(entry, 1);
+}
 
 /* ---- the swap cache ---- */
 

@@ -429,21 +429,34 @@ void folio_put_swap(struct folio *folio, int page)
 
 /* ---- entries without a folio ---- */
 
-int swap_dup_entry_direct(swp_entry_t entry)
+int swap_dup_entries_direct(swp_entry_t entry, unsigned nr)
 {
 	struct swap_info_struct *si = __swap_entry_to_info(entry);
-	int err;
+	uint64_t offset = swp_offset(entry), end = offset + nr;
+	int err = 0;
 
-	if (!si) {
-		swap_misuse_entry("swap_dup_entry_direct", entry);
+	if (sw_unlikely(!si || end > si->max)) {
+		swap_misuse_entry("swap_dup_entries_direct", entry);
 		return -EINVAL;
 	}
-	err = swap_dup_entries_cluster(si, swp_offset(entry), 1);
-	if (sw_unlikely(err && err != -ENOMEM)) {
-		swap_misuse_entry("swap_dup_entry_direct", entry);
-		return -EINVAL;
+	while (offset < end) {
+		unsigned room = SWAPFILE_CLUSTER - swap_cluster_offset(offset);
+		unsigned n = sw_min(room, end - offset);
+
+		err = swap_dup_entries_cluster(si, offset, n);
+		if (sw_unlikely(err))
+			break;
+		offset += n;
 	}
-	return err;
+	if (sw_likely(!err))
+		return 0;
+	/* Nothing falls free: each has the owner it had before. */
+	if (offset > swp_offset(entry))
+		swap_put_entries_direct(entry, offset - swp_offset(entry));
+	if (err == -ENOMEM)
+		return err;
+	swap_misuse_entry("swap_dup_entries_direct", entry);
+	return -EINVAL;
 }
 
 void swap_put_entries_direct(swp_entry_t entry, unsigned nr)

@@ -32,6 +32,11 @@ static bool free_image_slot(struct scene *s)
 	return true;
 }
 
+static bool dup_beyond_the_end(struct scene *s)
+{
+	return swap_dup_entries_direct(s->owned, UINT_MAX) == -EINVAL;
+}
+
 static bool put_beyond_the_end(struct scene *s)
 {
 	swap_put_entries_direct(s->owned, SLOTS);
@@ -268,7 +273,7 @@ struct input {
 
 /* Each with every one of wrong_entries. */
 static const struct input entry_inputs[] = {
-	MISUSE(dup_entry, swap_dup_entry_direct, swap_bad_entry),
+	MISUSE(dup_entry, swap_dup_entries_direct, swap_bad_entry),
 	MISUSE(put_entry, swap_put_entries_direct, swap_bad_entry),
 	MISUSE(free_image_slot, swap_free_hibernation_slot, swap_bad_entry),
 };
@@ -282,6 +287,7 @@ static const struct input page_inputs[] = {
 static const int wrong_pages[] = { 2, 512, INT_MAX, -2, INT_MIN };
 
 static const struct input inputs[] = {
+	MISUSE(dup_beyond_the_end, swap_dup_entries_direct, swap_bad_entry),
 	MISUSE(put_beyond_the_end, swap_put_entries_direct, swap_bad_entry),
 	MISUSE(put_more_than_there_is, swap_put_entries_direct, swap_bad_entry),
 	MISUSE(put_cached_without_owner, swap_put_entries_direct,

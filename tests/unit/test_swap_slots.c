@@ -97,6 +97,39 @@ static void count_overflows_into_the_extend_table_and_back(void **state)
 	assert_int_equal(fx_word(e), 0);
 }
 
+static void dup_of_a_run_is_all_or_nothing(void **state)
+{
+	unsigned nr = CL + CL / 2;
+	swp_entry_t e, full;
+
+	fx_swapon(4 * CL, -1);
+	e = fx_swapped(SWAP_MAX_ORDER, 0);
+	full = fx_swapped(SWAP_MAX_ORDER, 0);
+	assert_int_equal(full.val, e.val + CL);
+	full = fx_entry_add(full, CL / 2 - 1);
+	assert_int_equal(swap_dup_entries_direct(e, nr), 0);
+	for (unsigned i = 2; i < SWP_TB_COUNT_MAX - 1; i++)
+		assert_int_equal(swap_dup_entry_direct(full), 0);
+
+	swap_set_alloc_hook(refuse, "extend table");
+	assert_int_equal(swap_dup_entries_direct(e, nr), -ENOMEM);
+	swap_set_alloc_hook(NULL, NULL);
+	for (unsigned i = 0; i < nr - 1; i++)
+		assert_int_equal(swp_swapcount(fx_entry_add(e, i)), 2);
+	assert_int_equal(swp_swapcount(full), SWP_TB_COUNT_MAX - 1);
+	assert_int_equal(swp_swapcount(fx_entry_add(e, nr)), 1);
+	fx_check();
+	assert_int_equal(swap_dup_entries_direct(e, nr), 0);
+	assert_int_equal(swp_swapcount(full), SWP_TB_COUNT_MAX);
+	assert_int_equal(swp_swapcount(e), 3);
+	for (unsigned i = 3; i < SWP_TB_COUNT_MAX; i++)
+		swap_put_entries_direct(full, 1);
+	for (unsigned i = 0; i < 2; i++)
+		swap_put_entries_direct(e, nr);
+	swap_put_entries_direct(e, 2 * CL);
+	assert_int_equal(fx_used(swp_type(e)), 0);
+}
+
 static void dup_of_a_folio_is_all_or_nothing(void **state)
 {
 	struct folio *folio;
@@ -298,6 +331,7 @@ int main(int argc, char **argv)
 		FX_TEST(slot_makes_the_round_trip),
 		FX_TEST(fork_and_zap_at_count_one),
 		FX_TEST(count_overflows_into_the_extend_table_and_back),
+		FX_TEST(dup_of_a_run_is_all_or_nothing),
 		FX_TEST(dup_of_a_folio_is_all_or_nothing),
 		FX_TEST(partly_zapped_large_folio_frees_what_nobody_owns),
 		FX_TEST(put_of_a_cached_slot_reclaims_it_unless_locked),

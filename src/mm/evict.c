@@ -253,7 +253,7 @@ static void commit_dirty(struct sw_space *space, struct sw_leaf *leaf,
 static void commit_lost(struct sw_space *space, struct sw_leaf *leaf,
 			unsigned i)
 {
-	sw_word_zap(space, leaf, i);
+	sw_words_zap(space, leaf, i, 1);
 	sw_word_set(space, leaf, i, SW_WORD_POISON);
 }
 
@@ -356,7 +356,7 @@ static void commit_page(struct sw_space *space, struct sw_evictor *ev,
 	switch (ev->page[p]) {
 	case SW_PAGE_HOLE:
 		if (sw_word_kind(leaf->word[i]) == SW_WORD_PRESENT)
-			sw_word_zap(space, leaf, i);
+			sw_words_zap(space, leaf, i, 1);
 		return;
 	case SW_PAGE_BUSY:
 		note_busy(ev, leaf, i);

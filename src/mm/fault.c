@@ -88,7 +88,7 @@ static void page_is_lost(struct fault *f)
 {
 	sw_error("page at %#llx of the program is lost: its reader gets SIGBUS",
 		 (unsigned long long)f->addr);
-	sw_word_zap(f->space, f->leaf, f->i);
+	sw_words_zap(f->space, f->leaf, f->i, 1);
 	sw_word_set(f->space, f->leaf, f->i, SW_WORD_POISON);
 	fault_poison(f);
 }
@@ -225,7 +225,7 @@ static void swapin_word(struct fault *f, struct swapin *s, unsigned k)
 static void swapin_exists(struct fault *f)
 {
 	sw_space_lock(f->space);
-	sw_word_zap(f->space, f->leaf, f->i);
+	sw_words_zap(f->space, f->leaf, f->i, 1);
 	sw_word_set(f->space, f->leaf, f->i, SW_WORD_PRESENT);
 	sw_window_give(f->space, f->leaf, f->i);
 	sw_space_unlock(f->space);

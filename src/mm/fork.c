@@ -22,39 +22,61 @@
 
 /* ---- words ---- */
 
-/* One word for the child; a present page is shared from now on. */
-static int fork_word(struct sw_space *child, struct sw_space *parent,
-		     struct sw_leaf *to, struct sw_leaf *from, unsigned i)
+static int dup_run(swp_entry_t first, unsigned nr)
 {
-	uint64_t word = from->word[i];
 	int err;
 
-	switch (sw_word_kind(word)) {
-	case SW_WORD_NONE:
-		return 0;
-	case SW_WORD_SWAP:
-		while ((err = swap_dup_entry_direct(sw_word_entry(word))) ==
-		       -ENOMEM) {
-			err = swap_retry_table_alloc(sw_word_entry(word));
-			if (err)
-				return err;
-		}
+	while ((err = swap_dup_entries_direct(first, nr)) == -ENOMEM) {
+		err = swap_retry_table_alloc(first);
 		if (err)
-			return err;
-		to->word[i] = word;
-		return 0;
-	case SW_WORD_PRESENT:
-		/* A clean copy has one owner, and two spaces now. */
-		if (word & SW_WORD_CLEAN)
-			sw_clean_forget(parent, from, i);
-		word = sw_share(parent->mm, from->word[i]) | SW_WORD_WP;
-		from->word[i] = word;
-		sw_word_set(child, to, i, word & ~SW_WORD_HOT);
-		return 0;
-	case SW_WORD_POISON:
-		to->word[i] = word;
-		return 0;
+			break;
 	}
+	return err;
+}
+
+/* One owner more for the slots of a window, run by run: pages that went out
+ * together mostly have slots that follow each other. */
+static int dup_slots(const uint64_t *word)
+{
+	int err = 0;
+
+	for (unsigned i = 0, run; i < SW_WINDOW_PAGES && !err;
+	     i += sw_max(run, 1u)) {
+		run = sw_words_swap_run(&word[i], SW_WINDOW_PAGES - i);
+		if (run)
+			err = dup_run(sw_word_entry(word[i]), run);
+	}
+	return err;
+}
+
+/* One window for the child; what is present is shared from now on. */
+static int fork_window(struct sw_space *child, struct sw_space *parent,
+		       struct sw_leaf *to, struct sw_leaf *from, unsigned w)
+{
+	unsigned first = w * SW_WINDOW_PAGES;
+	uint64_t *word = &from->word[first], copy[SW_WINDOW_PAGES];
+	int err;
+
+	if (sw_words_are_none(word, SW_WINDOW_PAGES))
+		return 0;
+	/* A clean copy has one owner, and two spaces now. */
+	for (unsigned i = 0; i < SW_WINDOW_PAGES; i++)
+		if (word[i] & SW_WORD_CLEAN)
+			sw_clean_forget(parent, from, first + i);
+	err = dup_slots(word);
+	if (err)
+		return err;
+	sw_share(parent->mm, word, SW_WINDOW_PAGES);
+	for (unsigned i = 0; i < SW_WINDOW_PAGES; i++) {
+		bool present = sw_word_kind(word[i]) == SW_WORD_PRESENT;
+
+		if (present)
+			word[i] |= SW_WORD_WP;
+		copy[i] = present ? word[i] & ~SW_WORD_HOT : word[i];
+	}
+	sw_words_fill(child, to, first, copy, SW_WINDOW_PAGES);
+	/* What was armed for an earlier fork still is, on both sides. */
+	to->win[w].all_wp = from->win[w].all_wp;
 	return 0;
 }
 
@@ -62,19 +84,11 @@ static int fork_leaf(struct sw_space *child, struct sw_space *parent,
 		     struct sw_leaf *from)
 {
 	struct sw_leaf *to = sw_pt_get(&child->pt, from->base);
-	int err;
+	int err = to ? 0 : -ENOMEM;
 
-	if (!to)
-		return -ENOMEM;
-	for (unsigned i = 0; i < SW_LEAF_PAGES; i++) {
-		err = fork_word(child, parent, to, from, i);
-		if (err)
-			return err;
-	}
-	/* What was armed for an earlier fork still is, on both sides. */
-	for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
-		to->win[w].all_wp = from->win[w].all_wp;
-	return 0;
+	for (unsigned w = 0; w < SW_LEAF_WINDOWS && !err; w++)
+		err = fork_window(child, parent, to, from, w);
+	return err;
 }
 
 static int fork_tables(struct sw_space *child, struct sw_space *parent)

@@ -18,6 +18,20 @@
 
 /* ---- layout events ---- */
 
+/* Zaps [i, end) of a leaf, window by window. */
+static void zap_leaf(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+		     unsigned end)
+{
+	while (i < end) {
+		unsigned next = (i / SW_WINDOW_PAGES + 1) * SW_WINDOW_PAGES;
+
+		next = sw_min(next, end);
+		if (!sw_words_are_none(&leaf->word[i], next - i))
+			sw_words_zap(space, leaf, i, next - i);
+		i = next;
+	}
+}
+
 /* Zaps every word of the range; whole leaves are freed. */
 void sw_space_zap(struct sw_space *space, uint64_t start, uint64_t end,
 		  bool drop_leaves)
@@ -27,12 +41,12 @@ void sw_space_zap(struct sw_space *space, uint64_t start, uint64_t end,
 	while (leaf && leaf->base < end) {
 		uint64_t base = leaf->base;
 		unsigned i = start > base ? sw_leaf_index(start) : 0;
-		bool whole = start <= base && end >= base + SW_LEAF_BYTES;
+		unsigned last = sw_leaf_index(end - 1);
 
-		for (; i < SW_LEAF_PAGES && sw_leaf_addr(leaf, i) < end; i++)
-			if (leaf->word[i])
-				sw_word_zap(space, leaf, i);
-		if (whole && drop_leaves)
+		if (end >= base + SW_LEAF_BYTES)
+			last = SW_LEAF_PAGES - 1;
+		zap_leaf(space, leaf, i, last + 1);
+		if (!i && last == SW_LEAF_PAGES - 1 && drop_leaves)
 			sw_pt_drop(&space->pt, base);
 		leaf = sw_pt_next(&space->pt, base + SW_LEAF_BYTES);
 	}
@@ -123,7 +137,7 @@ static void move_word(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 		sw_clean_forget(space, leaf, i);
 	word = leaf->word[i];
 	if (word & SW_WORD_SHARED) /* one word more, until the old one goes */
-		sw_share(space->mm, word);
+		sw_share(space->mm, &word, 1);
 	sw_word_set(space, leaf, i, SW_WORD_NONE);
 	sw_word_set(space, dst, k, word);
 }

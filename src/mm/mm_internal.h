@@ -167,8 +167,9 @@ static inline struct sw_window *sw_window_of(struct sw_leaf *leaf, unsigned i)
 	return &leaf->win[i / SW_WINDOW_PAGES];
 }
 
-/* Every change of a word goes through here, so that the counts of present
- * pages stay true. Space lock held. */
+/* Every change of a word goes through here or, many at once, sw_words_fill()
+ * and sw_words_zap(), so that the counts of present pages stay true. Space lock
+ * held. */
 void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 		 uint64_t word);
 
@@ -177,9 +178,19 @@ void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 void sw_window_take(struct sw_leaf *leaf, unsigned i);
 void sw_window_give(struct sw_space *space, struct sw_leaf *leaf, unsigned i);
 
-/* Forgets what a word owns (a count of a slot, a clean copy) and makes it
- * NONE. Space lock held; the window is idle or the caller's. */
-void sw_word_zap(struct sw_space *space, struct sw_leaf *leaf, unsigned i);
+/* For `nr` words of one window that are NONE and come to be all at once, with
+ * what they own. Space lock held. */
+void sw_words_fill(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+		   const uint64_t *word, unsigned nr);
+
+/* Forgets what `nr` words of one window own (counts of slots, clean copies)
+ * and makes them NONE. Space lock held; the window is idle or the caller's. */
+void sw_words_zap(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+		  unsigned nr);
+
+/* How many words from the first on, `nr` at most, are SWAP and name slots that
+ * follow each other; 0: the first is not SWAP. */
+unsigned sw_words_swap_run(const uint64_t *word, unsigned nr);
 
 /* The clean copy of a PRESENT page is no longer one: lets go of its slot.
  * Space lock held. */
@@ -234,11 +245,11 @@ struct sw_shares {
 
 int sw_shares_init(struct sw_mm *mm);
 void sw_shares_release(struct sw_mm *mm);
-/* One word more for the frame of a PRESENT word without a clean copy. Returns
- * the word for both, shared now unless counters ran out. */
-uint64_t sw_share(struct sw_mm *mm, uint64_t word);
-/* A SHARED word is no more: the frame has one word less. */
-void sw_unshare(struct sw_mm *mm, uint64_t word);
+/* One word more for the frame of each PRESENT word of `nr`, none of which has a
+ * clean copy: each is SHARED then, unless counters ran out. Others stay. */
+void sw_share(struct sw_mm *mm, uint64_t *word, unsigned nr);
+/* The SHARED ones of `nr` words are no more: a frame has one word less. */
+void sw_unshare(struct sw_mm *mm, const uint64_t *word, unsigned nr);
 /* Would a write to the page make a copy? */
 bool sw_is_shared(struct sw_mm *mm, uint64_t word);
 

@@ -52,6 +52,7 @@ enum sw_word_kind {
  * by, then zeros are what it reads. */
 #define SW_WORD_ZEROED      (1ull << 8)
 #define SW_WORD_SHARE_SHIFT 9
+#define SW_WORD_NEXT_SLOT   (1ull << 8) /* what a SWAP word has more then */
 
 static inline enum sw_word_kind sw_word_kind(uint64_t w)
 {
@@ -66,6 +67,15 @@ static inline swp_entry_t sw_word_entry(uint64_t w)
 static inline uint64_t sw_entry_bits(swp_entry_t e)
 {
 	return ((uint64_t)swp_type(e) << 59) | (swp_offset(e) << 8);
+}
+
+static inline bool sw_words_are_none(const uint64_t *word, unsigned nr)
+{
+	uint64_t any = 0;
+
+	for (unsigned i = 0; i < nr; i++)
+		any |= word[i];
+	return !any;
 }
 
 static inline uint64_t sw_word_swap(swp_entry_t e)

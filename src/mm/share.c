@@ -32,58 +32,97 @@ void sw_shares_release(struct sw_mm *mm)
 	sw_mutex_destroy(&mm->shares.lock);
 }
 
-/* A counter that says 1; 0: there is none left. */
-static uint32_t counter_new(struct sw_shares *sh)
-{
-	uint32_t id;
-
-	sw_mutex_lock(&sh->lock);
-	id = sh->free;
-	if (id)
-		sh->free = sh->count[id];
-	else if (sh->touched + 1 < MAX_SHARED)
-		id = ++sh->touched;
-	sw_mutex_unlock(&sh->lock);
-	if (id)
-		__atomic_store_n(&sh->count[id], 1, __ATOMIC_RELAXED);
-	return id;
-}
-
 static uint32_t id_of(uint64_t word)
 {
 	return word >> SW_WORD_SHARE_SHIFT;
 }
 
-uint64_t sw_share(struct sw_mm *mm, uint64_t word)
+/* A counter that says 1; 0: there is none left. */
+static uint32_t counter_new(struct sw_shares *sh)
 {
-	SW_ASSERT(sw_word_kind(word) == SW_WORD_PRESENT);
-	SW_ASSERT(!(word & SW_WORD_CLEAN));
-	if (!(word & SW_WORD_SHARED)) {
-		uint64_t id = counter_new(&mm->shares);
+	uint32_t id = sh->free;
 
-		if (!id)
-			return word; /* the next measurement will tell */
-		word |= SW_WORD_SHARED | id << SW_WORD_SHARE_SHIFT;
-	}
-	__atomic_fetch_add(&mm->shares.count[id_of(word)], 1, __ATOMIC_RELAXED);
-	sw_budget_add(&mm->budget.shared, 1);
-	return word;
+	sw_assert_held(&sh->lock);
+	if (id)
+		sh->free = sh->count[id];
+	else if (sh->touched + 1 < MAX_SHARED)
+		id = ++sh->touched;
+	if (id)
+		__atomic_store_n(&sh->count[id], 1, __ATOMIC_RELAXED);
+	return id;
 }
 
-void sw_unshare(struct sw_mm *mm, uint64_t word)
+static bool wants_counter(uint64_t word)
+{
+	return sw_word_kind(word) == SW_WORD_PRESENT &&
+	       !(word & SW_WORD_SHARED);
+}
+
+/* Words that get none stay as they are: the next measurement will tell. */
+static void give_counters(struct sw_shares *sh, uint64_t *word, unsigned nr)
+{
+	unsigned i = 0;
+
+	while (i < nr && !wants_counter(word[i]))
+		i++;
+	if (i == nr)
+		return;
+	sw_mutex_lock(&sh->lock);
+	for (; i < nr; i++) {
+		uint64_t id = wants_counter(word[i]) ? counter_new(sh) : 0;
+
+		SW_ASSERT(!id || !(word[i] & SW_WORD_CLEAN));
+		if (id)
+			word[i] |= SW_WORD_SHARED | id << SW_WORD_SHARE_SHIFT;
+	}
+	sw_mutex_unlock(&sh->lock);
+}
+
+void sw_share(struct sw_mm *mm, uint64_t *word, unsigned nr)
+{
+	uint32_t *count = mm->shares.count;
+	int64_t more = 0;
+
+	give_counters(&mm->shares, word, nr);
+	for (unsigned i = 0; i < nr; i++) {
+		if (!(word[i] & SW_WORD_SHARED))
+			continue;
+		__atomic_fetch_add(&count[id_of(word[i])], 1, __ATOMIC_RELAXED);
+		more++;
+	}
+	if (more)
+		sw_budget_add(&mm->budget.shared, more);
+}
+
+void sw_unshare(struct sw_mm *mm, const uint64_t *word, unsigned nr)
 {
 	struct sw_shares *sh = &mm->shares;
-	uint32_t id = id_of(word);
-	uint32_t left = __atomic_sub_fetch(&sh->count[id], 1, __ATOMIC_ACQ_REL);
+	uint32_t first = 0, last = 0;
+	int64_t less = 0;
 
-	SW_ASSERT(left + 1);
-	if (left) {
-		sw_budget_add(&mm->budget.shared, -1);
-		return;
+	for (unsigned i = 0; i < nr; i++) {
+		uint32_t id = id_of(word[i]), left;
+
+		if (!(word[i] & SW_WORD_SHARED))
+			continue;
+		left = __atomic_sub_fetch(&sh->count[id], 1, __ATOMIC_ACQ_REL);
+		SW_ASSERT(left + 1);
+		if (left) {
+			less++;
+			continue;
+		}
+		/* Ours alone from here on. */
+		sh->count[id] = first;
+		first = id;
+		last = last ? last : id;
 	}
+	if (less)
+		sw_budget_add(&mm->budget.shared, -less);
+	if (!first)
+		return;
 	sw_mutex_lock(&sh->lock);
-	sh->count[id] = sh->free;
-	sh->free = id;
+	sh->count[last] = sh->free;
+	sh->free = first;
 	sw_mutex_unlock(&sh->lock);
 }
 

@@ -18,11 +18,19 @@
 
 /* ---- words ---- */
 
+static void add_present(struct sw_space *space, struct sw_window *win, int nr)
+{
+	if (!nr)
+		return;
+	win->present += nr;
+	sw_budget_add((int64_t *)&space->resident, nr);
+	sw_budget_add(&space->mm->budget.resident, nr);
+}
+
 void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 		 uint64_t word)
 {
 	struct sw_window *win = sw_window_of(leaf, i);
-	struct sw_budget *b = &space->mm->budget;
 	uint64_t old = leaf->word[i];
 	int was = sw_word_kind(old) == SW_WORD_PRESENT;
 	int is = sw_word_kind(word) == SW_WORD_PRESENT;
@@ -30,14 +38,10 @@ void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 	sw_assert_held(&space->lock);
 	leaf->word[i] = word;
 	if (old & SW_WORD_SHARED && !(word & SW_WORD_SHARED))
-		sw_unshare(space->mm, old);
+		sw_unshare(space->mm, &old, 1);
 	if (is && !(word & SW_WORD_WP))
 		win->all_wp = false;
-	if (was == is)
-		return;
-	win->present += is - was;
-	sw_budget_add((int64_t *)&space->resident, is - was);
-	sw_budget_add(&b->resident, is - was);
+	add_present(space, win, is - was);
 }
 
 void sw_clean_own(struct folio *folio, struct sw_space *space, uint64_t addr)
@@ -99,15 +103,50 @@ void sw_clean_forget(struct sw_space *space, struct sw_leaf *leaf, unsigned i)
 	sw_word_set(space, leaf, i, word);
 }
 
-void sw_word_zap(struct sw_space *space, struct sw_leaf *leaf, unsigned i)
+unsigned sw_words_swap_run(const uint64_t *word, unsigned nr)
 {
-	uint64_t word = leaf->word[i];
+	unsigned n = 1;
 
-	if (sw_word_kind(word) == SW_WORD_SWAP)
-		swap_put_entries_direct(sw_word_entry(word), 1);
-	else if (word & SW_WORD_CLEAN)
-		sw_clean_forget(space, leaf, i);
-	sw_word_set(space, leaf, i, SW_WORD_NONE);
+	if (sw_word_kind(*word) != SW_WORD_SWAP)
+		return 0;
+	while (n < nr &&
+	       !((word[n] ^ (*word + n * SW_WORD_NEXT_SLOT)) & ~SW_WORD_PIN))
+		n++;
+	return n;
+}
+
+void sw_words_fill(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+		   const uint64_t *word, unsigned nr)
+{
+	int present = 0;
+
+	sw_assert_held(&space->lock);
+	SW_ASSERT(i / SW_WINDOW_PAGES == (i + nr - 1) / SW_WINDOW_PAGES);
+	for (unsigned k = 0; k < nr; k++)
+		present += sw_word_kind(word[k]) == SW_WORD_PRESENT;
+	memcpy(&leaf->word[i], word, nr * sizeof(*word));
+	add_present(space, sw_window_of(leaf, i), present);
+}
+
+void sw_words_zap(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+		  unsigned nr)
+{
+	uint64_t *word = &leaf->word[i];
+	int present = 0;
+
+	sw_assert_held(&space->lock);
+	SW_ASSERT(i / SW_WINDOW_PAGES == (i + nr - 1) / SW_WINDOW_PAGES);
+	for (unsigned k = 0, run; k < nr; k += sw_max(run, 1u)) {
+		run = sw_words_swap_run(&word[k], nr - k);
+		if (run)
+			swap_put_entries_direct(sw_word_entry(word[k]), run);
+		else if (word[k] & SW_WORD_CLEAN)
+			sw_clean_forget(space, leaf, i + k);
+		present += sw_word_kind(word[k]) == SW_WORD_PRESENT;
+	}
+	sw_unshare(space->mm, word, nr);
+	memset(word, 0, nr * sizeof(*word));
+	add_present(space, sw_window_of(leaf, i), -present);
 }
 
 /* ---- windows ---- */

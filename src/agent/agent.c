@@ -530,11 +530,19 @@ static void start(int forked)
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
 }
 
+/* The control page, or NULL: nobody wants to hear of this process, or it is a
+ * child made in a way that no handler was told of, which has what its parent
+ * had here but not that page. */
+static struct sw_agent_ctl *agent_ctl(void)
+{
+	return own.ctl && sys0(SYS_getpid) == own.pid ? own.ctl : NULL;
+}
+
 /* The program's thread waits here until its pages are write-protected: each
  * copy that a write makes after the fork comes to the supervisor first. */
 static void before_fork(void)
 {
-	if (own.ctl)
+	if (agent_ctl())
 		*(volatile char *)(own.stage + SW_BELL_PAGE * PAGE) = 1;
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -139,6 +140,25 @@ static void orphan(struct wl_area *a)
 	wl_check_all(a);
 }
 
+/* A child that no handler was told of, which forks as others do. */
+static void unannounced(struct wl_area *a)
+{
+	pid_t pid = syscall(SYS_fork);
+
+	if (pid == 0) {
+		pid_t grandchild = fork();
+
+		if (grandchild < 0)
+			_exit(WL_SYSCALL);
+		wl_check(a, 0, 64);
+		if (grandchild == 0)
+			_exit(0);
+		wl_reap(grandchild, 0);
+		_exit(0);
+	}
+	wl_reap(pid, 0);
+}
+
 int wl_forks(void)
 {
 	struct wl_area a;
@@ -151,6 +171,7 @@ int wl_forks(void)
 		generation(&a, 4);
 		late_reader(&a);
 		orphan(&a);
+		unannounced(&a);
 	}
 	wl_background_stop();
 	wl_check_all(&a);

@@ -24,6 +24,9 @@
 	X(pgsteal_clean)  /* of these: the slot still held a good copy */      \
 	X(swap_ra)        /* pages swapped in beside the one that faulted */   \
 	X(swap_ra_hit)    /* of these: their stream went on behind them */     \
+	X(advice)         /* ranges a program gave advice for */               \
+	X(advice_out)     /* pages taken out for it, cold ones among them */   \
+	X(advice_in)      /* pages brought in for it */                        \
 	X(workingset_refault_anon)                                             \
 	X(workingset_activate_anon)                                            \
 	X(swpin_fallback)  /* large swap-in fell back to a smaller order */    \

@@ -127,13 +127,41 @@ static void set_to_top(struct sw_space *space)
 	space->asked = SW_HAND_TOP;
 }
 
+struct sw_space *sw_advised_get(struct sw_mm *mm, bool now)
+{
+	struct sw_space *space, *found = NULL;
+
+	sw_mutex_lock(&mm->spaces_lock);
+	sw_list_for_each(space, &mm->spaces, node)
+		if (!found && sw_advice_waits(space, now) &&
+		    __atomic_load_n(&space->mmu->can_take, __ATOMIC_ACQUIRE))
+			found = space;
+	if (found)
+		found->users++;
+	sw_mutex_unlock(&mm->spaces_lock);
+	return found;
+}
+
+/* spaces_lock held. */
+static void put(struct sw_mm *mm, struct sw_space *space)
+{
+	if (--space->users == 0)
+		pthread_cond_broadcast(&mm->unused);
+}
+
+void sw_advised_put(struct sw_mm *mm, struct sw_space *space)
+{
+	sw_mutex_lock(&mm->spaces_lock);
+	put(mm, space);
+	sw_mutex_unlock(&mm->spaces_lock);
+}
+
 bool sw_hand_put(struct sw_mm *mm, struct sw_space *space)
 {
 	bool round;
 
 	sw_mutex_lock(&mm->spaces_lock);
-	if (--space->users == 0)
-		pthread_cond_broadcast(&mm->unused);
+	put(mm, space);
 	space = hindmost(mm);
 	round = !space || sw_hand(space) == SW_SWEPT;
 	if (round) {
@@ -325,26 +353,36 @@ static void note_met(struct sw_mm *mm, const struct choice *c)
 	__atomic_store_n(&mm->met, met >> halve, __ATOMIC_RELAXED);
 }
 
-/* Adds what can go of one window to the batch. False: the batch is full, and
- * nothing was done. */
+/* Adds pages of one window to the batch. False: the batch is full, and nothing
+ * was done. */
+static bool add_pages(struct sw_space *space, struct sw_evictor *ev,
+		      struct sw_leaf *leaf, unsigned first, uint64_t go)
+{
+	struct runs runs;
+
+	find_runs(&leaf->word[first], go, &runs);
+	if (ev->nr_pages + SW_WINDOW_PAGES > ev->nr_ready ||
+	    ev->nr_runs + runs.nr > SW_MMU_MAX_RUNS)
+		return false;
+	for (unsigned r = 0; r < runs.nr; r++)
+		sw_evict_add(space, ev, leaf, first + runs.first[r],
+			     runs.end[r] - runs.first[r]);
+	return true;
+}
+
+/* The same with what the hand finds to go. */
 static bool pick_window(struct sw_space *space, struct sw_evictor *ev,
 			struct sw_leaf *leaf, unsigned first)
 {
 	uint64_t *word = &leaf->word[first];
 	struct choice c = choose(space->mm, word);
-	struct runs runs;
 
-	find_runs(word, c.go, &runs);
-	if (ev->nr_pages + SW_WINDOW_PAGES > ev->nr_ready ||
-	    ev->nr_runs + runs.nr > SW_MMU_MAX_RUNS)
+	if (!add_pages(space, ev, leaf, first, c.go))
 		return false;
 	note_met(space->mm, &c);
 	if (cools(space->mm, sw_leaf_addr(leaf, first)))
 		for (unsigned i = 0; i < SW_WINDOW_PAGES; i++)
 			word[i] -= c.spared >> i & 1 ? SW_WORD_HOT_1 : 0;
-	for (unsigned r = 0; r < runs.nr; r++)
-		sw_evict_add(space, ev, leaf, first + runs.first[r],
-			     runs.end[r] - runs.first[r]);
 	return true;
 }
 
@@ -374,4 +412,66 @@ uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,
 		}
 	}
 	return hand;
+}
+
+/* Pages of the window at `at` that lie in [start, end). */
+static uint64_t pages_within(uint64_t at, uint64_t start, uint64_t end)
+{
+	uint64_t mask = ~0ull;
+
+	if (start > at)
+		mask <<= (start - at) / SW_PAGE_SIZE;
+	if (end < at + SW_WINDOW_BYTES)
+		mask &= ~(~0ull << (end - at) / SW_PAGE_SIZE);
+	return mask;
+}
+
+/* Is the window taken for this batch already, for another range of it? */
+static bool is_in_batch(const struct sw_evictor *ev, const struct sw_leaf *leaf,
+			unsigned w)
+{
+	for (unsigned k = 0; k < ev->nr_windows; k++)
+		if (ev->window[k].leaf == leaf &&
+		    ev->window[k].i / SW_WINDOW_PAGES == w)
+			return true;
+	return false;
+}
+
+/* Adds what may go of window `w` within [start, end). False: the batch is
+ * full. */
+static bool pick_within(struct sw_space *space, struct sw_evictor *ev,
+			struct sw_leaf *leaf, unsigned w, uint64_t start,
+			uint64_t end)
+{
+	struct sw_window *win = &leaf->win[w];
+	unsigned first = w * SW_WINDOW_PAGES;
+	uint64_t go;
+
+	if (!win->present || sw_window_rests(win, sw_now_ms()) ||
+	    (win->busy && !is_in_batch(ev, leaf, w)))
+		return true;
+	go = choose(space->mm, &leaf->word[first]).go &
+	     pages_within(sw_leaf_addr(leaf, first), start, end);
+	return add_pages(space, ev, leaf, first, go);
+}
+
+uint64_t sw_clock_pick_range(struct sw_space *space, struct sw_evictor *ev,
+			     uint64_t start, uint64_t end)
+{
+	for (unsigned n = 0; end > start && n < SCAN_LEAVES; n++) {
+		struct sw_leaf *leaf = sw_pt_prev(&space->pt, end - 1);
+
+		if (!leaf || leaf->base + SW_LEAF_BYTES <= start)
+			return start;
+		for (unsigned w = windows_below(leaf, end); w-- > 0;) {
+			uint64_t at = leaf->base + w * SW_WINDOW_BYTES;
+
+			if (at + SW_WINDOW_BYTES <= start)
+				return start;
+			if (!pick_within(space, ev, leaf, w, start, end))
+				return end;
+			end = sw_max(at, start);
+		}
+	}
+	return end;
 }

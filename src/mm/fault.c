@@ -287,6 +287,38 @@ static unsigned swapin_commit(struct fault *f, struct swapin *s)
 	return b->nr = sw_batch_done(b);
 }
 
+/* Brings pages of the way that begins at page i of a leaf, as many of `max` as
+ * can be had without waiting for anything. Nobody waits for them. Space lock
+ * held, given up meanwhile. Returns how many came, from the first one on. */
+static unsigned swapin_further(struct fault *f, struct swapin *s,
+			       struct sw_leaf *leaf, unsigned i, unsigned max)
+{
+	struct sw_space *space = f->space;
+	struct sw_batch *b = &f->batch;
+	unsigned nr;
+
+	sw_batch_collect(space, b, leaf, i, f->plan.step, max, SW_WORD_KIND);
+	swapin_begin(f, s);
+	sw_space_unlock(space);
+	b->nr = sw_budget_reserve(space->mm, b->nr);
+	swapin_read(f, s, false);
+	sw_batch_map(space, b, space->fault_buf, s->keep);
+	sw_space_lock(space);
+	nr = swapin_commit(f, s);
+	sw_window_give(space, leaf, i);
+	return nr;
+}
+
+unsigned sw_swapin_ahead(struct sw_space *space, struct sw_leaf *leaf,
+			 unsigned i, unsigned max)
+{
+	struct fault f = { .space = space, .plan = { .step = 1 } };
+	struct swapin s;
+
+	sw_assert_held(&space->lock);
+	return swapin_further(&f, &s, leaf, i, max);
+}
+
 /* The page whose turn would be next, if it is out and can be had without
  * waiting for anything. Space lock held. */
 static struct sw_leaf *next_out(struct fault *f, uint64_t addr, unsigned i)
@@ -308,7 +340,6 @@ static struct sw_leaf *next_out(struct fault *f, uint64_t addr, unsigned i)
  */
 static unsigned swapin_stride(struct fault *f, struct swapin *s, unsigned max)
 {
-	struct sw_space *space = f->space;
 	struct sw_batch *b = s->batch;
 	unsigned nr = 0;
 
@@ -321,16 +352,7 @@ static unsigned swapin_stride(struct fault *f, struct swapin *s, unsigned max)
 		if (!leaf)
 			break;
 		f->last = sw_batch_addr(b, b->nr - 1, 1);
-		sw_batch_collect(space, b, leaf, i, f->plan.step, max - nr,
-				 SW_WORD_KIND);
-		swapin_begin(f, s);
-		sw_space_unlock(space);
-		b->nr = sw_budget_reserve(space->mm, b->nr);
-		swapin_read(f, s, false);
-		sw_batch_map(space, b, space->fault_buf, s->keep);
-		sw_space_lock(space);
-		nr += swapin_commit(f, s);
-		sw_window_give(space, leaf, i);
+		nr += swapin_further(f, s, leaf, i, max - nr);
 		if (!b->nr)
 			break;
 	}

@@ -59,6 +59,7 @@ void sw_space_remove(void *arg, uint64_t start, uint64_t end)
 	struct sw_leaf *leaf;
 
 	sw_space_wait_idle(space, start, end);
+	sw_advice_forget(space, start, end);
 	sw_space_zap(space, start, end, false);
 	for (leaf = sw_pt_next(&space->pt, start); leaf && leaf->base < end;
 	     leaf = sw_pt_next(&space->pt, leaf->base + SW_LEAF_BYTES))
@@ -120,6 +121,7 @@ void sw_space_unmap(void *arg, uint64_t start, uint64_t end)
 	struct sw_space *space = arg;
 
 	sw_space_wait_idle(space, start, end);
+	sw_advice_forget(space, start, end);
 	do_unmap(space, start, end);
 }
 
@@ -151,6 +153,8 @@ void sw_space_remap(void *arg, uint64_t from, uint64_t to, uint64_t len)
 		return;
 	sw_space_wait_idle(space, from, from + len);
 	sw_space_wait_idle(space, to, to + len);
+	sw_advice_forget(space, from, from + len);
+	sw_advice_forget(space, to, to + len);
 	note_owed(space, to, to + len);
 	sw_space_zap(space, to, to + len, true);
 	sw_region_remove(space, to, to + len);

@@ -3,7 +3,7 @@
  * The files, from the fault down: space.c (words, windows, regions), layout.c
  * (layout events), owed.c (unmaps that come late), fork.c, share.c (frames of
  * several words), fault.c (into the program), stream.c (how many at once),
- * batch.c (which ones), swapin.c (from slot to bytes), reclaim.c (when pages
+ * batch.c (which ones), advise.c (what the program says), swapin.c (from slot to bytes), reclaim.c (when pages
  * go), clock.c (which), evict.c (out of the program), staging.c (second chance,
  * then into a store), budget.c (how much).
  *
@@ -125,6 +125,26 @@ void sw_owed_settle(struct sw_owed *o, uint64_t start, uint64_t end);
 bool sw_owed_take(struct sw_owed *o, uint64_t start, uint64_t end,
 		  struct sw_region *hit);
 
+/* ---- advise.c ---- */
+#define SW_ADVISED_MAX 32
+
+struct sw_advised {
+	uint64_t start, end; /* what is left of it */
+	enum sw_advice advice;
+};
+
+/* Oldest first; when it is full the oldest is forgotten. */
+struct sw_advised_list {
+	struct sw_advised at[SW_ADVISED_MAX];
+	unsigned nr;
+};
+
+struct sw_advice_book {
+	struct sw_advised_list todo;    /* [thread: events] */
+	struct sw_advised_list out;     /* space lock: what shall go */
+	unsigned waiting[SW_NR_ADVICE]; /* [atomic] of these, by kind */
+};
+
 /* ---- space.c ---- */
 
 struct sw_space {
@@ -142,8 +162,9 @@ struct sw_space {
 	unsigned nr_regions, max_regions;
 	uint64_t resident;   /* [atomic] PRESENT words */
 	struct sw_owed owed; /* unmaps that come out of order */
-	bool event_waits;    /* an event waits for busy windows */
-	uint64_t arm_next;   /* [thread: events] fork.c; SW_ARMED: done */
+	struct sw_advice_book advice;
+	bool event_waits;  /* an event waits for busy windows */
+	uint64_t arm_next; /* [thread: events] fork.c; SW_ARMED: done */
 
 	struct sw_streams streams; /* [thread: events of the space] */
 	struct sw_streams wp_streams;
@@ -292,6 +313,11 @@ void sw_batch_skip(const struct sw_batch *b, struct sw_way *way);
 
 /* ---- fault.c, swapin.c ---- */
 void sw_fault(void *space, uint64_t addr, unsigned flags, int tid);
+/* Brings page i of a leaf, which is out and whose window is idle, and what is
+ * out behind it in the window, `max` pages at most; or fewer. For the thread
+ * that reads the space's events. Space lock held, given up meanwhile. */
+unsigned sw_swapin_ahead(struct sw_space *space, struct sw_leaf *leaf,
+			 unsigned i, unsigned max);
 
 enum sw_source {
 	SW_FROM_STAGED = 1, /* its bytes were still in our buffers */
@@ -389,6 +415,26 @@ bool sw_window_rests(struct sw_window *win, uint32_t now_ms);
 unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
 		      uint64_t epoch);
 
+/* ---- advise.c ---- */
+
+/* See struct sw_mmu_client. */
+void sw_space_advise(void *space, uint64_t start, uint64_t end,
+		     enum sw_advice advice);
+
+/* Goes on with what the program advised; true: there is more. For the thread
+ * that reads the space's events, without the lock. */
+bool sw_advice_heed(struct sw_space *space);
+/* The range is no longer what the advice was for. Same thread, space lock
+ * held. */
+void sw_advice_forget(struct sw_space *space, uint64_t start, uint64_t end);
+/* For reclaim: is there a range that shall go, even though there is room?
+ * Or else that may go before others. */
+bool sw_advice_waits(struct sw_space *space, bool now);
+/* Builds a batch from the next such range. Space lock held. */
+void sw_advice_pick(struct sw_space *space, struct sw_evictor *ev, bool now);
+/* Once more with what the batch could take only after it was unshared. Same. */
+void sw_advice_again(struct sw_space *space, const struct sw_evictor *ev);
+
 /* ---- reclaim.c ---- */
 struct sw_mm {
 	const struct sw_mm_host *host; /* [const] */
@@ -449,6 +495,10 @@ void sw_hand_join(struct sw_space *space);
 /* The space to go on with, used by the caller until it is put. NULL: there is
  * none. */
 struct sw_space *sw_hand_get(struct sw_mm *mm);
+/* The next space with advice of its program (sw_advice_waits()), used by the
+ * caller until it is put. NULL: there is none. */
+struct sw_space *sw_advised_get(struct sw_mm *mm, bool now);
+void sw_advised_put(struct sw_mm *mm, struct sw_space *space);
 /* Gives the space back. Returns true when all are swept: all begin again. */
 bool sw_hand_put(struct sw_mm *mm, struct sw_space *space);
 /* Makes hot what was touched of the pages that the hand meets next. No lock
@@ -458,6 +508,11 @@ void sw_clock_ask(struct sw_space *space);
  * held. */
 uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,
 		       uint64_t hand);
+
+/* The same from [start, end) downwards, whatever the hand does: returns the end
+ * of what is left of it. */
+uint64_t sw_clock_pick_range(struct sw_space *space, struct sw_evictor *ev,
+			     uint64_t start, uint64_t end);
 
 /* How hot a page is that came back alone: its SW_WORD_HOT. */
 unsigned sw_clock_heat(struct sw_mm *mm, const struct sw_swapin *in);
@@ -470,6 +525,8 @@ bool sw_slots_are_scarce(void);
 /* Takes one batch out of the space that is next; true when pages went. For
  * tests, whose reclaim thread was never started. */
 bool sw_reclaim_evict(struct sw_mm *mm);
+/* Likewise: one batch of what programs want to be gone. */
+bool sw_reclaim_advised(struct sw_mm *mm);
 /* Likewise: what that thread does when it is woken. */
 void sw_reclaim_balance(struct sw_mm *mm);
 

@@ -45,7 +45,8 @@ enum step {
 	STEP_TOOK,
 	STEP_NOTHING,
 	STEP_ROUND,
-	STEP_FULL
+	STEP_FULL,
+	STEP_NOBODY /* gave such advice */
 };
 
 bool sw_slots_are_scarce(void)
@@ -64,6 +65,50 @@ static bool is_full_still(struct sw_mm *mm)
 	       sw_slots_are_scarce();
 }
 
+/* False: there is nowhere to put a batch. */
+static bool prepare_step(struct sw_mm *mm)
+{
+	if (is_full_still(mm))
+		return false;
+	if (!sw_evict_prepare(mm, &mm->ev)) {
+		device_is_full(mm);
+		return false;
+	}
+	__atomic_store_n(&mm->full, false, __ATOMIC_RELAXED);
+	return true;
+}
+
+/* Takes one batch of what programs said may go: `now`, or before others. */
+static enum step advised_step(struct sw_mm *mm, bool now)
+{
+	struct sw_space *space = sw_advised_get(mm, now);
+	struct sw_evictor *ev = &mm->ev;
+	unsigned taken = 0;
+	uint64_t epoch;
+
+	if (!space)
+		return STEP_NOBODY;
+	if (!prepare_step(mm)) {
+		sw_advised_put(mm, space);
+		return STEP_FULL;
+	}
+	sw_space_lock(space);
+	if (!space->event_waits)
+		sw_advice_pick(space, ev, now);
+	epoch = space->mmu->epoch;
+	sw_space_unlock(space);
+	if (ev->nr_runs)
+		taken = sw_evict_run(space, ev, epoch);
+	if (ev->nr_runs && ev->nr_busy) {
+		sw_space_lock(space);
+		sw_advice_again(space, ev);
+		sw_space_unlock(space);
+	}
+	sw_advised_put(mm, space);
+	sw_count(advice_out, taken);
+	return taken ? STEP_TOOK : STEP_NOTHING;
+}
+
 /* Takes one batch out of the space that is swept least far. */
 static enum step evict_step(struct sw_mm *mm)
 {
@@ -73,13 +118,8 @@ static enum step evict_step(struct sw_mm *mm)
 	bool round;
 	unsigned taken = 0;
 
-	if (is_full_still(mm))
+	if (!prepare_step(mm))
 		return STEP_FULL;
-	if (!sw_evict_prepare(mm, ev)) {
-		device_is_full(mm);
-		return STEP_FULL;
-	}
-	__atomic_store_n(&mm->full, false, __ATOMIC_RELAXED);
 	space = sw_hand_get(mm);
 	if (!space)
 		return STEP_ROUND;
@@ -111,6 +151,11 @@ static enum step evict_step(struct sw_mm *mm)
 bool sw_reclaim_evict(struct sw_mm *mm)
 {
 	return evict_step(mm) == STEP_TOOK;
+}
+
+bool sw_reclaim_advised(struct sw_mm *mm)
+{
+	return advised_step(mm, true) == STEP_TOOK;
 }
 
 /* Sleeps a little, or until somebody asks for pages. */
@@ -146,7 +191,9 @@ static enum progress make_progress(struct sw_mm *mm, unsigned *rounds)
 	enum step step = STEP_NOTHING;
 
 	if (!should_write(mm)) {
-		step = evict_step(mm);
+		step = advised_step(mm, false);
+		if (step != STEP_TOOK)
+			step = evict_step(mm);
 		if (step == STEP_TOOK) {
 			*rounds = 0;
 			return PROGRESS_MADE;
@@ -194,6 +241,18 @@ void sw_reclaim_balance(struct sw_mm *mm)
 		balance(mm);
 }
 
+/* There is room, and nothing goes but what a program wants to be gone. */
+static void idle(struct sw_mm *mm)
+{
+	enum step step = advised_step(mm, true);
+	bool wrote = false;
+
+	if (step == STEP_FULL || (step == STEP_TOOK && should_write(mm)))
+		wrote = sw_staging_write(mm, WRITE_BATCH);
+	if (step != STEP_TOOK && !wrote)
+		pause_reclaim(mm, step == STEP_NOTHING ? NOTHING_NS : IDLE_NS);
+}
+
 static void *reclaim_thread(void *arg)
 {
 	struct sw_mm *mm = arg;
@@ -203,7 +262,7 @@ static void *reclaim_thread(void *arg)
 	sw_hurry();
 	while (!__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
 		if (sw_budget_free(&mm->budget) >= mm->budget.low)
-			pause_reclaim(mm, IDLE_NS);
+			idle(mm);
 		else
 			balance(mm);
 	}

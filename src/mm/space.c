@@ -469,6 +469,12 @@ static void client_unlock(void *space) SW_NO_TSA
 	sw_space_unlock(space);
 }
 
+/* What is armed for a fork goes first: writes pass it by until then. */
+static bool client_settle(void *space)
+{
+	return sw_space_settle(space) || sw_advice_heed(space);
+}
+
 const struct sw_mmu_client sw_mm_client = {
 	.lock = client_lock,
 	.unlock = client_unlock,
@@ -478,5 +484,6 @@ const struct sw_mmu_client sw_mm_client = {
 	.remap = sw_space_remap,
 	.remove = sw_space_remove,
 	.unmap = sw_space_unmap,
-	.settle = sw_space_settle,
+	.advise = sw_space_advise,
+	.settle = client_settle,
 };

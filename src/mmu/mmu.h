@@ -95,6 +95,10 @@ struct sw_mmu_client {
 	void (*remove)(void *space, uint64_t start, uint64_t end);
 	/* The range is nobody's from now on. */
 	void (*unmap)(void *space, uint64_t start, uint64_t end);
+	/* The program said something of a range that may be anything, or
+         * nothing; start < end. Without the lock. */
+	void (*advise)(void *space, uint64_t start, uint64_t end,
+		       enum sw_advice advice);
 	/* Called before waiting for events, without the lock: goes on with
          * what met -EAGAIN before. True: to be called again in a moment. */
 	bool (*settle)(void *space);

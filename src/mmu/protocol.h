@@ -1,7 +1,7 @@
 /*
  * protocol.h - what the supervisor (mmu/remote) and the agent inside the
  * target say to each other. The only header the agent shares with anybody;
- * plain types, and one inline function. Messages travel over one SOCK_SEQPACKET socket
+ * plain types and a few inline functions. Messages travel over one SOCK_SEQPACKET socket
  * per address space, descriptors beside them (SCM_RIGHTS).
  *
  *   agent  > HELLO                       a process started or forked
@@ -19,6 +19,9 @@
  * the supervisor, whose fault this is, write-protects what is present, and the
  * fork goes on when it has answered.
  *
+ * Advice (madvise) is heard by functions of the preloaded object, and left in
+ * the control page by whatever thread of the program gave it.
+ *
  * End of file on the socket means that the supervisor died: the agent kills
  * its process, so that nobody ever reads zeros in place of paged-out data.
  */
@@ -31,7 +34,7 @@
 
 #define SW_AGENT_ENV     "SPILLWAY_AGENT" /* name of the abstract socket */
 #define SW_AGENT_COMM    "spillway-agent"
-#define SW_AGENT_VERSION 2
+#define SW_AGENT_VERSION 3
 #define SW_AGENT_FDS     3 /* with one message, at most */
 
 #define SW_STAGE_PAGES 256u /* one staging area; a batch is at most this */
@@ -108,6 +111,44 @@ struct sw_agent_unshare {
 };
 
 /*
+ * What the program says of a range, in one word, so that it is there as a whole
+ * or not at all, whatever becomes of the thread that writes it. Not 0.
+ */
+enum sw_advice {
+	SW_ADVICE_COLD = 1, /* may go before others */
+	SW_ADVICE_PAGEOUT,  /* shall go now */
+	SW_ADVICE_WILLNEED, /* shall be there soon */
+	SW_NR_ADVICE,
+};
+
+#define SW_ADVICE_SLOTS     64u
+#define SW_ADVICE_MAX_PAGES ((1ull << 27) - 1)
+#define SW_ADVICE_MAX_ADDR  (1ull << 47)
+
+/* `start` is page-aligned and below the highest address, `nr` pages at most as
+ * many as there may be. */
+static inline uint64_t sw_advice_word(uint64_t start, uint64_t nr,
+				      enum sw_advice advice)
+{
+	return start >> 12 << 29 | nr << 2 | advice;
+}
+
+static inline enum sw_advice sw_advice_of(uint64_t word)
+{
+	return (enum sw_advice)(word & 3);
+}
+
+static inline uint64_t sw_advice_start(uint64_t word)
+{
+	return word >> 29 << 12;
+}
+
+static inline uint64_t sw_advice_pages(uint64_t word)
+{
+	return word >> 2 & SW_ADVICE_MAX_PAGES;
+}
+
+/*
  * One page of memory that both see. `gate` is a futex mutex (0 free, 1 held,
  * 2 held and waited for): the agent holds it while it moves pages, the
  * supervisor while it reads events. `epoch` counts the layout events read; it
@@ -119,6 +160,12 @@ struct sw_agent_unshare {
  * area. After its death that tells whether what is staged belongs to the batch
  * it was last asked for, or to the one before, which was read already.
  * `dropped` is the last of them whose pages it has dropped since.
+ *
+ * Advice goes into the slot that is next, if it is empty, and is lost if not;
+ * then `advised` is raised. The supervisor empties all slots when it sees that.
+ * No thread waits for another, and one that is interrupted in between, or never
+ * comes back, delays its own advice only. The program can write anything here:
+ * each word is a guess until it has been compared with the books.
  */
 struct sw_agent_ctl {
 	uint32_t gate;
@@ -126,7 +173,12 @@ struct sw_agent_ctl {
 	uint64_t epoch;
 	uint64_t batch;
 	uint64_t dropped;
+	uint32_t advised; /* pieces of advice given so far */
+	uint32_t next_advice;
+	uint64_t advice[SW_ADVICE_SLOTS];
 };
+
+_Static_assert(sizeof(struct sw_agent_ctl) <= 4096, "it is one page");
 
 /*
  * The gate is held for the time of one read or one move, and to sleep and be

@@ -331,6 +331,42 @@ static const struct sw_mmu_ops sim_ops = {
 	.unshare = sim_unshare,
 };
 
+/* ---- advice ---- */
+
+void sim_hear_advice(struct sw_sim *sim)
+{
+	uint64_t word, start;
+
+	pthread_mutex_lock(&sim->m->lock);
+	word = sim->advice;
+	sim->advice = 0;
+	pthread_mutex_unlock(&sim->m->lock);
+	start = sw_advice_start(word);
+	if (word)
+		sim->client->advise(sim->mmu.space, start,
+				    start + sw_advice_pages(word) *
+						    SW_PAGE_SIZE,
+				    sw_advice_of(word));
+}
+
+void sw_sim_advise(struct sw_sim *sim, uint64_t start, uint64_t end,
+		   enum sw_advice advice)
+{
+	uint64_t word =
+		sw_advice_word(start, (end - start) / SW_PAGE_SIZE, advice);
+
+	pthread_mutex_lock(&sim->m->lock);
+	if (!sim->advice)
+		sim->advice = word;
+	pthread_cond_broadcast(&sim->m->cond);
+	pthread_mutex_unlock(&sim->m->lock);
+	if (sim->threaded)
+		return;
+	sim_hear_advice(sim);
+	while (sim->client->settle(sim->mmu.space))
+		;
+}
+
 /* ---- trouble ---- */
 
 void sw_sim_fail(struct sw_sim_machine *m, enum sw_sim_op op, unsigned nth,

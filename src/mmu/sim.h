@@ -55,6 +55,10 @@ void sw_sim_mremap(struct sw_sim *sim, uint64_t from, uint64_t to,
 uint64_t sw_sim_map_free(struct sw_sim *sim, uint64_t len);
 uint64_t sw_sim_mremap_free(struct sw_sim *sim, uint64_t from, uint64_t len);
 void sw_sim_dontneed(struct sw_sim *sim, uint64_t start, uint64_t end);
+/* As by madvise(): what comes while the last is not heard is lost. Inline, all is
+ * done when this returns but what reclaim does. */
+void sw_sim_advise(struct sw_sim *sim, uint64_t start, uint64_t end,
+		   enum sw_advice advice);
 /* As if rung by the program: the answer to it comes before this returns. */
 void sw_sim_announce_fork(struct sw_sim *sim);
 /* The child, not yet adopted when threads serve; NULL: killed or no memory. */

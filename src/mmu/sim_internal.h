@@ -65,6 +65,7 @@ struct sw_sim {
 	struct sw_list faults, events; /* struct sim_msg, oldest first */
 	int changing;                  /* mmap_changing of the kernel */
 	bool dead;
+	uint64_t advice; /* a word as in the control page; 0: none */
 
 	pthread_mutex_t gate; /* see struct sw_agent_ctl */
 	uint64_t gate_epoch;  /* under the gate */
@@ -85,6 +86,8 @@ void sim_frame_put(struct sim_frame *frame);
 /* The page is missing from now on. */
 void sim_page_clear(struct sim_page *p);
 void sim_wake_range(struct sw_sim *sim, uint64_t start, uint64_t end);
+/* Passes on what the program advised. */
+void sim_hear_advice(struct sw_sim *sim);
 /* A write by the program or its agent until it succeeds; lock held. */
 int sim_access(struct sw_sim *sim, uint64_t addr, bool write);
 

@@ -109,7 +109,7 @@ static bool has_msgs(struct sw_sim *sim)
 	sw_list_for_each(w, &sim->faults, node)
 		if (!w->read && !w->done)
 			return true;
-	return !sw_list_empty(&sim->events);
+	return !sw_list_empty(&sim->events) || sim->advice;
 }
 
 static void *event_thread(void *arg)
@@ -122,6 +122,7 @@ static void *event_thread(void *arg)
 		bool again;
 
 		pthread_mutex_unlock(&m->lock);
+		sim_hear_advice(sim);
 		again = sim->client->settle(sim->mmu.space);
 		pthread_mutex_lock(&m->lock);
 		if (has_msgs(sim)) {

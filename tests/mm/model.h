@@ -280,10 +280,22 @@ static inline void md_reclaim(struct model *m, unsigned s)
 	if (!md_random(m, 8))
 		sw_sim_refuse(m->space[s].sim, fx_at(md_random(m, MD_PAGES)),
 			      md_random(m, 2));
-	while (nr--)
+	while (nr--) {
+		sw_reclaim_advised(m->f.mm);
 		sw_reclaim_evict(m->f.mm);
+	}
 	if (md_random(m, 2))
 		sw_staging_write(m->f.mm, 1 + md_random(m, 200));
+}
+
+/* Whatever the range, nothing changes for the program. */
+static inline void md_advise(struct model *m, unsigned s)
+{
+	unsigned first = md_random(m, MD_PAGES);
+	unsigned nr = 1 + md_random(m, MD_PAGES);
+
+	sw_sim_advise(m->space[s].sim, fx_at(first), fx_at(first + nr),
+		      1 + md_random(m, SW_NR_ADVICE - 1));
 }
 
 static inline void md_step(struct model *m)
@@ -301,8 +313,11 @@ static inline void md_step(struct model *m)
 	case 25 ... 49:
 		md_write(m, s, md_random(m, MD_PAGES));
 		break;
-	case 50 ... 64:
+	case 50 ... 61:
 		md_sweep(m, s);
+		break;
+	case 62 ... 64:
+		md_advise(m, s);
 		break;
 	case 65 ... 80:
 		md_reclaim(m, s);

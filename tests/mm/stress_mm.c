@@ -85,6 +85,14 @@ static void sweep(struct worker *w)
 			read_page(w, i);
 }
 
+static void advise(struct worker *w)
+{
+	unsigned i = rnd(w, AREA_PAGES), nr = 1 + rnd(w, AREA_PAGES - i);
+
+	sw_sim_advise(w->sim, w->at + i * PG, w->at + (i + nr) * PG,
+		      1 + rnd(w, SW_NR_ADVICE - 1));
+}
+
 static void dontneed(struct worker *w)
 {
 	unsigned i = rnd(w, AREA_PAGES), nr = 1 + rnd(w, AREA_PAGES - i);
@@ -121,7 +129,10 @@ static void step(struct worker *w)
 	case 2 ... 3:
 		w->at = sw_sim_mremap_free(w->sim, w->at, AREA_PAGES * PG);
 		break;
-	case 4 ... 14:
+	case 4 ... 6:
+		advise(w);
+		break;
+	case 7 ... 14:
 		sweep(w);
 		break;
 	case 15 ... 25:

@@ -30,9 +30,12 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
+#include "agent/agent.h"
 #include "agent/sys.h"
 #include "mmu/protocol.h"
 
@@ -53,9 +56,10 @@ static struct {
 	int pid;
 	int forked;
 	int sock;
-	int pidfd;  /* the target, to be killed when the supervisor dies */
-	int uffd;   /* the program's memory; moves go into `stage` */
-	int dropfd; /* event-free; moves go into `drop` */
+	int pidfd; /* the target, to be killed when the supervisor dies */
+	uint64_t pid_ino; /* of that, 0: not known; and of no other process */
+	int uffd;         /* the program's memory; moves go into `stage` */
+	int dropfd;       /* event-free; moves go into `drop` */
 	char *stage;
 	char *drop;
 	struct sw_agent_ctl *ctl;
@@ -399,7 +403,7 @@ static int setup(int ctl, int pagemap, int dev, int make_uffd)
 	if ((unsigned long)p > -4096ul)
 		return p;
 	sys3(SYS_madvise, p, PAGE, MADV_DONTFORK);
-	own.ctl = (struct sw_agent_ctl *)p;
+	__atomic_store_n(&own.ctl, (struct sw_agent_ctl *)p, __ATOMIC_RELEASE);
 	own.drop = own.stage + STAGE_BYTES;
 	own.broken = own.unclean = 0;
 	own.pagemap = sys3(SYS_fcntl, pagemap, F_DUPFD_CLOEXEC, 0);
@@ -449,6 +453,35 @@ static long say_hello(void)
 	return err ? err : send_msg(&hello, sizeof(hello), -1);
 }
 
+/* ---- for the program's threads ---- */
+
+struct sw_agent_ctl *agent_ctl(void)
+{
+	struct sw_agent_ctl *ctl = __atomic_load_n(&own.ctl, __ATOMIC_ACQUIRE);
+
+	return ctl && sys0(SYS_getpid) == own.pid ? ctl : NULL;
+}
+
+#define PIDFS_MAGIC 0x50494446
+
+/* Where descriptors of processes are files of their own (Linux 6.9), each
+ * process has one number. */
+static uint64_t pidfd_ino(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (sys2(SYS_fstatfs, fd, &fs) || fs.f_type != PIDFS_MAGIC ||
+	    sys2(SYS_fstat, fd, &st))
+		return 0;
+	return st.st_ino;
+}
+
+bool agent_is_self(int pidfd)
+{
+	return own.pid_ino && pidfd_ino(pidfd) == own.pid_ino;
+}
+
 /* ---- the helper and how it comes to be ---- */
 
 /* Ahead of the program. The nice value may be refused, with all that comes
@@ -476,6 +509,7 @@ static void helper(void)
 	own.pidfd = sys2(SYS_pidfd_open, own.pid, 0);
 	if (own.pidfd < 0 || say_hello() < 0)
 		return;
+	own.pid_ino = pidfd_ino(own.pidfd);
 	sys2(SYS_prctl, PR_SET_NAME, SW_AGENT_COMM);
 	while (recv_msg() > 0) {
 		switch (own.msg.op) {
@@ -528,14 +562,6 @@ static void start(int forked)
 	if (pid > 0)
 		sys4(SYS_wait4, pid, 0, __WCLONE, 0);
 	sys4(SYS_rt_sigprocmask, SIG_SETMASK, &old, 0, 8);
-}
-
-/* The control page, or NULL: nobody wants to hear of this process, or it is a
- * child made in a way that no handler was told of, which has what its parent
- * had here but not that page. */
-static struct sw_agent_ctl *agent_ctl(void)
-{
-	return own.ctl && sys0(SYS_getpid) == own.pid ? own.ctl : NULL;
 }
 
 /* The program's thread waits here until its pages are write-protected: each

@@ -60,6 +60,10 @@ int sw_remote_register(struct sw_remote *r, uint64_t start, uint64_t end);
 /* Is the mapping at `addr`? Also true while that cannot be told. */
 bool sw_remote_is_registered(const struct sw_remote *r, uint64_t addr);
 
+/* Has the program given advice since? Then the event thread shall look at it.
+ * For the thread that may stop it. */
+void sw_remote_look(struct sw_remote *r);
+
 /* Ends the event thread (which must not be the caller) and waits for it. */
 void sw_remote_stop(struct sw_remote *r);
 /* Stopped and without agent traffic: closes everything, frees. */

@@ -170,6 +170,50 @@ static bool tie_bell(struct sw_remote *r)
 	return r->bell_loose;
 }
 
+/* ---- advice (protocol.h) ---- */
+
+static void pass_on(struct sw_remote *r, uint64_t word)
+{
+	uint64_t start = sw_advice_start(word);
+	uint64_t nr = sw_advice_pages(word);
+
+	if (nr && sw_advice_of(word))
+		r->client->advise(r->mmu.space, start,
+				  start + nr * SW_PAGE_SIZE,
+				  sw_advice_of(word));
+}
+
+/* Oldest first, as far as that can be told. */
+static void hear_advice(struct sw_remote *r)
+{
+	struct sw_agent_ctl *ctl = __atomic_load_n(&r->ctl, __ATOMIC_ACQUIRE);
+	/* Pairs with the release in the preloaded object: what was advised
+	 * before is in its slot. */
+	uint32_t advised = __atomic_load_n(&ctl->advised, __ATOMIC_ACQUIRE);
+	uint32_t first;
+
+	if (advised == r->heard)
+		return;
+	__atomic_store_n(&r->heard, advised, __ATOMIC_RELAXED);
+	first = __atomic_load_n(&ctl->next_advice, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < SW_ADVICE_SLOTS; i++) {
+		uint64_t *slot = &ctl->advice[(first + i) % SW_ADVICE_SLOTS];
+
+		if (__atomic_load_n(slot, __ATOMIC_RELAXED))
+			pass_on(r,
+				__atomic_exchange_n(slot, 0, __ATOMIC_RELAXED));
+	}
+}
+
+void sw_remote_look(struct sw_remote *r)
+{
+	struct sw_agent_ctl *ctl = __atomic_load_n(&r->ctl, __ATOMIC_ACQUIRE);
+
+	if (r->running && __atomic_load_n(&ctl->advised, __ATOMIC_RELAXED) !=
+				  __atomic_load_n(&r->heard, __ATOMIC_RELAXED))
+		pthread_kill(r->thread, SIGURG);
+}
+
 /* ---- reading ---- */
 
 static void layout_event(struct sw_remote *r, const struct uffd_msg *m)
@@ -255,9 +299,11 @@ static void *event_thread(void *arg)
 	prctl(PR_SET_NAME, "spillway-fault");
 	prctl(PR_SET_TIMERSLACK, 1000); /* short naps shall be short */
 	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
-		bool unsettled = r->client->settle(r->mmu.space);
-		bool again = tie_bell(r) || unsettled;
+		bool unsettled, again;
 
+		hear_advice(r);
+		unsettled = r->client->settle(r->mmu.space);
+		again = tie_bell(r) || unsettled;
 		if (ppoll(&p, 1, again ? &soon : NULL, NULL) > 0)
 			pump(r);
 	}

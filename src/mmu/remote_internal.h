@@ -32,6 +32,7 @@ struct sw_remote {
 	int cpu_tid;
 	int cpu; /* where this thread is pinned, -1: nowhere */
 	int cpu_want, cpu_votes;
+	uint32_t heard;  /* [atomic] ctl->advised when last looked at */
 	bool bell_rang;  /* it is writable now */
 	bool bell_loose; /* to be protected again as soon as it can be */
 	unsigned nr_faults;

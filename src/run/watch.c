@@ -321,6 +321,7 @@ static void manage(struct session *s, uint64_t used)
 		if (p->remote) {
 			sw_proc_complete(p);
 			rescan(p);
+			sw_remote_look(p->remote);
 		}
 	}
 }

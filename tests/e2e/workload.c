@@ -38,6 +38,7 @@ static const struct command {
 	{ "reserve", wl_reserve, "8 TiB reserved, a little touched" },
 	{ "shared", wl_shared, "shared anonymous, memfd and System V memory" },
 	{ "lock", wl_lock, "mlock, mlockall, registered with io_uring" },
+	{ "advice", wl_advice, "[heeded] madvise and its relatives" },
 	{ "hold", wl_hold, "lock and pin it all until --seconds are over" },
 	{ "stack", wl_stack, "deep recursion" },
 	{ "heap", wl_heap, "brk and malloc" },

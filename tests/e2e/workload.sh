@@ -12,11 +12,12 @@ size=128
 # operands THREADS: what follows the subcommand. With threads that page all
 # the time each fork takes milliseconds, so there are fewer.
 operands() {
-	[ "$command" = manyforks ] || return 0
-	case $1-$level in
-	1-1) echo 600 ;;
-	1-*) echo 3000 ;;
-	*-1) echo 150 ;;
+	[ "$command" = manyforks ] || [ "$command" = advice ] || return 0
+	case $command-$1-$level in
+	advice-*) echo heeded ;;
+	manyforks-1-1) echo 600 ;;
+	manyforks-1-*) echo 3000 ;;
+	manyforks-*-1) echo 150 ;;
 	*) echo 600 ;;
 	esac
 }

@@ -1,9 +1,10 @@
 /*
- * test_remote.c - what the supervisor makes of an agent that dies. The agent
- * is played by the test, at the other end of the socket; its staging area is
- * memory of the test itself.
+ * test_remote.c - what the supervisor makes of an agent that dies, and what it
+ * hears of the advice that a program leaves. The agent is played by the test, at
+ * the other end of the socket; its staging area is memory of the test itself.
  */
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,8 +30,39 @@ static void no_lock(void *space)
 	(void)space;
 }
 
+#define HEARD_MAX 4096
+
+static struct {
+	uint64_t start, end;
+	enum sw_advice advice;
+} heard[HEARD_MAX];
+
+static unsigned nr_heard; /* [atomic] */
+
+/* By the event thread. */
+static void hear(void *space, uint64_t start, uint64_t end,
+		 enum sw_advice advice)
+{
+	unsigned n = nr_heard;
+
+	(void)space;
+	assert_true(n < HEARD_MAX);
+	heard[n].start = start;
+	heard[n].end = end;
+	heard[n].advice = advice;
+	__atomic_store_n(&nr_heard, n + 1, __ATOMIC_RELEASE);
+}
+
+static bool nothing_to_settle(void *space)
+{
+	(void)space;
+	return false;
+}
+
 static const struct sw_mmu_client client = { .lock = no_lock,
-					     .unlock = no_lock };
+					     .unlock = no_lock,
+					     .advise = hear,
+					     .settle = nothing_to_settle };
 
 static int set_up(void **state)
 {
@@ -65,6 +97,7 @@ static int tear_down(void **state)
 {
 	struct stage *s = *state;
 
+	sw_remote_stop(s->remote);
 	sw_remote_free(s->remote);
 	if (s->agent >= 0)
 		close(s->agent);
@@ -131,6 +164,76 @@ static void a_batch_that_was_begun_is_found_in_the_staging_area(void **state)
 	assert_int_equal(take(s, page), -ESRCH);
 }
 
+/* ---- advice ---- */
+
+/* As the preloaded object does it. */
+static void leave(struct stage *s, uint64_t word)
+{
+	s->ctl->advice[s->ctl->next_advice++ % SW_ADVICE_SLOTS] = word;
+	__atomic_fetch_add(&s->ctl->advised, 1, __ATOMIC_RELEASE);
+}
+
+static void wait_until_heard(struct stage *s, unsigned nr)
+{
+	while (__atomic_load_n(&nr_heard, __ATOMIC_ACQUIRE) < nr) {
+		sw_remote_look(s->remote);
+		sched_yield();
+	}
+}
+
+static void advice_is_heard_in_order(void **state)
+{
+	struct stage *s = *state;
+
+	nr_heard = 0;
+	assert_int_equal(sw_remote_start(s->remote), 0);
+	for (unsigned round = 0; round < 10; round++) {
+		uint64_t at = 1ull << 46 | round << 20;
+
+		leave(s, sw_advice_word(at, 1, SW_ADVICE_COLD));
+		leave(s, sw_advice_word(at, SW_ADVICE_MAX_PAGES,
+					SW_ADVICE_WILLNEED));
+		wait_until_heard(s, 2 * round + 2);
+		assert_int_equal(nr_heard, 2 * round + 2);
+		assert_int_equal(heard[2 * round].start, at);
+		assert_int_equal(heard[2 * round].end, at + SW_PAGE_SIZE);
+		assert_int_equal(heard[2 * round].advice, SW_ADVICE_COLD);
+		assert_int_equal(heard[2 * round + 1].end,
+				 at + SW_ADVICE_MAX_PAGES * SW_PAGE_SIZE);
+		assert_int_equal(heard[2 * round + 1].advice,
+				 SW_ADVICE_WILLNEED);
+	}
+	for (unsigned k = 0; k < SW_ADVICE_SLOTS; k++)
+		assert_int_equal(s->ctl->advice[k], 0);
+}
+
+/* Whatever is in the page: each slot is looked at once, and what is passed on
+ * makes some sense. */
+static void nonsense_is_no_advice(void **state)
+{
+	struct stage *s = *state;
+	uint64_t random = 1;
+
+	nr_heard = 0;
+	for (unsigned k = 0; k < SW_ADVICE_SLOTS; k++) {
+		random = random * 6364136223846793005ull + 1442695040888963407;
+		s->ctl->advice[k] = k % 4 ? random : k % 8 ? ~0ull : 1;
+	}
+	s->ctl->advice[5] = sw_advice_word(1ull << 40, 0, SW_ADVICE_COLD);
+	s->ctl->advice[6] = random & ~3ull;
+	s->ctl->next_advice = UINT32_MAX - 3;
+	assert_int_equal(sw_remote_start(s->remote), 0);
+	leave(s, sw_advice_word(1ull << 40, 3, SW_ADVICE_PAGEOUT));
+	wait_until_heard(s, 1);
+	sw_remote_stop(s->remote);
+	assert_in_range(nr_heard, 1, SW_ADVICE_SLOTS);
+	for (unsigned n = 0; n < nr_heard; n++) {
+		assert_true(heard[n].start < heard[n].end);
+		assert_true(heard[n].start < SW_ADVICE_MAX_ADDR);
+		assert_in_range(heard[n].advice, 1, SW_NR_ADVICE - 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +243,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_batch_that_was_begun_is_found_in_the_staging_area,
 			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(advice_is_heard_in_order,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nonsense_is_no_advice, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,6 +8,12 @@
 
 #include "base/base.h"
 
+/* Under the names of the files in /sys/kernel/mm/transparent_hugepage/. Folios
+ * of single pages are counted in no such way. */
+#define SW_ORDER_COUNTERS(X, name) \
+	X(name##_16kB)             \
+	X(name##_32kB) X(name##_64kB) X(name##_128kB) X(name##_256kB)
+
 #define SW_COUNTERS(X)                                                         \
 	X(pgfault)        /* faults handed to us by any address space */       \
 	X(pgmajfault)     /* of these: had to be read from a store */          \
@@ -31,6 +37,10 @@
 	X(workingset_activate_anon)                                            \
 	X(swpin_fallback)  /* large swap-in fell back to a smaller order */    \
 	X(swpout_fallback) /* large folio split before swap-out */             \
+	SW_ORDER_COUNTERS(X, swpout)          /* folios, by size: written */   \
+	SW_ORDER_COUNTERS(X, swpout_fallback) /* no slots or buffers for it */ \
+	SW_ORDER_COUNTERS(X, swpin)           /* read */                       \
+	SW_ORDER_COUNTERS(X, swpin_fallback)  /* read as smaller ones */       \
 	X(swap_full)       /* allocations that found no slot */                \
 	X(swap_group_max)  /* allocations refused by a group's limit */        \
 	X(swap_group_fail) /* allocations a group did not get */               \
@@ -64,6 +74,12 @@ extern const char *const sw_counter_names[SW_NR_COUNTERS];
 #define sw_count(name, n)                                                     \
 	((void)__atomic_fetch_add(&sw_counters[SW_CTR_##name], (uint64_t)(n), \
 				  __ATOMIC_RELAXED))
+
+/* One folio of 2^order pages, from 2 up to 6. */
+#define sw_count_order(name, order)                                   \
+	((void)__atomic_fetch_add(                                    \
+		&sw_counters[SW_CTR_##name##_16kB + (order)-2], 1ull, \
+		__ATOMIC_RELAXED))
 
 static inline uint64_t sw_counter_read(enum sw_counter c)
 {

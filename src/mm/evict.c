@@ -1,22 +1,23 @@
 /*
  * evict.c - a batch of pages out of a program.
  *
- *   prepare   folios with a buffer and a slot, before anything is unmapped: a
- *             full device is found out while every page is still in place
+ *   prepare   folios with a buffer and slots, before anything is unmapped:
+ *             prepare.c
  *   add       runs of pages of taken windows
  *   run       pin clean copies, unmap into staging, read what is dirty,
  *             commit, drop
  *   commit    each page that was really taken gets its entry: a clean one the
- *             slot it came from, a dirty one the next prepared folio's
+ *             slot it came from, a dirty one the next prepared folio's; dirty
+ *             ones that fill an aligned range share a large one
  *
  * What the kernel reports outranks our books: a page found where the word
  * said NONE or SWAP is newer than the word and is taken like a dirty one, and
  * a hole where the word said PRESENT is a page the program gave away.
  *
- * A prepared or pinned folio carries SW_FOLIO_WRITEBACK, which keeps the
- * allocator from taking its unowned slot away.
+ * A pinned folio carries SW_FOLIO_WRITEBACK, as a prepared one does, which
+ * keeps the allocator from taking its unowned slot away.
  *
- * Above: reclaim.c. Below: the agent, through the mmu.
+ * Above: reclaim.c. Below: prepare.c; the agent, through the mmu.
  */
 #include <errno.h>
 #include <string.h>
@@ -29,63 +30,6 @@
 #define REST_MS      4  /* of a window that the kernel would not move, */
 #define MAX_DOUBLED  10 /* and twice as long after each try, so often */
 
-/* ---- prepared folios ---- */
-
-static struct folio *prepare_one(struct sw_mm *mm)
-{
-	struct folio *folio = folio_alloc(0);
-	int err;
-
-	if (!folio)
-		return NULL;
-	folio->mapping = mm;
-	folio->data = sw_buf_get(mm);
-	if (!folio->data) {
-		folio_put(folio);
-		return NULL;
-	}
-	folio_lock(folio);
-	folio_set(folio, SW_FOLIO_UPTODATE | SW_FOLIO_DIRTY);
-	err = folio_alloc_swap(folio, 0);
-	if (!err)
-		folio_set(folio, SW_FOLIO_WRITEBACK);
-	folio_unlock(folio);
-	if (err) {
-		sw_count(swap_full, 1);
-		folio_put(folio);
-		return NULL;
-	}
-	return folio;
-}
-
-bool sw_evict_prepare(struct sw_mm *mm, struct sw_evictor *ev)
-{
-	while (ev->nr_ready < SW_PREPARED) {
-		struct folio *folio = prepare_one(mm);
-
-		if (!folio)
-			break;
-		ev->ready[ev->nr_ready++] = folio;
-	}
-	ev->nr_runs = ev->nr_windows = ev->nr_pages = 0;
-	memset(ev->clean, 0, sizeof(ev->clean));
-	return ev->nr_ready >= SW_WINDOW_PAGES;
-}
-
-void sw_evict_unprepare(struct sw_mm *mm, struct sw_evictor *ev)
-{
-	(void)mm;
-	while (ev->nr_ready) {
-		struct folio *folio = ev->ready[--ev->nr_ready];
-
-		folio_lock(folio);
-		folio_clear(folio, SW_FOLIO_WRITEBACK);
-		folio_free_swap(folio);
-		folio_unlock(folio);
-		folio_put(folio);
-	}
-}
-
 /* ---- the batch ---- */
 
 /* A clean page needs no buffer and no writing, if its slot is still its own. */
@@ -94,6 +38,8 @@ static void pin_clean(struct sw_space *space, struct sw_evictor *ev,
 {
 	struct folio *folio;
 
+	ev->plain[at] = (leaf->word[i] & (SW_WORD_KIND | SW_WORD_CLEAN)) ==
+			SW_WORD_PRESENT;
 	if (!(leaf->word[i] & SW_WORD_CLEAN))
 		return;
 	folio = sw_clean_folio(space, sw_leaf_addr(leaf, i), leaf->word[i]);
@@ -159,7 +105,7 @@ static void lock_folio_inside(struct folio *folio)
 
 static void dup_swap(struct folio *folio)
 {
-	while (folio_dup_swap(folio, 0) == -ENOMEM)
+	while (folio_dup_swap(folio, -1) == -ENOMEM)
 		if (swap_retry_table_alloc(folio->swap))
 			sched_yield(); /* out of memory: nothing to undo to */
 }
@@ -248,6 +194,30 @@ static void commit_dirty(struct sw_space *space, struct sw_leaf *leaf,
 	folio_put(folio); /* the cache's reference keeps it from now on */
 }
 
+/*
+ * One page of a large folio, whose words are all PRESENT. The first one gives
+ * every slot its owner, although the words follow one by one: while the window
+ * is ours nobody looks for them.
+ */
+static void commit_part(struct sw_space *space, struct sw_leaf *leaf,
+			unsigned i, struct folio *folio, unsigned part)
+{
+	swp_entry_t entry;
+	uint64_t pin;
+
+	if (!part) {
+		lock_folio_inside(folio);
+		dup_swap(folio);
+		folio_clear(folio, SW_FOLIO_WRITEBACK);
+		sw_staging_add(space->mm, folio);
+		folio_unlock(folio);
+		folio_put(folio); /* the cache's references keep it, as above */
+	}
+	entry.val = folio->swap.val + part;
+	pin = pin_of(leaf, i, (char *)folio->data + part * SW_PAGE_SIZE);
+	sw_word_set(space, leaf, i, sw_word_swap(entry) | pin);
+}
+
 /* The bytes were moved out and could not be read: agent and process died in
  * between. Should anybody still live there, a touch is SIGBUS. */
 static void commit_lost(struct sw_space *space, struct sw_leaf *leaf,
@@ -289,26 +259,74 @@ struct reading {
 	unsigned nr;
 };
 
-/* Gives each taken page without a clean copy the next prepared folio. */
-static void assign_folios(struct sw_evictor *ev, struct reading *rd)
+static bool is_dirty(const struct sw_evictor *ev, unsigned p)
 {
-	rd->nr = 0;
-	for (unsigned p = 0; p < ev->nr_pages; p++) {
-		ev->dirty[p] = NULL;
-		if (ev->page[p] != SW_PAGE_TAKEN || ev->clean[p])
-			continue;
-		SW_BUG_ON(rd->nr == ev->nr_ready);
-		ev->dirty[p] = ev->ready[rd->nr];
-		rd->at[rd->nr] = p;
-		rd->buf[rd->nr] = ev->dirty[p]->data;
-		rd->nr++;
-	}
+	return ev->page[p] == SW_PAGE_TAKEN && !ev->clean[p];
 }
 
-static void consume_ready(struct sw_evictor *ev, unsigned nr)
+/* The order of the largest folio that may begin with page p of the batch, page
+ * i of its leaf; `nr` pages of the run are left. */
+static unsigned largest_order(const struct sw_evictor *ev, unsigned p,
+			      unsigned i, unsigned nr)
 {
-	ev->nr_ready -= nr;
-	memmove(ev->ready, ev->ready + nr, ev->nr_ready * sizeof(ev->ready[0]));
+	unsigned order = __builtin_ctz(i | SW_WINDOW_PAGES), n = 0;
+
+	if (order < SW_ORDER_MIN)
+		return 0;
+	while (n < sw_min(nr, 1u << order) && ev->plain[p + n] &&
+	       is_dirty(ev, p + n))
+		n++;
+	return n < 1u << SW_ORDER_MIN ? 0 : 31 - __builtin_clz(n);
+}
+
+static void count_fallback(unsigned order)
+{
+	sw_count(swpout_fallback, 1);
+	sw_count_order(swpout_fallback, order);
+}
+
+/* Gives pages from p on the next prepared folio; returns how many pages. */
+static unsigned assign_folio(struct sw_evictor *ev, struct reading *rd,
+			     unsigned p, unsigned order)
+{
+	struct folio *folio;
+
+	while (!(folio = sw_ready_next(ev, order))) {
+		SW_BUG_ON(!order);
+		count_fallback(order);
+		order = order > SW_ORDER_MIN ? order - 1 : 0;
+	}
+	for (unsigned k = 0; k < 1u << order; k++) {
+		ev->dirty[p + k] = folio;
+		ev->part[p + k] = k;
+		rd->at[rd->nr] = p + k;
+		rd->buf[rd->nr++] = (char *)folio->data + k * SW_PAGE_SIZE;
+	}
+	return 1u << order;
+}
+
+/* Gives the taken pages without a clean copy prepared folios. */
+static void assign_folios(struct sw_evictor *ev, struct reading *rd)
+{
+	unsigned single = 0;
+
+	rd->nr = 0;
+	for (unsigned r = 0; r < ev->nr_runs; r++) {
+		unsigned first = ev->run[r].at, nr = ev->run[r].nr, n;
+
+		for (unsigned k = 0; k < nr; k += n) {
+			unsigned p = first + k, order;
+
+			n = 1;
+			if (!is_dirty(ev, p))
+				continue;
+			order = largest_order(ev, p, ev->at[r].i + k, nr - k);
+			single += !order;
+			n = assign_folio(ev, rd, p, order);
+		}
+	}
+	/* Of the last SW_PREPARED pages, about. */
+	ev->single += single - ev->single * rd->nr / SW_PREPARED;
 }
 
 /* Pages that fork left shared can be taken once they were write-touched, also
@@ -347,6 +365,8 @@ static void commit_page(struct sw_space *space, struct sw_evictor *ev,
 			commit_clean(space, leaf, i, clean);
 		else if (ev->lost)
 			commit_lost(space, leaf, i);
+		else if (ev->dirty[p]->order)
+			commit_part(space, leaf, i, ev->dirty[p], ev->part[p]);
 		else
 			commit_dirty(space, leaf, i, ev->dirty[p]);
 		return;
@@ -468,8 +488,7 @@ unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
 	for_each_page(space, ev, commit_page);
 	give_windows(space, ev);
 
-	if (!ev->lost)
-		consume_ready(ev, rd.nr);
+	sw_ready_consume(ev, !ev->lost);
 	if (ev->taken)
 		mmu->ops->drop_staged(mmu);
 	if (ev->nr_busy)

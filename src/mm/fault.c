@@ -250,15 +250,11 @@ static void swapin_begin(struct fault *f, struct swapin *s)
 static int swapin_read(struct fault *f, struct swapin *s, bool wait)
 {
 	struct sw_batch *b = s->batch;
-	unsigned got = 0;
-	int err = 0;
+	unsigned got;
+	int err;
 
-	for (; got < b->nr && !err; got += !err)
-		err = sw_swapin_get(s->entry[got], wait && !got,
-				    f->space->fault_buf +
-					    sw_batch_offset(b, got),
-				    &s->in[got]);
-	b->nr = got;
+	b->nr = got = sw_swapin_get(b, s->entry, wait, f->space->fault_buf,
+				    s->in, &err);
 	s->keep = 0;
 	s->hot = 0;
 	/* What was staged has no copy in a store, and another space may keep
@@ -269,6 +265,8 @@ static int swapin_read(struct fault *f, struct swapin *s, bool wait)
 			s->keep |= 1ull << k;
 	if (s->keep && (f->flags & SW_FAULT_WRITE || !keep_clean(f->space->mm)))
 		s->keep = 0;
+	if (s->keep)
+		s->keep &= ~sw_swapin_split(s->in, got);
 	return err;
 }
 

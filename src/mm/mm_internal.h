@@ -3,9 +3,10 @@
  * The files, from the fault down: space.c (words, windows, regions), layout.c
  * (layout events), owed.c (unmaps that come late), fork.c, share.c (frames of
  * several words), fault.c (into the program), stream.c (how many at once),
- * batch.c (which ones), advise.c (what the program says), swapin.c (from slot to bytes), reclaim.c (when pages
- * go), clock.c (which), evict.c (out of the program), staging.c (second chance,
- * then into a store), budget.c (how much).
+ * batch.c (which ones), advise.c (what the program says), swapin.c (from slot to
+ * bytes), reclaim.c (when pages go), clock.c (which), prepare.c (where to),
+ * evict.c (out of the program), staging.c (second chance, then into a store),
+ * budget.c (how much).
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on
@@ -329,14 +330,21 @@ struct sw_swapin {
 	struct folio *folio; /* locked, in the cache, with a reference */
 	enum sw_source source;
 	uint64_t shadow; /* what its slot remembered, or 0 */
+	uint8_t page;    /* of the folio */
+	bool more;       /* the next one has the same folio, and settles it */
 };
 
 /*
- * Brings the page behind `entry` to `buf`. `wait`: may sleep on the folio
- * lock. Returns 0, -EAGAIN, -EIO (lost), -ENOMEM. No lock held but folios'.
+ * Brings the pages of the batch behind their entries to `buf`. `wait`: may
+ * sleep on the folio lock of the first. Returns how many came, which are done,
+ * undone or kept in their order; *err says why there are not more: 0, -EAGAIN,
+ * -EIO (lost), -ENOMEM. No lock held but folios'.
  */
-int sw_swapin_get(swp_entry_t entry, bool wait, void *buf,
-		  struct sw_swapin *in);
+unsigned sw_swapin_get(const struct sw_batch *b, const swp_entry_t *entry,
+		       bool wait, char *buf, struct sw_swapin *in, int *err);
+/* Splits what was read as large folios, to be kept page by page. Returns a mask
+ * of the pages for which there is no memory. */
+uint64_t sw_swapin_split(struct sw_swapin *in, unsigned nr);
 /* The page was not mapped after all. */
 void sw_swapin_undo(struct sw_swapin *in);
 /* The page is mapped and its word no longer names the slot: one count less,
@@ -347,35 +355,53 @@ void sw_swapin_keep(struct sw_space *space, uint64_t addr,
 		    struct sw_swapin *in);
 
 /* ---- staging.c ---- */
+#define SW_BLOCK_PAGES SW_WINDOW_PAGES
+
+/* Buffers of `pages` pages each. */
+struct sw_bufs {
+	char *arena;       /* [const] reserved address space */
+	uint64_t nr;       /* [const] */
+	unsigned pages;    /* [const] */
+	unsigned warm_max; /* [const] free buffers that keep their memory */
+	uint64_t used;     /* lock: buffers ever handed out */
+	uint64_t nr_warm;  /* lock: free ones with memory behind them, */
+	uint64_t nr_cold;  /* lock: and without */
+	uint32_t *free;    /* lock: from the front the warm, from the back the
+			    * cold ones */
+	uint8_t *in_use;   /* lock: pages of each that are in use */
+};
+
 struct sw_staging {
 	struct sw_mutex lock; /* SW_RANK_POOL */
 	struct sw_list lru;   /* lock: staged dirty folios, oldest first */
-	uint64_t nr;          /* lock: their number */
-	char *arena;          /* [const] reserved address space */
-	uint64_t arena_pages; /* [const] */
-	uint64_t arena_used;  /* lock: pages ever handed out */
-	uint32_t *free;   /* lock: numbers of free pages: from the front those
-			    * with memory behind them, from the back others */
-	uint64_t nr_warm; /* lock: with, */
-	uint64_t nr_cold; /* lock: without */
-	uint64_t target;  /* [const] pages worth a second chance */
+	uint64_t nr;          /* lock: their pages */
+	struct sw_bufs single;
+	struct sw_bufs block; /* of SW_BLOCK_PAGES, for large folios */
+	uint64_t target;      /* [const] pages worth a second chance */
 };
 
 int sw_staging_init(struct sw_mm *mm);
 void sw_staging_release(struct sw_mm *mm);
+/* A buffer of one page, or of SW_BLOCK_PAGES, or NULL. */
 void *sw_buf_get(struct sw_mm *mm);
-void sw_buf_put(struct sw_mm *mm, void *buf);
+void *sw_buf_get_block(struct sw_mm *mm);
+/* Pages of one buffer are given back, not all of them at once perhaps. */
+void sw_buf_put(struct sw_mm *mm, void *buf, unsigned pages);
 void sw_staging_add(struct sw_mm *mm, struct folio *folio);
 uint64_t sw_staging_nr(struct sw_mm *mm);
 bool sw_page_is_zero(const void *page);
-/* Writes the oldest `nr` staged folios to their stores; returns how many
- * buffers came free. No lock held. */
+/* Writes the oldest `nr` staged pages, and what is in a folio with them, to their
+ * stores; returns how many buffers came free. No lock held. */
 unsigned sw_staging_write(struct sw_mm *mm, unsigned nr);
 
-/* ---- evict.c ---- */
+/* ---- prepare.c, evict.c ---- */
 
-/* Folios with a buffer and a slot, cached, waiting for a page. */
+/* Pages of prepared folios. */
 #define SW_PREPARED SW_MMU_BATCH
+
+/* A folio has 1, 4, 8, ... or all pages of a window. */
+#define SW_ORDER_MIN 2
+#define SW_ORDERS    7
 
 struct sw_evict_place {
 	struct sw_leaf *leaf;
@@ -383,8 +409,14 @@ struct sw_evict_place {
 };
 
 struct sw_evictor { /* [thread: reclaim] */
-	struct folio *ready[SW_PREPARED];
-	unsigned nr_ready;
+	/* Prepared folios by their order, from next[] on: prepare.c. */
+	struct folio *ready[SW_ORDERS][SW_PREPARED];
+	unsigned nr_folios[SW_ORDERS], next[SW_ORDERS];
+	unsigned nr_ready; /* pages of all, */
+	unsigned single;   /* of which so many should be alone */
+	struct folio *spare[2 * SW_PREPARED]; /* descriptors for splitting */
+	unsigned nr_spare;
+	unsigned deferred, order; /* blocks that begin with this order */
 
 	/* The batch being built or run. */
 	unsigned nr_runs, nr_windows, nr_pages;
@@ -393,8 +425,10 @@ struct sw_evictor { /* [thread: reclaim] */
 	struct sw_evict_place window[SW_MMU_MAX_RUNS]; /* taken for it */
 	struct folio *clean[SW_MMU_BATCH]; /* by staging page, or NULL */
 	struct folio *dirty[SW_MMU_BATCH]; /* same: of the prepared ones */
-	uint8_t page[SW_MMU_BATCH];        /* enum sw_agent_page */
-	unsigned taken;                    /* pages that are out */
+	uint8_t part[SW_MMU_BATCH];        /* which page of that */
+	bool plain[SW_MMU_BATCH];   /* present by its word, and not clean */
+	uint8_t page[SW_MMU_BATCH]; /* enum sw_agent_page */
+	unsigned taken;             /* pages that are out */
 	bool lost; /* what is dirty among them could not be read */
 	struct sw_agent_run busy[SW_MMU_MAX_RUNS]; /* shared by fork */
 	unsigned nr_busy;
@@ -403,7 +437,15 @@ struct sw_evictor { /* [thread: reclaim] */
 /* Fills ev->ready; false when there are not slots and buffers enough for one
  * window. */
 bool sw_evict_prepare(struct sw_mm *mm, struct sw_evictor *ev);
-void sw_evict_unprepare(struct sw_mm *mm, struct sw_evictor *ev);
+void sw_evict_unprepare(struct sw_evictor *ev);
+/* The next prepared folio of an order, or NULL: take smaller ones. There is
+ * one of order 0 for each page in ev->nr_ready. */
+struct folio *sw_ready_next(struct sw_evictor *ev, unsigned order);
+/* Those that were given since the last call are used, or are as before. */
+void sw_ready_consume(struct sw_evictor *ev, bool used);
+/* Puts `nr` new folios, all of one order, in the place of one that is locked
+ * and cached; they come locked and have its data. */
+void sw_folio_split(struct folio *old, struct folio *const *part, unsigned nr);
 /* Space lock held: adds pages [i, i + nr) of a leaf, inside one taken window,
  * to the batch. */
 void sw_evict_add(struct sw_space *space, struct sw_evictor *ev,

@@ -266,7 +266,7 @@ static void *reclaim_thread(void *arg)
 		else
 			balance(mm);
 	}
-	sw_evict_unprepare(mm, &mm->ev);
+	sw_evict_unprepare(&mm->ev);
 	return NULL;
 }
 

@@ -23,59 +23,116 @@
 
 #define WARM_MAX SW_PREPARED /* free buffers that keep their memory */
 
-/* ---- buffers of one page ---- */
+/* ---- buffers ---- */
 
-static void *buf_at(struct sw_staging *st, uint64_t nr)
+static void bufs_release(struct sw_bufs *b)
 {
-	return st->arena + nr * SW_PAGE_SIZE;
+	if (b->arena)
+		munmap(b->arena, (uint64_t)b->nr * b->pages * SW_PAGE_SIZE);
+	free(b->free);
+	free(b->in_use);
+}
+
+static int bufs_init(struct sw_bufs *b, uint64_t nr, unsigned pages)
+{
+	b->nr = nr;
+	b->pages = pages;
+	b->warm_max = WARM_MAX / pages;
+	b->arena = mmap(NULL, nr * pages * SW_PAGE_SIZE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (b->arena == MAP_FAILED) {
+		b->arena = NULL;
+		return -ENOMEM;
+	}
+	b->free = calloc(nr, sizeof(*b->free));
+	b->in_use = calloc(nr, sizeof(*b->in_use));
+	if (b->free && b->in_use)
+		return 0;
+	bufs_release(b);
+	return -ENOMEM;
+}
+
+static void *bufs_get(struct sw_mm *mm, struct sw_bufs *b)
+{
+	uint32_t nr = 0;
+	bool got = true;
+
+	sw_mutex_lock(&mm->staging.lock);
+	if (b->nr_warm)
+		nr = b->free[--b->nr_warm];
+	else if (b->nr_cold)
+		nr = b->free[b->nr - b->nr_cold--];
+	else if (b->used < b->nr)
+		nr = b->used++;
+	else
+		got = false;
+	if (got)
+		b->in_use[nr] = b->pages;
+	sw_mutex_unlock(&mm->staging.lock);
+	if (!got)
+		return NULL;
+	sw_budget_add(&mm->budget.staged, b->pages);
+	return b->arena + (uint64_t)nr * b->pages * SW_PAGE_SIZE;
 }
 
 void *sw_buf_get(struct sw_mm *mm)
 {
-	struct sw_staging *st = &mm->staging;
-	void *buf = NULL;
-
-	sw_mutex_lock(&st->lock);
-	if (st->nr_warm)
-		buf = buf_at(st, st->free[--st->nr_warm]);
-	else if (st->nr_cold)
-		buf = buf_at(st, st->free[st->arena_pages - st->nr_cold--]);
-	else if (st->arena_used < st->arena_pages)
-		buf = buf_at(st, st->arena_used++);
-	sw_mutex_unlock(&st->lock);
-	if (buf)
-		sw_budget_add(&mm->budget.staged, 1);
-	return buf;
+	return bufs_get(mm, &mm->staging.single);
 }
 
-/* False: there are enough with memory behind them. */
-static bool put_warm(struct sw_staging *st, uint32_t nr)
+void *sw_buf_get_block(struct sw_mm *mm)
 {
-	bool put;
+	return bufs_get(mm, &mm->staging.block);
+}
+
+enum put {
+	PUT_PART, /* the rest of the buffer is still in use */
+	PUT_WARM,
+	PUT_COLD, /* there are enough with memory behind them */
+};
+
+static enum put put_pages(struct sw_staging *st, struct sw_bufs *b, uint32_t at,
+			  unsigned pages)
+{
+	enum put put = PUT_COLD;
 
 	sw_mutex_lock(&st->lock);
-	put = st->nr_warm < WARM_MAX;
-	if (put)
-		st->free[st->nr_warm++] = nr;
+	b->in_use[at] -= pages;
+	if (b->in_use[at]) {
+		put = PUT_PART;
+	} else if (b->nr_warm < b->warm_max) {
+		b->free[b->nr_warm++] = at;
+		put = PUT_WARM;
+	}
 	sw_mutex_unlock(&st->lock);
 	return put;
 }
 
 /* What is free counts in no budget. While pages are written out, buffers come
  * and go by batches and few are free; when a program goes on to read what it
- * has, all are. */
-void sw_buf_put(struct sw_mm *mm, void *buf)
+ * has, all are. A block counts until the last of its pages is free. */
+void sw_buf_put(struct sw_mm *mm, void *buf, unsigned pages)
 {
 	struct sw_staging *st = &mm->staging;
-	uint32_t nr = ((char *)buf - st->arena) / SW_PAGE_SIZE;
+	uint64_t in_block = (char *)buf - st->block.arena;
+	struct sw_bufs *b = &st->single;
+	uint64_t size, at;
+	enum put put;
 
-	if (!put_warm(st, nr)) {
-		(void)madvise(buf, SW_PAGE_SIZE, MADV_DONTNEED);
+	if (in_block < st->block.nr * SW_BLOCK_PAGES * SW_PAGE_SIZE)
+		b = &st->block;
+	size = b->pages * SW_PAGE_SIZE;
+	at = ((char *)buf - b->arena) / size;
+	put = put_pages(st, b, at, pages);
+	if (put == PUT_PART)
+		return;
+	if (put == PUT_COLD) {
+		(void)madvise(b->arena + at * size, size, MADV_DONTNEED);
 		sw_mutex_lock(&st->lock);
-		st->free[st->arena_pages - ++st->nr_cold] = nr;
+		b->free[b->nr - ++b->nr_cold] = at;
 		sw_mutex_unlock(&st->lock);
 	}
-	sw_budget_add(&mm->budget.staged, -1);
+	sw_budget_add(&mm->budget.staged, -(int64_t)b->pages);
 }
 
 /* The last reference of a folio is gone. */
@@ -88,10 +145,10 @@ static void folio_release(struct folio *folio)
 	sw_mutex_lock(&mm->staging.lock);
 	if (!sw_list_empty(&folio->lru)) {
 		sw_list_del(&folio->lru);
-		mm->staging.nr--;
+		mm->staging.nr -= folio_nr(folio);
 	}
 	sw_mutex_unlock(&mm->staging.lock);
-	sw_buf_put(mm, folio->data);
+	sw_buf_put(mm, folio->data, folio_nr(folio));
 	folio->data = NULL;
 }
 
@@ -103,7 +160,7 @@ void sw_staging_add(struct sw_mm *mm, struct folio *folio)
 
 	sw_mutex_lock(&st->lock);
 	sw_list_add_tail(&st->lru, &folio->lru);
-	st->nr++;
+	st->nr += folio_nr(folio);
 	sw_mutex_unlock(&st->lock);
 }
 
@@ -127,7 +184,7 @@ static struct folio *take_oldest(struct sw_staging *st)
 		if (!folio_try_get(folio))
 			continue;
 		sw_list_del(&folio->lru);
-		st->nr--;
+		st->nr -= folio_nr(folio);
 		sw_mutex_unlock(&st->lock);
 		return folio;
 	}
@@ -138,7 +195,7 @@ static struct folio *take_oldest(struct sw_staging *st)
 /* ---- out ---- */
 
 /* Under writeback, unlocked: nobody changes the data, anybody may read it. */
-static int write_data(swp_entry_t entry, const void *data)
+static int write_data(swp_entry_t entry, unsigned nr, const void *data)
 {
 	struct swap_info_struct *si = get_swap_device(entry);
 	const struct swap_ops *ops;
@@ -148,12 +205,49 @@ static int write_data(swp_entry_t entry, const void *data)
 	if (!si)
 		return -EIO;
 	ops = swap_device_ops(si, &store);
-	err = ops->write(store, swp_offset(entry), 1, data);
+	err = ops->write(store, swp_offset(entry), nr, data);
 	put_swap_device(si);
 	if (!err)
-		sw_count(pswpout, 1);
+		sw_count(pswpout, nr);
 	else
 		sw_count(swap_write_error, 1);
+	return err;
+}
+
+/* The pages from `at` on that are all owned, or all nobody's any more. */
+static unsigned owned_run(struct folio *folio, unsigned at, bool *owned)
+{
+	unsigned n = 0;
+
+	for (; at + n < folio_nr(folio); n++) {
+		swp_entry_t entry = { folio->swap.val + at + n };
+		bool is = swp_swapcount(entry);
+
+		if (n && is != *owned)
+			break;
+		*owned = is;
+	}
+	return n;
+}
+
+/* What came back meanwhile, or was zapped, is not written. */
+static int write_large(struct folio *folio)
+{
+	unsigned n;
+	int err = 0;
+
+	for (unsigned at = 0; at < folio_nr(folio) && !err; at += n) {
+		swp_entry_t entry = { folio->swap.val + at };
+		bool owned = false;
+
+		n = owned_run(folio, at, &owned);
+		if (owned)
+			err = write_data(entry, n,
+					 (char *)folio->data +
+						 at * SW_PAGE_SIZE);
+		if (!err && n == folio_nr(folio))
+			sw_count_order(swpout, folio->order);
+	}
 	return err;
 }
 
@@ -164,24 +258,59 @@ bool sw_page_is_zero(const void *page)
 	return sw_page_same_filled(page, &word) && !word;
 }
 
-/* Folio locked: its bytes go to the store, or only a mark to its slot. The
+static bool is_zero(const struct folio *folio)
+{
+	for (unsigned i = 0; i < folio_nr(folio); i++)
+		if (!sw_page_is_zero((char *)folio->data + i * SW_PAGE_SIZE))
+			return false;
+	return true;
+}
+
+/* Folio locked: its bytes go to the store, or only a mark to its slots. The
  * lock is given up meanwhile. */
 static int write_folio(struct folio *folio)
 {
 	int err;
 
-	if (sw_page_is_zero(folio->data)) {
+	if (is_zero(folio)) {
 		swap_zeromap_folio_set(folio);
-		sw_count(swpout_zero, 1);
+		sw_count(swpout_zero, folio_nr(folio));
 		return 0;
 	}
 	swap_zeromap_folio_clear(folio);
 	folio_set(folio, SW_FOLIO_WRITEBACK);
 	folio_unlock(folio);
-	err = write_data(folio->swap, folio->data);
+	if (folio->order)
+		err = write_large(folio);
+	else
+		err = write_data(folio->swap, 1, folio->data);
 	folio_lock(folio);
 	folio_clear(folio, SW_FOLIO_WRITEBACK);
 	return err;
+}
+
+/* Folio locked. What the store refused in one piece it may take in pages. False:
+ * no memory for that. */
+static bool stage_singles(struct sw_mm *mm, struct folio *folio)
+{
+	struct folio *part[SW_BLOCK_PAGES];
+	unsigned nr = folio_nr(folio), n;
+
+	for (n = 0; n < nr && (part[n] = folio_alloc(0)); n++)
+		;
+	if (n < nr) {
+		while (n)
+			folio_put(part[--n]);
+		return false;
+	}
+	sw_folio_split(folio, part, nr);
+	for (n = 0; n < nr; n++) {
+		if (!folio_free_swap(part[n]))
+			sw_staging_add(mm, part[n]);
+		folio_unlock(part[n]);
+		folio_put(part[n]);
+	}
+	return true;
 }
 
 /* Returns 0, or what the store said: the folio is staged again then. */
@@ -192,12 +321,12 @@ static int write_staged(struct sw_mm *mm, struct folio *folio)
 	folio_lock(folio);
 	if (folio_test(folio, SW_FOLIO_SWAPCACHE) && !folio_free_swap(folio)) {
 		err = write_folio(folio);
-		if (err) {
-			sw_staging_add(mm, folio);
-		} else {
+		if (!err) {
 			folio_clear(folio, SW_FOLIO_DIRTY);
 			if (!folio_free_swap(folio))
 				swap_cache_del_folio(folio, sw_make_shadow(mm));
+		} else if (!folio->order || !stage_singles(mm, folio)) {
+			sw_staging_add(mm, folio);
 		}
 	}
 	folio_unlock(folio);
@@ -211,10 +340,12 @@ unsigned sw_staging_write(struct sw_mm *mm, unsigned nr)
 
 	while (done < nr) {
 		struct folio *folio = take_oldest(&mm->staging);
+		unsigned pages;
 		int err;
 
 		if (!folio)
 			break;
+		pages = folio_nr(folio);
 		err = write_staged(mm, folio);
 		if (err) {
 			sw_warn_once(
@@ -222,7 +353,7 @@ unsigned sw_staging_write(struct sw_mm *mm, unsigned nr)
 				strerror(-err));
 			break;
 		}
-		done++;
+		done += pages;
 	}
 	return done;
 }
@@ -232,20 +363,15 @@ unsigned sw_staging_write(struct sw_mm *mm, unsigned nr)
 int sw_staging_init(struct sw_mm *mm)
 {
 	struct sw_staging *st = &mm->staging;
-	uint64_t limit = mm->budget.limit;
+	uint64_t limit = mm->budget.limit, pages = limit / 4 + 2 * SW_PREPARED;
 
 	sw_mutex_init(&st->lock, "staging", SW_RANK_POOL);
 	sw_list_init(&st->lru);
 	st->target = limit / 32;
-	st->arena_pages = limit / 4 + 2 * SW_PREPARED;
-	st->arena = mmap(NULL, st->arena_pages * SW_PAGE_SIZE,
-			 PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (st->arena == MAP_FAILED)
+	if (bufs_init(&st->single, pages, 1))
 		return -ENOMEM;
-	st->free = calloc(st->arena_pages, sizeof(*st->free));
-	if (!st->free) {
-		munmap(st->arena, st->arena_pages * SW_PAGE_SIZE);
+	if (bufs_init(&st->block, pages / SW_BLOCK_PAGES + 1, SW_BLOCK_PAGES)) {
+		bufs_release(&st->single);
 		return -ENOMEM;
 	}
 	return folio_pool_init(1u << 24, folio_release);
@@ -254,8 +380,8 @@ int sw_staging_init(struct sw_mm *mm)
 void sw_staging_release(struct sw_mm *mm)
 {
 	SW_BUG_ON(mm->staging.nr);
-	munmap(mm->staging.arena, mm->staging.arena_pages * SW_PAGE_SIZE);
-	free(mm->staging.free);
+	bufs_release(&mm->staging.single);
+	bufs_release(&mm->staging.block);
 	folio_pool_release();
 	sw_mutex_destroy(&mm->staging.lock);
 }

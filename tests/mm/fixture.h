@@ -36,7 +36,8 @@ struct fx_store {
 	uint64_t slots;
 	unsigned fail_read, fail_write; /* the nth from now, 0: none */
 	bool fail_reads, fail_writes;   /* all of them */
-	uint64_t reads, writes;
+	uint64_t reads, writes;         /* pages */
+	uint64_t read_calls, write_calls;
 	pthread_mutex_t lock;
 };
 
@@ -53,6 +54,7 @@ static inline int fx_store_write(void *arg, uint64_t offset, unsigned nr,
 
 	pthread_mutex_lock(&st->lock);
 	SW_BUG_ON(offset + nr > st->slots);
+	st->write_calls++;
 	if (fx_is_nth(&st->fail_write) || st->fail_writes)
 		err = -ENOSPC;
 	for (unsigned i = 0; !err && i < nr; i++) {
@@ -72,6 +74,7 @@ static inline int fx_store_read(void *arg, uint64_t offset, unsigned nr,
 
 	pthread_mutex_lock(&st->lock);
 	SW_BUG_ON(offset + nr > st->slots);
+	st->read_calls++;
 	if (fx_is_nth(&st->fail_read) || st->fail_reads)
 		err = -EIO;
 	for (unsigned i = 0; !err && i < nr; i++) {
@@ -205,6 +208,12 @@ static inline void fx_open(struct fx *f)
 	fx_open_sized(f, 1 << 20, FX_SLOTS);
 }
 
+/* No folio is large from now on, as in a small budget. */
+static inline void fx_keep_small(struct fx *f)
+{
+	f->mm->staging.target = 0;
+}
+
 static inline uint64_t fx_slots_used(struct fx *f)
 {
 	struct sw_swap_device_info info;
@@ -233,7 +242,7 @@ static inline unsigned fx_finish(struct fx *f)
 
 	fx_end(f->sim);
 	sw_mm_stop(f->mm);
-	sw_evict_unprepare(f->mm, &f->mm->ev);
+	sw_evict_unprepare(&f->mm->ev);
 	bad += swap_check(NULL, NULL);
 	bad += fx_slots_used(f) != 0;
 	bad += folio_pool_in_use() != 0;
@@ -313,7 +322,7 @@ static inline unsigned fx_evict(struct fx *f)
 		batches += took;
 		quiet = took ? 0 : quiet + 1;
 	}
-	sw_evict_unprepare(f->mm, &f->mm->ev);
+	sw_evict_unprepare(&f->mm->ev);
 	return batches;
 }
 

@@ -361,6 +361,7 @@ static void batch_mixes_sources(void **state)
 	struct fx f;
 
 	fx_open(&f);
+	fx_keep_small(&f);
 	fx_fill(f.sim, 64, 40);
 	fx_evict(&f);
 	assert_int_equal(sw_staging_write(f.mm, 20), 20);

@@ -281,6 +281,7 @@ static void staged_page_serves_both_sides(void **state)
 	struct fx f;
 
 	fx_open(&f);
+	fx_keep_small(&f);
 	fx_fill(f.sim, 0, 10);
 	fx_evict(&f);
 	child = sw_sim_fork(f.sim);

@@ -277,7 +277,7 @@ static void get_bufs(struct fx *f)
 static void put_bufs(struct fx *f)
 {
 	for (unsigned i = 0; i < BUFS; i++)
-		sw_buf_put(f->mm, bufs[i]);
+		sw_buf_put(f->mm, bufs[i], 1);
 }
 
 /* How many have what was written to them; where memory is gone it is zeros. */
@@ -320,7 +320,7 @@ static void buffers_are_used_again_and_each_is_one(void **state)
 		assert_int_equal(nr_kept(), BUFS);
 		put_bufs(&f);
 	}
-	assert_int_equal(f.mm->staging.arena_used, BUFS);
+	assert_int_equal(f.mm->staging.single.used, BUFS);
 	fx_close(&f);
 }
 

@@ -25,12 +25,13 @@
 
 void sw_folio_split(struct folio *old, struct folio *const *part, unsigned nr)
 {
-	uint32_t flags = SW_FOLIO_UPTODATE | SW_FOLIO_DIRTY;
+	uint32_t has = __atomic_load_n(&old->flags, __ATOMIC_RELAXED) &
+		       (SW_FOLIO_UPTODATE | SW_FOLIO_DIRTY);
 	uint64_t size = folio_nr(old) / nr * SW_PAGE_SIZE;
 
 	for (unsigned i = 0; i < nr; i++) {
 		SW_BUG_ON(!folio_trylock(part[i])); /* nobody else knows it */
-		folio_set(part[i], old->flags & flags);
+		folio_set(part[i], has);
 		part[i]->mapping = old->mapping;
 		if (old->data)
 			part[i]->data = (char *)old->data + i * size;

@@ -181,22 +181,38 @@ static int remote_take(struct sw_mmu *mmu, const struct sw_agent_run *run,
 	return err;
 }
 
+/* One page more for a list of `nr` ranges; returns how many there are then. The
+ * kernel looks up the pages of a range together. */
+static unsigned add_page(struct iovec *v, unsigned nr, void *page)
+{
+	struct iovec *last = &v[nr - 1];
+
+	if (nr && (char *)last->iov_base + last->iov_len == page) {
+		last->iov_len += SW_PAGE_SIZE;
+		return nr;
+	}
+	v[nr] = (struct iovec){ page, SW_PAGE_SIZE };
+	return nr + 1;
+}
+
 static int remote_read_staged(struct sw_mmu *mmu, const uint16_t *at,
 			      void *const *buf, unsigned nr)
 {
 	struct sw_remote *r = sw_remote_of(mmu);
 	struct iovec local[SW_MMU_BATCH], remote[SW_MMU_BATCH];
+	unsigned nr_local = 0, nr_remote = 0;
 	ssize_t len = nr * SW_PAGE_SIZE;
 	pid_t who[2] = { r->at.helper, r->at.pid };
 
 	for (unsigned i = 0; i < nr; i++) {
 		void *page = (void *)(r->at.stage + at[i] * SW_PAGE_SIZE);
 
-		local[i] = (struct iovec){ buf[i], SW_PAGE_SIZE };
-		remote[i] = (struct iovec){ page, SW_PAGE_SIZE };
+		nr_local = add_page(local, nr_local, buf[i]);
+		nr_remote = add_page(remote, nr_remote, page);
 	}
 	for (int i = 0; i < 2; i++)
-		if (process_vm_readv(who[i], local, nr, remote, nr, 0) == len)
+		if (process_vm_readv(who[i], local, nr_local, remote, nr_remote,
+				     0) == len)
 			return 0;
 	return -EIO;
 }

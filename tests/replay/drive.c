@@ -138,7 +138,7 @@ static void close_session(struct session *s)
 	sw_sim_exit(s->sim);
 	sw_space_free(s->space);
 	sw_sim_free(s->sim);
-	sw_evict_unprepare(s->mm, &s->mm->ev);
+	sw_evict_unprepare(&s->mm->ev);
 	SW_BUG_ON(swapoff(s->type, NULL, NULL));
 	sw_mm_free(s->mm);
 	swap_exit();

@@ -11,9 +11,10 @@
  * Beside: agent.c. Read by mmu/remote_events.c.
  */
 #include <errno.h>
-#include <limits.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 
 #include "agent/agent.h"
 #include "agent/sys.h"
@@ -24,6 +25,20 @@
 
 /* Libc's; a program that has none does not look there. */
 extern int *__errno_location(void) __attribute__((weak));
+
+#define PIDFS_MAGIC 0x50494446
+
+/* Descriptors of processes are files of their own since Linux 6.9. */
+uint64_t agent_pidfd_ino(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (sys2(SYS_fstatfs, fd, &fs) || fs.f_type != PIDFS_MAGIC ||
+	    sys2(SYS_fstat, fd, &st))
+		return 0;
+	return st.st_ino;
+}
 
 static long result(long ret)
 {

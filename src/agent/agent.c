@@ -30,9 +30,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #include "agent/agent.h"
@@ -462,24 +460,9 @@ struct sw_agent_ctl *agent_ctl(void)
 	return ctl && sys0(SYS_getpid) == own.pid ? ctl : NULL;
 }
 
-#define PIDFS_MAGIC 0x50494446
-
-/* Where descriptors of processes are files of their own (Linux 6.9), each
- * process has one number. */
-static uint64_t pidfd_ino(int fd)
-{
-	struct statfs fs;
-	struct stat st;
-
-	if (sys2(SYS_fstatfs, fd, &fs) || fs.f_type != PIDFS_MAGIC ||
-	    sys2(SYS_fstat, fd, &st))
-		return 0;
-	return st.st_ino;
-}
-
 bool agent_is_self(int pidfd)
 {
-	return own.pid_ino && pidfd_ino(pidfd) == own.pid_ino;
+	return own.pid_ino && agent_pidfd_ino(pidfd) == own.pid_ino;
 }
 
 /* ---- the helper and how it comes to be ---- */
@@ -509,7 +492,7 @@ static void helper(void)
 	own.pidfd = sys2(SYS_pidfd_open, own.pid, 0);
 	if (own.pidfd < 0 || say_hello() < 0)
 		return;
-	own.pid_ino = pidfd_ino(own.pidfd);
+	own.pid_ino = agent_pidfd_ino(own.pidfd);
 	sys2(SYS_prctl, PR_SET_NAME, SW_AGENT_COMM);
 	while (recv_msg() > 0) {
 		switch (own.msg.op) {

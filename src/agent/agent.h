@@ -19,4 +19,8 @@ struct sw_agent_ctl *agent_ctl(void);
 /* Does the descriptor stand for this process? To be in doubt is false. */
 bool agent_is_self(int pidfd);
 
+/* The number of the process that a descriptor stands for, which is no other's;
+ * 0: that cannot be told. */
+uint64_t agent_pidfd_ino(int fd);
+
 #endif

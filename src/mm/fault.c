@@ -6,7 +6,7 @@
  *   missing, SWAP     bytes from the cache or store   fault_swapin()
  *   missing, PRESENT  somebody was faster, or a zap   fault_present()
  *   missing, POISON   SIGBUS again                    fault_poison()
- *   write-protect     clean copy, fork-shared page,   fault_wp()
+ *   write-protect     clean copy, fork-shared page,   write_fault.c
  *                     or one that was only read
  *
  * The window is taken (busy) and the lock dropped for the system calls. Only
@@ -19,30 +19,16 @@
  * Above: mmu/remote_events.c. Below: swapin.c, budget.c, the mmu.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "base/log.h"
-#include "mm/mm_internal.h"
+#include "mm/fault.h"
 
 #define LOST_AFTER 1000 /* faults in a row on a page we call present */
 
 /* Zeros to copy from. */
 static const char zeros[SW_WINDOW_BYTES] __attribute__((aligned(4096)));
 
-/* One fault on its way; the window is taken from take() to give(). */
-struct fault {
-	struct sw_space *space;
-	struct sw_leaf *leaf;
-	uint64_t addr;
-	unsigned i;     /* page in the leaf */
-	unsigned flags; /* enum sw_mmu_fault_flags */
-	int tid;
-	struct sw_plan plan;
-	struct sw_batch batch;
-	uint64_t last; /* address of the last page that came */
-};
-
-static void fault_wake(struct fault *f)
+void sw_fault_wake(struct sw_fault *f)
 {
 	f->space->mmu->ops->wake(f->space->mmu, f->addr, 1);
 }
@@ -50,7 +36,7 @@ static void fault_wake(struct fault *f)
 /* ---- what comes along ---- */
 
 /* Plans for the fault and collects its pages. */
-static void begin_batch(struct fault *f, struct sw_streams *st, uint64_t mask)
+void sw_fault_begin(struct sw_fault *f, struct sw_streams *st, uint64_t mask)
 {
 	sw_stream_fault(st, f->addr / SW_PAGE_SIZE, f->tid, &f->plan);
 	sw_batch_collect(f->space, &f->batch, f->leaf, f->i, f->plan.step,
@@ -58,7 +44,7 @@ static void begin_batch(struct fault *f, struct sw_streams *st, uint64_t mask)
 }
 
 /* Tells the stream what came: `nr` pages in all, the last ones by f->batch. */
-static void end_batch(struct fault *f, struct sw_streams *st, unsigned nr)
+void sw_fault_end(struct sw_fault *f, struct sw_streams *st, unsigned nr)
 {
 	const struct sw_batch *b = &f->batch;
 
@@ -72,19 +58,19 @@ static void end_batch(struct fault *f, struct sw_streams *st, unsigned nr)
 
 /* ---- lost pages ---- */
 
-static void fault_poison(struct fault *f)
+static void fault_poison(struct sw_fault *f)
 {
 	struct sw_mmu *mmu = f->space->mmu;
 
 	sw_count(poisoned, 1);
 	if (mmu->ops->poison(mmu, f->addr))
-		fault_wake(f);
+		sw_fault_wake(f);
 	sw_space_unlock(f->space);
 }
 
 /* Nobody has the page's bytes: its reader shall know. Space lock held, which
  * is given up; the window is idle. */
-static void page_is_lost(struct fault *f)
+static void page_is_lost(struct sw_fault *f)
 {
 	sw_error("page at %#llx of the program is lost: its reader gets SIGBUS",
 		 (unsigned long long)f->addr);
@@ -95,13 +81,13 @@ static void page_is_lost(struct fault *f)
 
 /* ---- first touch ---- */
 
-static void fault_zero(struct fault *f)
+static void fault_zero(struct sw_fault *f)
 {
 	struct sw_space *space = f->space;
 	struct sw_batch *b = &f->batch;
 	int mapped;
 
-	begin_batch(f, &space->streams, SW_WORD_KIND);
+	sw_fault_begin(f, &space->streams, SW_WORD_KIND);
 	sw_window_take(f->leaf, f->i);
 	sw_space_unlock(space);
 
@@ -118,11 +104,11 @@ static void fault_zero(struct fault *f)
 			sw_word_set(space, f->leaf, b->page[k],
 				    SW_WORD_PRESENT | SW_WORD_ZEROED);
 	b->nr = sw_batch_done(b);
-	end_batch(f, &space->streams, b->nr);
+	sw_fault_end(f, &space->streams, b->nr);
 	sw_window_give(space, f->leaf, f->i);
 	sw_space_unlock(space);
 	if (mapped <= 0)
-		fault_wake(f);
+		sw_fault_wake(f);
 	sw_count(pgfault_zero, 1);
 }
 
@@ -135,7 +121,7 @@ static void fault_zero(struct fault *f)
  * and then zeros are what it holds; mapping them changes nothing if the page
  * is there after all. Any other page that stays missing was lost by us.
  */
-static void fault_present(struct fault *f)
+static void fault_present(struct sw_fault *f)
 {
 	struct sw_space *space = f->space;
 	uint64_t word = f->leaf->word[f->i];
@@ -150,7 +136,7 @@ static void fault_present(struct fault *f)
 			return;
 		}
 		sw_space_unlock(space);
-		fault_wake(f);
+		sw_fault_wake(f);
 		return;
 	}
 	sw_window_take(f->leaf, f->i);
@@ -160,23 +146,10 @@ static void fault_present(struct fault *f)
 	sw_window_give(space, f->leaf, f->i);
 	sw_space_unlock(space);
 	if (mapped <= 0)
-		fault_wake(f);
+		sw_fault_wake(f);
 }
 
 /* ---- swap-in ---- */
-
-/* Are more clean copies evicted again untouched than written to? */
-static bool clean_pays(struct sw_mm *mm)
-{
-	uint64_t kept = __atomic_load_n(&mm->clean_kept, __ATOMIC_RELAXED);
-	uint64_t lost = __atomic_load_n(&mm->clean_lost, __ATOMIC_RELAXED);
-
-	if (kept + lost > 4096) {
-		__atomic_store_n(&mm->clean_kept, kept / 2, __ATOMIC_RELAXED);
-		__atomic_store_n(&mm->clean_lost, lost / 2, __ATOMIC_RELAXED);
-	}
-	return kept * 10 + 64 >= lost * 13;
-}
 
 /* Clean copies are kept only while they pay, with a sample of pages to notice
  * a change; and never when slots are scarce. */
@@ -188,7 +161,7 @@ static bool keep_clean(struct sw_mm *mm)
 	 * back by itself, so the line is drawn late. */
 	if (sw_slots_are_scarce())
 		return false;
-	return clean_pays(mm) || ++sample % 16 == 0;
+	return sw_clean_pays(mm) || ++sample % 16 == 0;
 }
 
 /* Pages on their way in: those of a fault, or further ones of its stream. */
@@ -201,7 +174,7 @@ struct swapin {
 };
 
 /* The word of a page just mapped from its slot. */
-static void swapin_word(struct fault *f, struct swapin *s, unsigned k)
+static void swapin_word(struct sw_fault *f, struct swapin *s, unsigned k)
 {
 	struct sw_leaf *leaf = s->batch->leaf;
 	unsigned i = s->batch->page[k];
@@ -222,7 +195,7 @@ static void swapin_word(struct fault *f, struct swapin *s, unsigned k)
 
 /* The program has the page although its word says it is out (it came from a
  * fork that raced with its eviction): what the program has is newer. */
-static void swapin_exists(struct fault *f)
+static void swapin_exists(struct sw_fault *f)
 {
 	sw_space_lock(f->space);
 	sw_words_zap(f->space, f->leaf, f->i, 1);
@@ -230,11 +203,11 @@ static void swapin_exists(struct fault *f)
 	sw_window_give(f->space, f->leaf, f->i);
 	sw_space_unlock(f->space);
 	f->space->mmu->ops->protect(f->space->mmu, f->addr, 1, false);
-	fault_wake(f);
+	sw_fault_wake(f);
 }
 
 /* Takes the window of the batch, which is f->batch. Space lock held. */
-static void swapin_begin(struct fault *f, struct swapin *s)
+static void swapin_begin(struct sw_fault *f, struct swapin *s)
 {
 	struct sw_batch *b = &f->batch;
 
@@ -247,7 +220,7 @@ static void swapin_begin(struct fault *f, struct swapin *s)
 /* Brings the bytes of the batch, whose window is taken, or of as many pages as
  * can be had; says in s->keep whose slots stay. Returns 0, or why there are not
  * more. `wait` for the first one. */
-static int swapin_read(struct fault *f, struct swapin *s, bool wait)
+static int swapin_read(struct sw_fault *f, struct swapin *s, bool wait)
 {
 	struct sw_batch *b = s->batch;
 	unsigned got;
@@ -272,7 +245,7 @@ static int swapin_read(struct fault *f, struct swapin *s, bool wait)
 
 /* The words of what was mapped; the rest stays out. Space lock held. Returns
  * how many pages are in, from the first one on. */
-static unsigned swapin_commit(struct fault *f, struct swapin *s)
+static unsigned swapin_commit(struct sw_fault *f, struct swapin *s)
 {
 	struct sw_batch *b = s->batch;
 
@@ -288,7 +261,7 @@ static unsigned swapin_commit(struct fault *f, struct swapin *s)
 /* Brings pages of the way that begins at page i of a leaf, as many of `max` as
  * can be had without waiting for anything. Nobody waits for them. Space lock
  * held, given up meanwhile. Returns how many came, from the first one on. */
-static unsigned swapin_further(struct fault *f, struct swapin *s,
+static unsigned swapin_further(struct sw_fault *f, struct swapin *s,
 			       struct sw_leaf *leaf, unsigned i, unsigned max)
 {
 	struct sw_space *space = f->space;
@@ -310,7 +283,7 @@ static unsigned swapin_further(struct fault *f, struct swapin *s,
 unsigned sw_swapin_ahead(struct sw_space *space, struct sw_leaf *leaf,
 			 unsigned i, unsigned max)
 {
-	struct fault f = { .space = space, .plan = { .step = 1 } };
+	struct sw_fault f = { .space = space, .plan = { .step = 1 } };
 	struct swapin s;
 
 	sw_assert_held(&space->lock);
@@ -319,7 +292,7 @@ unsigned sw_swapin_ahead(struct sw_space *space, struct sw_leaf *leaf,
 
 /* The page whose turn would be next, if it is out and can be had without
  * waiting for anything. Space lock held. */
-static struct sw_leaf *next_out(struct fault *f, uint64_t addr, unsigned i)
+static struct sw_leaf *next_out(struct sw_fault *f, uint64_t addr, unsigned i)
 {
 	struct sw_space *space = f->space;
 	struct sw_leaf *leaf = sw_pt_lookup(&space->pt, addr);
@@ -336,7 +309,8 @@ static struct sw_leaf *next_out(struct fault *f, uint64_t addr, unsigned i)
  * program goes on meanwhile: the page it wants is mapped. Space lock held,
  * given up meanwhile. Returns how many of `max` more pages came.
  */
-static unsigned swapin_stride(struct fault *f, struct swapin *s, unsigned max)
+static unsigned swapin_stride(struct sw_fault *f, struct swapin *s,
+			      unsigned max)
 {
 	struct sw_batch *b = s->batch;
 	unsigned nr = 0;
@@ -365,7 +339,7 @@ static void count_swapin(struct sw_swapin *first)
 		sw_count(pgmajfault, 1);
 }
 
-static void fault_swapin(struct fault *f)
+static void fault_swapin(struct sw_fault *f)
 {
 	struct sw_space *space = f->space;
 	struct sw_batch *b = &f->batch;
@@ -373,7 +347,7 @@ static void fault_swapin(struct fault *f)
 	unsigned nr;
 	int mapped, err;
 
-	begin_batch(f, &space->streams, SW_WORD_KIND);
+	sw_fault_begin(f, &space->streams, SW_WORD_KIND);
 	f->plan.swap = true;
 	swapin_begin(f, &s);
 	sw_space_unlock(space);
@@ -382,14 +356,14 @@ static void fault_swapin(struct fault *f)
 	err = swapin_read(f, &s, true);
 	if (!b->nr) {
 		sw_space_lock(space);
-		end_batch(f, &space->streams, 0);
+		sw_fault_end(f, &space->streams, 0);
 		sw_window_give(space, f->leaf, f->i);
 		if (err == -EIO) {
 			page_is_lost(f);
 			return;
 		}
 		sw_space_unlock(space);
-		fault_wake(f);
+		sw_fault_wake(f);
 		return;
 	}
 	s.hot = b->nr == 1 ? sw_clock_heat(space->mm, &s.in[0]) : 0;
@@ -400,7 +374,7 @@ static void fault_swapin(struct fault *f)
 	sw_space_lock(space);
 	nr = swapin_commit(f, &s);
 	if (mapped == -EEXIST) {
-		end_batch(f, &space->streams, 1);
+		sw_fault_end(f, &space->streams, 1);
 		sw_space_unlock(space);
 		swapin_exists(f);
 		return;
@@ -408,173 +382,29 @@ static void fault_swapin(struct fault *f)
 	sw_window_give(space, f->leaf, f->i);
 	if (nr && f->plan.step != 1 && f->plan.step != -1)
 		nr += swapin_stride(f, &s, f->plan.nr - nr);
-	end_batch(f, &space->streams, nr);
+	sw_fault_end(f, &space->streams, nr);
 	sw_space_unlock(space);
 	if (!nr)
-		fault_wake(f);
-}
-
-/* ---- writes to protected pages ---- */
-
-/* Lifts the protection of one page's word; the books follow. */
-static void unprotect_word(struct sw_space *space, struct sw_leaf *leaf,
-			   unsigned i)
-{
-	if (leaf->word[i] & SW_WORD_CLEAN)
-		sw_clean_forget(space, leaf, i);
-	/* A frame that was shared is left to the others: a write copies it. */
-	sw_word_set(space, leaf, i, sw_word_unshared(leaf->word[i]));
-}
-
-/* How many of the pages a write would copy. */
-static unsigned nr_shared(struct fault *f)
-{
-	const struct sw_batch *b = &f->batch;
-	unsigned shared = 0;
-
-	for (unsigned k = 0; k < b->nr; k++)
-		shared += sw_is_shared(f->space->mm, f->leaf->word[b->page[k]]);
-	return shared;
-}
-
-/* How many of them have a clean copy. */
-static unsigned nr_clean(struct fault *f)
-{
-	const struct sw_batch *b = &f->batch;
-	unsigned clean = 0;
-
-	for (unsigned k = 0; k < b->nr; k++)
-		clean += !!(f->leaf->word[b->page[k]] & SW_WORD_CLEAN);
-	return clean;
-}
-
-/* Is the page's protection worth nothing: a fork whose other side has left the
- * frame, or a clean copy while those are written to more often than not? */
-static bool is_vain(struct fault *f, unsigned i, bool clean_too)
-{
-	uint64_t word = f->leaf->word[i];
-
-	return sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP &&
-	       (clean_too || !(word & SW_WORD_CLEAN)) &&
-	       !sw_is_shared(f->space->mm, word);
-}
-
-/* A random writer would come back for each page of the window: whatever lies
- * around [*i, *i + nr) and is protected for nothing joins it. Returns the
- * pages. */
-static unsigned widen(struct fault *f, unsigned *i, unsigned nr)
-{
-	unsigned first = *i / SW_WINDOW_PAGES * SW_WINDOW_PAGES;
-	unsigned last = first + SW_WINDOW_PAGES - 1, end = *i + nr - 1;
-	bool clean_too = !clean_pays(f->space->mm);
-
-	while (end < last && is_vain(f, end + 1, clean_too))
-		end++;
-	while (*i > first && is_vain(f, *i - 1, clean_too))
-		--*i;
-	return end + 1 - *i;
-}
-
-/* Lifts the protection of pages [i, i + nr). After their words: a page that is
- * clean in our books must never be writable. */
-static int unprotect(struct fault *f, unsigned i, unsigned nr)
-{
-	struct sw_mmu *mmu = f->space->mmu;
-
-	for (unsigned k = i; k < i + nr; k++)
-		if (sw_word_kind(f->leaf->word[k]) == SW_WORD_PRESENT)
-			unprotect_word(f->space, f->leaf, k);
-	return mmu->ops->protect(mmu, sw_leaf_addr(f->leaf, i), nr, false);
-}
-
-/* The same of the batch, run by run, and of what joins it. */
-static int unprotect_batch(struct fault *f)
-{
-	const struct sw_batch *b = &f->batch;
-	unsigned nr;
-	int err = 0;
-
-	for (unsigned k = 0; k < b->nr && !err; k += nr) {
-		unsigned i, all;
-
-		all = nr = sw_batch_run(b, k);
-		i = sw_leaf_index(sw_batch_addr(b, k, nr));
-		if (nr == b->nr)
-			all = widen(f, &i, nr);
-		err = unprotect(f, i, all);
-	}
-	return err;
-}
-
-/* A first write to pages that we protected. */
-static int fault_wp_ours(struct fault *f)
-{
-	struct sw_space *space = f->space;
-	struct sw_batch *b = &f->batch;
-	unsigned copies;
-
-	begin_batch(f, &space->wp_streams, SW_WORD_KIND | SW_WORD_WP);
-	copies = nr_shared(f);
-	sw_space_unlock(space);
-	if (copies)
-		b->nr = sw_min(b->nr, sw_budget_reserve(space->mm, copies));
-	sw_space_lock(space);
-	__atomic_fetch_add(&space->mm->clean_lost, nr_clean(f),
-			   __ATOMIC_RELAXED);
-	end_batch(f, &space->wp_streams, b->nr);
-	return unprotect_batch(f);
-}
-
-/* A first write to a page that was only read, and maps the kernel's zeros
- * (run/maps.c). */
-static int fault_wp_read(struct fault *f)
-{
-	struct sw_space *space = f->space;
-
-	sw_space_unlock(space);
-	sw_budget_reserve(space->mm, 1);
-	sw_space_lock(space);
-	sw_word_set(space, f->leaf, f->i, SW_WORD_PRESENT | SW_WORD_ZEROED);
-	return unprotect(f, f->i, 1);
-}
-
-static void fault_wp(struct fault *f)
-{
-	uint64_t word = f->leaf->word[f->i];
-	int err;
-
-	sw_window_take(f->leaf, f->i);
-	if (sw_word_kind(word) == SW_WORD_NONE)
-		err = fault_wp_read(f);
-	else if (sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP)
-		err = fault_wp_ours(f);
-	else /* nothing that we know of: a fork that raced with it */
-		err = unprotect(f, f->i, 1);
-	sw_window_of(f->leaf, f->i)->all_wp = false;
-	sw_window_give(f->space, f->leaf, f->i);
-	sw_space_unlock(f->space);
-	if (err)
-		fault_wake(f);
-	sw_count(pgfault_wp, 1);
+		sw_fault_wake(f);
 }
 
 /* ---- the door ---- */
 
 void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 {
-	struct fault f = { .space = arg,
-			   .addr = addr,
-			   .flags = flags,
-			   .tid = tid,
-			   .last = addr,
-			   .i = sw_leaf_index(addr) };
+	struct sw_fault f = { .space = arg,
+			      .addr = addr,
+			      .flags = flags,
+			      .tid = tid,
+			      .last = addr,
+			      .i = sw_leaf_index(addr) };
 
 	sw_count(pgfault, 1);
 	sw_space_lock(f.space);
 	f.leaf = sw_pt_get(&f.space->pt, addr);
 	if (!f.leaf) { /* out of memory: try again */
 		sw_space_unlock(f.space);
-		fault_wake(&f);
+		sw_fault_wake(&f);
 		return;
 	}
 	if (sw_window_of(f.leaf, f.i)->busy) {
@@ -584,7 +414,7 @@ void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 		return;
 	}
 	if (flags & SW_FAULT_WP) {
-		fault_wp(&f);
+		sw_fault_wp(&f);
 		return;
 	}
 	switch (sw_word_kind(f.leaf->word[f.i])) {

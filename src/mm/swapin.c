@@ -213,7 +213,7 @@ static bool is_passing(const struct folio *folio)
 /* The first page of a large folio, locked, whose `nr` pages are all here. */
 static bool split_passing(struct sw_swapin *in, unsigned nr)
 {
-	struct folio *old = in->folio, *part[SW_WINDOW_PAGES];
+	struct folio *old = in->folio, *part[SW_WINDOW_PAGES] = { NULL };
 	unsigned n;
 
 	for (n = 0; n < nr && (part[n] = folio_alloc(0)); n++)

@@ -1,0 +1,38 @@
+/*
+ * fault.h - what fault.c and write_fault.c share: one fault on its way.
+ */
+#ifndef SW_FAULT_H
+#define SW_FAULT_H
+
+#include "mm/mm_internal.h"
+
+/* One fault on its way; the window is taken from take() to give(). */
+struct sw_fault {
+	struct sw_space *space;
+	struct sw_leaf *leaf;
+	uint64_t addr;
+	unsigned i;     /* page in the leaf */
+	unsigned flags; /* enum sw_mmu_fault_flags */
+	int tid;
+	struct sw_plan plan;
+	struct sw_batch batch;
+	uint64_t last; /* address of the last page that came */
+};
+
+/* Lets the program try again. */
+void sw_fault_wake(struct sw_fault *f);
+
+/* Plans for the fault and collects its pages, those whose words are alike under
+ * `mask`. Space lock held for both. */
+void sw_fault_begin(struct sw_fault *f, struct sw_streams *st, uint64_t mask);
+/* Tells the stream what came: `nr` pages in all, the last ones by f->batch. */
+void sw_fault_end(struct sw_fault *f, struct sw_streams *st, unsigned nr);
+
+/* A write met a protected page. Space lock held, which is given up; the window
+ * is idle. */
+void sw_fault_wp(struct sw_fault *f);
+
+/* Are more clean copies evicted again untouched than written to? */
+bool sw_clean_pays(struct sw_mm *mm);
+
+#endif

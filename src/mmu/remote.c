@@ -355,14 +355,6 @@ int sw_remote_register(struct sw_remote *r, uint64_t start, uint64_t end)
 	return ioctl(r->uffd, UFFDIO_REGISTER, &reg) ? -errno : 0;
 }
 
-bool sw_remote_is_registered(const struct sw_remote *r, uint64_t addr)
-{
-	/* Refused in any case: there is no such thing on private memory. */
-	struct uffdio_continue c = { .range = { addr, SW_PAGE_SIZE } };
-
-	return !ioctl(r->uffd, UFFDIO_CONTINUE, &c) || errno != ENOENT;
-}
-
 void sw_remote_free(struct sw_remote *r)
 {
 	SW_BUG_ON(r->running);

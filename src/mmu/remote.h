@@ -57,8 +57,6 @@ unsigned sw_remote_staged(const struct sw_remote *r);
 
 /* Registers [start, end) for missing pages and write protection. */
 int sw_remote_register(struct sw_remote *r, uint64_t start, uint64_t end);
-/* Is the mapping at `addr`? Also true while that cannot be told. */
-bool sw_remote_is_registered(const struct sw_remote *r, uint64_t addr);
 
 /* Has the program given advice since? Then the event thread shall look at it.
  * For the thread that may stop it. */

@@ -126,24 +126,13 @@ static int note_present(const struct scan *sc, uint64_t start, uint64_t end)
 	return err;
 }
 
-/*
- * What we know of memory that is not registered was of other memory: shmat()
- * with SHM_REMAP takes the place of a mapping without an event.
- */
-static int forget_replaced(const struct scan *sc, uint64_t epoch,
-			   uint64_t start, uint64_t end)
-{
-	if (sw_remote_is_registered(sc->remote, start))
-		return 0;
-	return sw_space_forget(sc->space, epoch, start, end);
-}
-
 static int add_range(const struct scan *sc, uint64_t start, uint64_t end)
 {
-	uint64_t epoch = sw_space_epoch(sc->space);
-	int err = forget_replaced(sc, epoch, start, end);
+	int err = 0;
 
-	if (!err && !sw_space_has_region(sc->space, start, end)) {
+	if (!sw_space_has_region(sc->space, start, end)) {
+		uint64_t epoch = sw_space_epoch(sc->space);
+
 		err = sw_remote_register(sc->remote, start, end);
 		if (!err)
 			err = sw_space_add_region(sc->space, epoch, start, end);

@@ -21,7 +21,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <linux/userfaultfd.h>
 #include <sched.h>
 #include <signal.h>
@@ -34,6 +33,7 @@
 #include <sys/wait.h>
 
 #include "agent/agent.h"
+#include "agent/gate.h"
 #include "agent/sys.h"
 #include "mmu/protocol.h"
 
@@ -130,29 +130,6 @@ static long recv_msg(void)
 	return n;
 }
 
-/* ---- the gate (protocol.h) ---- */
-
-static void gate_lock(void)
-{
-	uint32_t *g = &own.ctl->gate;
-	unsigned spins = SW_GATE_SPINS_AGENT;
-
-	while (__atomic_load_n(&own.ctl->wanted, __ATOMIC_RELAXED) && spins--)
-		__builtin_ia32_pause();
-	if (sw_gate_try(g, SW_GATE_SPINS_AGENT))
-		return;
-	while (__atomic_exchange_n(g, 2, __ATOMIC_ACQUIRE))
-		sys4(SYS_futex, g, FUTEX_WAIT, 2, 0);
-}
-
-static void gate_unlock(void)
-{
-	uint32_t *g = &own.ctl->gate;
-
-	if (__atomic_exchange_n(g, 0, __ATOMIC_RELEASE) == 2)
-		sys3(SYS_futex, g, FUTEX_WAKE, 1);
-}
-
 /* ---- commands ---- */
 
 /*
@@ -193,9 +170,9 @@ static int take_run(const struct sw_agent_run *run, uint64_t epoch)
 	int single = 0;
 
 	unlock_areas();
-	gate_lock();
+	gate_lock(own.ctl);
 	if (own.ctl->epoch != epoch) {
-		gate_unlock();
+		gate_unlock(own.ctl);
 		return -EAGAIN;
 	}
 	while (done < len) {
@@ -217,7 +194,7 @@ static int take_run(const struct sw_agent_run *run, uint64_t epoch)
 			n == -EBUSY ? SW_PAGE_BUSY : SW_PAGE_REFUSED;
 		done += PAGE;
 	}
-	gate_unlock();
+	gate_unlock(own.ctl);
 	for (; done < len; done += PAGE)
 		own.taken.page[run->at + done / PAGE] = SW_PAGE_STALE;
 	return 0;

@@ -29,7 +29,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/time.h"
 #include "mmu/remote_internal.h"
 
 #define BATCH           16

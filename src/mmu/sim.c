@@ -483,3 +483,65 @@ void sw_sim_free(struct sw_sim *sim)
 	free(sim->page);
 	free(sim);
 }
+
+/* ---- looking ---- */
+
+uint64_t sw_sim_touched(struct sw_sim *sim, uint64_t addr, uint64_t asked)
+{
+	uint64_t touched = 0;
+
+	pthread_mutex_lock(&sim->m->lock);
+	for (unsigned i = 0; i < 64; i++) {
+		struct sim_page *p = sim_page_at(sim, addr + i * SW_PAGE_SIZE);
+
+		if (!(asked >> i & 1) || !p || !p->frame || !p->accessed)
+			continue;
+		p->accessed = false;
+		touched |= 1ull << i;
+	}
+	pthread_mutex_unlock(&sim->m->lock);
+	return touched;
+}
+
+bool sw_sim_is_present(struct sw_sim *sim, uint64_t addr)
+{
+	bool is;
+
+	pthread_mutex_lock(&sim->m->lock);
+	is = sim_page_at(sim, addr)->frame;
+	pthread_mutex_unlock(&sim->m->lock);
+	return is;
+}
+
+unsigned sw_sim_sharers(struct sw_sim *sim, uint64_t addr)
+{
+	struct sim_page *p;
+	unsigned n;
+
+	pthread_mutex_lock(&sim->m->lock);
+	p = sim_page_at(sim, addr);
+	n = p->frame ? p->frame->refs : 0;
+	pthread_mutex_unlock(&sim->m->lock);
+	return n;
+}
+
+bool sw_sim_is_mapped(struct sw_sim *sim, uint64_t addr)
+{
+	bool is;
+
+	pthread_mutex_lock(&sim->m->lock);
+	is = sim_page_at(sim, addr)->vma;
+	pthread_mutex_unlock(&sim->m->lock);
+	return is;
+}
+
+uint64_t sw_sim_resident(struct sw_sim *sim)
+{
+	uint64_t n = 0;
+
+	pthread_mutex_lock(&sim->m->lock);
+	for (uint64_t i = 0; i < sim->nr_pages; i++)
+		n += sim->page[i].frame && sim->page[i].registered;
+	pthread_mutex_unlock(&sim->m->lock);
+	return n;
+}

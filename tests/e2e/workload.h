@@ -67,6 +67,8 @@ struct wl_area {
 void wl_area_new(struct wl_area *a, size_t nr_pages);
 void wl_area_free(struct wl_area *a);
 struct wl_area wl_area_part(const struct wl_area *a, size_t from, size_t n);
+/* How many of its pages are in memory. */
+size_t wl_area_present(const struct wl_area *a);
 
 /* Writes pages [from, from + n) in the given version, pokes back to zero. */
 void wl_fill(struct wl_area *a, size_t from, size_t n, unsigned version);

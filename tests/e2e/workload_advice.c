@@ -18,29 +18,8 @@
 
 #define WL_FILE 11
 
-#define PRESENT  (1ull << 63)
 #define PATIENCE 20.0 /* seconds until what was advised is so */
 #define AGAIN    0.5  /* it may be lost: seconds until it is advised again */
-
-/* How many pages of the area are in memory. */
-static size_t nr_present(const struct wl_area *a)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	size_t present = 0;
-
-	if (fd < 0)
-		wl_die("open of pagemap");
-	for (size_t i = 0; i < a->nr_pages; i++) {
-		uint64_t entry;
-		off_t at = ((uintptr_t)a->base / WL_PAGE + i) * sizeof(entry);
-
-		if (pread(fd, &entry, sizeof(entry), at) != sizeof(entry))
-			wl_die("pread of pagemap");
-		present += !!(entry & PRESENT);
-	}
-	close(fd);
-	return present;
-}
 
 /* ---- the three calls ---- */
 
@@ -92,7 +71,7 @@ static void advise_until(const struct wl_area *a, advise_fn advise, int advice,
 			next += AGAIN;
 		}
 		nanosleep(&nap, NULL);
-		n = nr_present(a);
+		n = wl_area_present(a);
 	} while (n != wanted && wl_now() < start + PATIENCE);
 	if (n != wanted)
 		wl_wrong(

@@ -9,6 +9,7 @@
 
 #define WL_FILE 1
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -203,6 +204,27 @@ struct wl_area wl_area_part(const struct wl_area *a, size_t from, size_t n)
 	};
 
 	return part;
+}
+
+#define PAGEMAP_PRESENT (1ull << 63)
+
+size_t wl_area_present(const struct wl_area *a)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	size_t present = 0;
+
+	if (fd < 0)
+		wl_die("open of pagemap");
+	for (size_t i = 0; i < a->nr_pages; i++) {
+		uint64_t entry;
+		off_t at = ((uintptr_t)a->base / WL_PAGE + i) * sizeof(entry);
+
+		if (pread(fd, &entry, sizeof(entry), at) != sizeof(entry))
+			wl_die("pread of pagemap");
+		present += !!(entry & PAGEMAP_PRESENT);
+	}
+	close(fd);
+	return present;
 }
 
 /* The word a poke changes: another one in each page. */

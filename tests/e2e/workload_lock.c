@@ -19,31 +19,9 @@
 
 #define WL_FILE 10
 
-#define PRESENT (1ull << 63)
-
-/* How many pages of the area are in memory. */
-static size_t nr_present(const struct wl_area *a)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	size_t present = 0;
-
-	if (fd < 0)
-		wl_die("open of pagemap");
-	for (size_t i = 0; i < a->nr_pages; i++) {
-		uint64_t entry;
-		off_t at = ((uintptr_t)a->base / WL_PAGE + i) * sizeof(entry);
-
-		if (pread(fd, &entry, sizeof(entry), at) != sizeof(entry))
-			wl_die("pread of pagemap");
-		present += !!(entry & PRESENT);
-	}
-	close(fd);
-	return present;
-}
-
 static void all_present(const struct wl_area *a, const char *why)
 {
-	size_t n = nr_present(a);
+	size_t n = wl_area_present(a);
 
 	if (wl_sabotage(WL_SITE))
 		n--;

@@ -22,6 +22,7 @@
 
 #include "mm/mm_internal.h"
 #include "mmu/sim.h"
+#include "sim_heat.h"
 
 #define PG       SW_PAGE_SIZE
 #define FX_BASE  (0x40000000ull - 128 * PG) /* leaves have a border inside */
@@ -104,23 +105,6 @@ static const struct swap_ops fx_store_ops = {
 	.write = fx_store_write,
 	.read = fx_store_read,
 	.slot_free = fx_store_free,
-};
-
-/* ---- exact accessed bits ---- */
-
-static inline int fx_touched(void *arg, struct sw_space *space,
-			     struct sw_heat_window *win, unsigned nr)
-{
-	struct sw_sim *sim = sw_sim_of(sw_space_mmu(space));
-
-	(void)arg;
-	for (unsigned w = 0; w < nr; w++)
-		win[w].touched = sw_sim_touched(sim, win[w].addr, win[w].asked);
-	return 0;
-}
-
-static const struct sw_heat fx_heat __attribute__((unused)) = {
-	.touched = fx_touched,
 };
 
 /* ---- the session ---- */

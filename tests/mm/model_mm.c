@@ -15,7 +15,7 @@ static void run(uint64_t seed, uint64_t steps, uint64_t slots, bool exact)
 
 	md_open(&m, seed, 1 << 20, slots);
 	m.exact = exact;
-	m.f.mm->heat = exact ? &fx_heat : NULL;
+	m.f.mm->heat = exact ? &sim_heat : NULL;
 	while (m.steps < steps) {
 		md_step(&m);
 		md_check(&m, m.steps % 16 == 0);

@@ -216,7 +216,7 @@ int main(int argc, char **argv)
 	fx_open_sized(&f, THREADS * AREA_PAGES * 7 / 8,
 		      seed % 2 ? FX_SLOTS : SCARCE_SLOTS);
 	f.threaded = true;
-	f.mm->heat = seed / 2 % 2 ? &fx_heat : NULL;
+	f.mm->heat = seed / 2 % 2 ? &sim_heat : NULL;
 	SW_BUG_ON(sw_sim_start(f.sim));
 	SW_BUG_ON(sw_mm_start(f.mm));
 	for (unsigned i = 0; i < THREADS; i++) {

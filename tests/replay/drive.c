@@ -11,8 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mm/mm_internal.h"
-#include "mmu/sim.h"
+#include "../mm/sim_heat.h"
 
 #define BASE 0x40000000ull
 
@@ -57,21 +56,6 @@ static const struct swap_ops store_ops = {
 	.read = store_read,
 	.slot_free = store_free,
 };
-
-/* ---- accessed bits ---- */
-
-static int touched(void *arg, struct sw_space *space,
-		   struct sw_heat_window *win, unsigned nr)
-{
-	struct sw_sim *sim = sw_sim_of(sw_space_mmu(space));
-
-	(void)arg;
-	for (unsigned w = 0; w < nr; w++)
-		win[w].touched = sw_sim_touched(sim, win[w].addr, win[w].asked);
-	return 0;
-}
-
-static const struct sw_heat exact_heat = { .touched = touched };
 
 /* ---- a session ---- */
 
@@ -122,7 +106,7 @@ static void open_session(struct session *s, const struct drive_config *config,
 	static const struct sw_mm_host host; /* nothing forks */
 	struct sw_mm_config mm = { .budget_pages = config->budget,
 				   .host = &host,
-				   .heat = config->heat ? &exact_heat : NULL };
+				   .heat = config->heat ? &sim_heat : NULL };
 
 	*s = (struct session){ 0 };
 	/* As much swap as the command line gives without being asked. */

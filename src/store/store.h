@@ -1,7 +1,7 @@
 /*
  * store.h - where the bytes of slots live. A store is made by its kind's
  * open call, handed to swapon() as ops + store, and closed when the device is
- * off. Compressed memory here; files and block devices beside it.
+ * off: compressed memory, and files and block devices.
  */
 #ifndef SW_STORE_H
 #define SW_STORE_H
@@ -18,6 +18,7 @@ struct sw_store_stats {
 	uint64_t meta_bytes;    /* beside mem_bytes: handles, sums, spans */
 	uint64_t read_errors;   /* pages that could not be given back */
 	uint64_t write_nomem;   /* writes refused with -ENOMEM */
+	uint64_t write_errors;  /* writes that the disk refused */
 	uint64_t moved_objects; /* by compaction */
 };
 
@@ -50,5 +51,51 @@ void sw_zram_set_limit(struct sw_zram *zram, uint64_t mem_bytes);
 uint64_t sw_zram_compact(struct sw_zram *zram);
 
 extern const struct swap_ops sw_zram_ops;
+
+/*
+ * A file or a block device that holds a swap area. `path` is
+ *
+ *      a folder, or nothing yet      a file is made there, of size_bytes, with
+ *                                    all its room reserved, mode 0600, and
+ *                                    without a name as soon as it is open: it
+ *                                    goes with its last descriptor
+ *      a file                        with the header of mkswap, for as many
+ *                                    bytes as size_bytes says, unless 0
+ *      a block device                with that header, used by nobody else
+ *
+ * and everything else is refused: NULL with errno, after a line. An area that
+ * was there is never made anew, its header never written.
+ *
+ * write: after an error all its slots are empty. read: -EIO when a slot is
+ * empty or its bytes are not those written, or the disk fails; then no page
+ * is good, and who wants those that are reads one by one. -ENOMEM: nothing is
+ * lost, try again (a thread's first transfer from or to memory that does not
+ * lie on a page's border). Both: -EINVAL outside the area, and for slot 0.
+ */
+struct sw_disk_spec {
+	const char *path;
+	bool is_block;
+	uint64_t size_bytes; /* 0: what is there */
+};
+
+struct sw_disk_info {
+	const char *name;    /* "file:PATH" or "block:PATH" */
+	const char *label;   /* "" where there is none */
+	uint64_t max;        /* as swapon_spec has it, and the next two */
+	const uint64_t *bad; /* ascending */
+	unsigned nr_bad;
+	bool uring;  /* io_uring, else pread and pwrite */
+	bool direct; /* past the page cache */
+};
+
+struct sw_disk;
+struct sw_disk *sw_disk_open(const struct sw_disk_spec *spec);
+void sw_disk_close(struct sw_disk *disk);
+/* What it points to is good until the store is closed. */
+void sw_disk_info(const struct sw_disk *disk, struct sw_disk_info *info);
+/* meta_bytes is what it will be at most. */
+void sw_disk_stats(struct sw_disk *disk, struct sw_store_stats *stats);
+
+extern const struct swap_ops sw_disk_ops;
 
 #endif

@@ -1,0 +1,343 @@
+/*
+ * disk.c - a file or a block device as a swap store. Above it: whoever writes
+ * and reads folios. Below it: disk_area.c, which finds or makes the area, and
+ * disk_ring.c.
+ *
+ * Slot n is page n of the area. A slot has a sum of 32 bits in memory, over its
+ * bytes; 0 says that nothing was written. So whatever the disk gives back in
+ * place of a page (what was there before, the page of another slot, zeros of a
+ * file that was cut off and grew again) is found out.
+ *
+ * There is no lock here. Two calls on one slot are not concurrent, by the
+ * contract of store.h, and slots have nothing in common.
+ */
+#include "store/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/log.h"
+#include "store/disk_ring.h"
+#include "store/sysmem.h"
+#include "store/work.h"
+
+#define MAX_TRANSFER (1UL << 30) /* a request's length has 32 bits */
+
+struct sw_disk {
+	char *name;                   /* [const] for messages */
+	int fd;                       /* [const] */
+	bool direct;                  /* [const] past the page cache */
+	struct sw_rings *rings;       /* [const] or NULL: pread() */
+	struct sw_swap_header header; /* [const] */
+	uint32_t *sums;               /* written by the slot's one writer */
+	uint64_t pages;               /* [atomic] sums that are not 0 */
+	uint64_t read_errors;         /* [atomic] */
+	uint64_t write_errors;        /* [atomic] */
+};
+
+int (*sw_disk_fault)(bool write, size_t *len);
+
+/* Wraps around: -1 takes one away. */
+static void add_relaxed(uint64_t *counter, uint64_t n)
+{
+	if (n)
+		(void)__atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
+
+static uint64_t read_relaxed(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+static uint32_t page_sum(const void *page)
+{
+	uint64_t x = XXH3_64bits(page, SW_PAGE_SIZE);
+	uint32_t sum = x ^ x >> 32;
+
+	return sum ? sum : 1;
+}
+
+static bool in_range(const struct sw_disk *d, uint64_t offset, uint64_t nr)
+{
+	const uint64_t max = d->header.max;
+
+	if (sw_likely(offset && offset < max && nr <= max - offset))
+		return true;
+	sw_error("%s: slots %lu..+%lu are outside the device of %lu", d->name,
+		 offset, nr, max);
+	return false;
+}
+
+/* ---- bytes ---- */
+
+/* As much as goes at once: what pread() gives, or -errno. */
+static ssize_t transfer_some(struct sw_disk *d, bool write, void *buf,
+			     size_t len, uint64_t pos)
+{
+	int err = 0;
+	ssize_t n;
+
+	len = sw_min(len, MAX_TRANSFER);
+	if (sw_unlikely(sw_disk_fault))
+		err = sw_disk_fault(write, &len);
+	if (err)
+		return err;
+	if (d->rings && sw_rings_move(d->rings, write, buf, len, pos, &n))
+		return n;
+	n = write ? pwrite(d->fd, buf, len, pos) : pread(d->fd, buf, len, pos);
+	return n < 0 ? -errno : n;
+}
+
+/* Nothing more comes or goes: for a read, the file ends there. */
+static int cut_short(bool write)
+{
+	return write ? -EIO : -ENODATA;
+}
+
+static int transfer(struct sw_disk *d, bool write, uint64_t slot, unsigned nr,
+		    void *pages)
+{
+	uint64_t pos = slot * SW_PAGE_SIZE;
+	size_t len = nr * SW_PAGE_SIZE;
+	unsigned char *at = pages;
+
+	while (len) {
+		ssize_t n = transfer_some(d, write, at, len, pos);
+
+		if (n == -EINTR)
+			continue;
+		if (n < 0)
+			return (int)n;
+		/* A file cut off within a page: what is left of it cannot be
+		 * asked for past the page cache. */
+		if (!n || (d->direct && n % 512))
+			return cut_short(write);
+		at += n;
+		pos += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* Past the page cache goes only what lies on a page's border; mm's buffers
+ * do, and others take the way through scratch memory. */
+static int transfer_aligned(struct sw_disk *d, bool write, uint64_t slot,
+			    unsigned nr, unsigned char *pages)
+{
+	const unsigned room = SW_WORK_SCRATCH_BYTES / SW_PAGE_SIZE;
+	void *scratch;
+	int err = 0;
+
+	if (!d->direct || (uintptr_t)pages % SW_PAGE_SIZE == 0)
+		return transfer(d, write, slot, nr, pages);
+	scratch = sw_work_scratch();
+	if (!scratch)
+		return -ENOMEM;
+	while (nr && !err) {
+		unsigned n = sw_min(nr, room);
+
+		if (write)
+			memcpy(scratch, pages, n * SW_PAGE_SIZE);
+		err = transfer(d, write, slot, n, scratch);
+		if (!write && !err)
+			memcpy(pages, scratch, n * SW_PAGE_SIZE);
+		pages += n * SW_PAGE_SIZE;
+		slot += n;
+		nr -= n;
+	}
+	return err;
+}
+
+/* ---- the operations ---- */
+
+static void forget(struct sw_disk *d, uint64_t offset, uint64_t nr)
+{
+	uint64_t gone = 0;
+
+	for (uint64_t slot = offset; slot < offset + nr; slot++) {
+		/* What was never written has no memory, and gets none here. */
+		if (!d->sums[slot])
+			continue;
+		d->sums[slot] = 0;
+		gone++;
+	}
+	add_relaxed(&d->pages, -gone);
+}
+
+static int disk_write(void *store, uint64_t offset, unsigned nr,
+		      const void *pages)
+{
+	struct sw_disk *d = store;
+	const unsigned char *page = pages;
+	int err;
+
+	if (!in_range(d, offset, nr))
+		return -EINVAL;
+	/* Should it fail halfway, nobody knows what the slots have. */
+	forget(d, offset, nr);
+	err = transfer_aligned(d, true, offset, nr, (unsigned char *)page);
+	if (err) {
+		add_relaxed(&d->write_errors, 1);
+		sw_warn_once("%s: slot %lu cannot be written: %s", d->name,
+			     offset, strerror(-err));
+		return err;
+	}
+	for (unsigned i = 0; i < nr; i++)
+		d->sums[offset + i] = page_sum(page + i * SW_PAGE_SIZE);
+	add_relaxed(&d->pages, nr);
+	return 0;
+}
+
+static int damaged(struct sw_disk *d, uint64_t slot, const char *what)
+{
+	add_relaxed(&d->read_errors, 1);
+	sw_error("%s: slot %lu cannot be read: %s", d->name, slot, what);
+	return -EIO;
+}
+
+static int disk_read(void *store, uint64_t offset, unsigned nr, void *pages)
+{
+	struct sw_disk *d = store;
+	const unsigned char *page = pages;
+	int err;
+
+	if (!in_range(d, offset, nr))
+		return -EINVAL;
+	for (uint64_t slot = offset; slot < offset + nr; slot++)
+		if (!d->sums[slot])
+			return damaged(d, slot, "nothing was written to it");
+	err = transfer_aligned(d, false, offset, nr, pages);
+	if (err == -ENOMEM)
+		return err;
+	if (err)
+		return damaged(d, offset,
+			       err == -ENODATA ? "the file was cut off"
+					       : strerror(-err));
+	for (unsigned i = 0; i < nr; i++, page += SW_PAGE_SIZE)
+		if (page_sum(page) != d->sums[offset + i])
+			return damaged(d, offset + i,
+				       "its checksum does not match");
+	return 0;
+}
+
+static void disk_slot_free(void *store, uint64_t offset, unsigned nr)
+{
+	struct sw_disk *d = store;
+
+	SW_BUG_ON(!in_range(d, offset, nr));
+	forget(d, offset, nr);
+}
+
+const struct swap_ops sw_disk_ops = {
+	.write = disk_write,
+	.read = disk_read,
+	.slot_free = disk_slot_free,
+};
+
+/* ---- accounts ---- */
+
+void sw_disk_info(const struct sw_disk *d, struct sw_disk_info *info)
+{
+	*info = (struct sw_disk_info){
+		.name = d->name,
+		.label = d->header.label,
+		.max = d->header.max,
+		.bad = d->header.bad,
+		.nr_bad = d->header.nr_bad,
+		.uring = d->rings != NULL,
+		.direct = d->direct,
+	};
+}
+
+void sw_disk_stats(struct sw_disk *d, struct sw_store_stats *st)
+{
+	*st = (struct sw_store_stats){
+		.pages = read_relaxed(&d->pages),
+		.meta_bytes = d->header.max * sizeof(*d->sums),
+		.read_errors = read_relaxed(&d->read_errors),
+		.write_errors = read_relaxed(&d->write_errors),
+	};
+}
+
+/* ---- life ---- */
+
+/* Pages cached by us and again by the kernel would be in memory twice. Some
+ * file systems take the flag and refuse the request. */
+static bool go_direct(int fd)
+{
+	_Alignas(SW_PAGE_SIZE) unsigned char page[SW_PAGE_SIZE];
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_DIRECT))
+		return false;
+	if (pread(fd, page, sizeof(page), 0) == sizeof(page))
+		return true;
+	(void)fcntl(fd, F_SETFL, flags);
+	return false;
+}
+
+/* A label may have any bytes: it is for the report, where they do no harm. */
+static void say_how(const struct sw_disk *d, const char *why_no_rings)
+{
+	sw_info("%s: %lu pages, %s", d->name,
+		d->header.max - 1 - d->header.nr_bad,
+		d->direct ? "past the page cache"
+			  : "through the page cache: no direct I/O there");
+	if (!d->rings)
+		sw_info("%s: by pread and pwrite, without io_uring: %s",
+			d->name, why_no_rings);
+}
+
+void sw_disk_close(struct sw_disk *d)
+{
+	if (!d)
+		return;
+	sw_rings_close(d->rings);
+	sw_sysmem_release(d->sums, d->header.max * sizeof(*d->sums));
+	if (d->fd >= 0)
+		close(d->fd);
+	free(d->name);
+	sw_sysmem_release(d, sizeof(*d));
+}
+
+struct sw_disk *sw_disk_open(const struct sw_disk_spec *spec)
+{
+	struct sw_disk *d = sw_sysmem_reserve(sizeof(*d));
+	int err;
+
+	if (!d)
+		goto err_nomem;
+	d->fd = -1;
+	if (asprintf(&d->name, "%s:%s", spec->is_block ? "block" : "file",
+		     spec->path) < 0) {
+		d->name = NULL;
+		goto err_nomem;
+	}
+	err = sw_disk_area_open(spec, d->name, &d->fd, &d->header);
+	if (err) {
+		sw_disk_close(d);
+		errno = -err;
+		return NULL;
+	}
+	d->sums = sw_sysmem_reserve(d->header.max * sizeof(*d->sums));
+	if (!d->sums)
+		goto err_nomem;
+	d->direct = go_direct(d->fd);
+	d->rings = sw_rings_open(d->fd);
+	say_how(d, strerror(errno));
+	return d;
+
+err_nomem:
+	sw_error("%s: no address space for its checksums (see ulimit -v)",
+		 spec->path);
+	sw_disk_close(d);
+	errno = ENOMEM;
+	return NULL;
+}

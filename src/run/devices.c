@@ -1,4 +1,8 @@
-/* devices.c - see devices.h. Above: session.c. Below: store/, swap/. */
+/*
+ * devices.c - see devices.h. Above: session.c. Below: store/, swap/.
+ *
+ * A new kind of device is a row in kinds[], beside its row in options.c.
+ */
 #include "run/devices.h"
 
 #include <errno.h>
@@ -9,29 +13,116 @@
 #include "store/store.h"
 #include "swap/swap.h"
 
+struct sw_store_kind {
+	const char *name;
+	/* Makes the store and says in `on` and `report` what it is. NULL with
+	 * errno after a line. */
+	void *(*open)(const struct sw_device_spec *spec, unsigned index,
+		      struct swapon_spec *on, struct sw_report_device *report);
+	void (*stats)(void *store, struct sw_store_stats *stats);
+	void (*close)(void *store);
+};
+
+/* ---- compressed memory ---- */
+
+static void *zram_open(const struct sw_device_spec *spec, unsigned index,
+		       struct swapon_spec *on, struct sw_report_device *report)
+{
+	on->ops = &sw_zram_ops;
+	/* Slot 0 is the header's and holds no page. */
+	on->max = spec->size_bytes / SW_PAGE_SIZE + 1;
+	on->flags = SWP_SOLIDSTATE | SWP_SYNCHRONOUS_IO | SWP_BLKDEV;
+	report->size_bytes = spec->size_bytes;
+	snprintf(report->name, sizeof(report->name), "zram%u", index);
+	return sw_zram_open(on->max, "lz4");
+}
+
+static void zram_stats(void *store, struct sw_store_stats *stats)
+{
+	sw_zram_stats(store, stats);
+}
+
+static void zram_close(void *store)
+{
+	sw_zram_close(store);
+}
+
+/* ---- files and block devices ---- */
+
+static void *disk_open(const struct sw_device_spec *spec, unsigned index,
+		       struct swapon_spec *on, struct sw_report_device *report)
+{
+	const struct sw_disk_spec what = {
+		.path = spec->path,
+		.is_block = !strcmp(spec->kind, "block"),
+		.size_bytes = spec->size_bytes,
+	};
+	struct sw_disk *disk = sw_disk_open(&what);
+	struct sw_disk_info info;
+
+	if (!disk)
+		return NULL;
+	sw_disk_info(disk, &info);
+	on->ops = &sw_disk_ops;
+	on->max = info.max;
+	on->bad = info.bad;
+	on->nr_bad = info.nr_bad;
+	/* The sum is taken of what is being written. */
+	on->flags = SWP_SOLIDSTATE | SWP_STABLE_WRITES;
+	if (what.is_block)
+		on->flags |= SWP_BLKDEV;
+	report->size_bytes = info.max * SW_PAGE_SIZE;
+	report->on_disk = true;
+	report->uring = info.uring;
+	report->direct = info.direct;
+	snprintf(report->name, sizeof(report->name), "%s", info.name);
+	snprintf(report->label, sizeof(report->label), "%s", info.label);
+	return disk;
+}
+
+static void disk_stats(void *store, struct sw_store_stats *stats)
+{
+	sw_disk_stats(store, stats);
+}
+
+static void disk_close(void *store)
+{
+	sw_disk_close(store);
+}
+
+/* ---- all of them ---- */
+
+static const struct sw_store_kind kinds[] = {
+	{ "zram", zram_open, zram_stats, zram_close },
+	{ "file", disk_open, disk_stats, disk_close },
+	{ "block", disk_open, disk_stats, disk_close },
+};
+
+static const struct sw_store_kind *kind_lookup(const char *name)
+{
+	for (unsigned i = 0; i < SW_ARRAY_SIZE(kinds); i++)
+		if (!strcmp(kinds[i].name, name))
+			return &kinds[i];
+	return NULL;
+}
+
 static int device_on(struct sw_device *dev, struct sw_report_device *report,
 		     const struct sw_device_spec *spec, unsigned index)
 {
-	/* Slot 0 is the header's and holds no page. */
-	uint64_t max = spec->size_bytes / SW_PAGE_SIZE + 1;
-	struct swapon_spec on = {
-		.name = report->name,
-		.ops = &sw_zram_ops,
-		.max = max,
-		.prio = spec->prio,
-		.flags = SWP_SOLIDSTATE | SWP_SYNCHRONOUS_IO | SWP_BLKDEV,
-	};
+	struct swapon_spec on = { .name = report->name, .prio = spec->prio };
 	int type;
 
-	snprintf(report->name, sizeof(report->name), "%s%u", spec->kind, index);
-	report->size_bytes = spec->size_bytes;
-	dev->zram = sw_zram_open(max, "lz4");
-	if (!dev->zram)
-		return -ENOMEM;
-	on.store = dev->zram;
+	dev->kind = kind_lookup(spec->kind);
+	SW_BUG_ON(!dev->kind);
+	dev->store = dev->kind->open(spec, index, &on, report);
+	if (!dev->store)
+		return -errno;
+	on.store = dev->store;
 	type = swapon(&on);
 	if (type < 0) {
-		sw_zram_close(dev->zram);
+		sw_error("%s: cannot be turned on: %s", report->name,
+			 strerror(-type));
+		dev->kind->close(dev->store);
 		return type;
 	}
 	dev->type = type;
@@ -44,15 +135,16 @@ int sw_devices_on(struct sw_devices *d, const struct sw_device_spec *spec,
 	int err = swap_init();
 
 	d->nr = 0;
+	if (err) {
+		sw_error("not enough memory for swap devices");
+		return err;
+	}
 	for (unsigned i = 0; !err && i < nr; i++) {
 		err = device_on(&d->device[i], &d->report[i], &spec[i], i);
 		d->nr += !err;
 	}
-	if (err) {
-		sw_error("swap device %u (%s) cannot be turned on: %s", d->nr,
-			 spec[d->nr].kind, strerror(-err));
+	if (err)
 		sw_devices_off(d);
-	}
 	return err;
 }
 
@@ -60,14 +152,17 @@ void sw_devices_sample(struct sw_devices *d)
 {
 	for (unsigned i = 0; i < d->nr; i++) {
 		struct sw_report_device *r = &d->report[i];
+		struct sw_device *dev = &d->device[i];
 		struct sw_swap_device_info info;
 		struct sw_store_stats st;
 
-		if (!swap_device_info(d->device[i].type, &info))
+		if (!swap_device_info(dev->type, &info))
 			continue;
 		r->used_pages = info.used;
-		sw_zram_stats(d->device[i].zram, &st);
+		dev->kind->stats(dev->store, &st);
 		r->memory_peak_bytes = st.mem_bytes_peak;
+		r->read_errors = st.read_errors;
+		r->write_errors = st.write_errors;
 		if (st.pages < r->pages_stored)
 			continue;
 		r->pages_stored = st.pages;
@@ -83,7 +178,7 @@ uint64_t sw_devices_memory(const struct sw_devices *d)
 	for (unsigned i = 0; i < d->nr; i++) {
 		struct sw_store_stats st;
 
-		sw_zram_stats(d->device[i].zram, &st);
+		d->device[i].kind->stats(d->device[i].store, &st);
 		bytes += st.mem_bytes;
 	}
 	return bytes;
@@ -101,7 +196,7 @@ void sw_devices_off(struct sw_devices *d)
 				d->nr, strerror(-err));
 			continue;
 		}
-		sw_zram_close(dev->zram);
+		dev->kind->close(dev->store);
 	}
 	swap_exit();
 }

@@ -8,10 +8,11 @@
 #include "run/options.h"
 #include "run/report.h"
 
-struct sw_zram;
+struct sw_store_kind;
 
 struct sw_device {
-	struct sw_zram *zram;
+	const struct sw_store_kind *kind; /* [private to devices.c] */
+	void *store;
 	unsigned type; /* in the swap layer */
 };
 

@@ -11,6 +11,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +126,7 @@ struct device_kind {
 	const char *form; /* for messages */
 	int (*parse)(struct sw_device_spec *dev, const char *spec,
 		     const char *args);
+	bool has_size; /* as a setting, beside prio */
 };
 
 static int device_check_size(const char *spec, uint64_t bytes)
@@ -141,21 +143,44 @@ static int device_check_size(const char *spec, uint64_t bytes)
 	return 0;
 }
 
-static int zram_parse(struct sw_device_spec *dev, const char *spec,
-		      const char *args)
+static int device_parse_size(struct sw_device_spec *dev, const char *spec,
+			     const char *text)
 {
-	char what[96];
+	char what[PATH_MAX];
 	int err;
 
-	if (!*args)
-		return 0; /* sized when the budget is known */
 	snprintf(what, sizeof(what), "--swap %s", spec);
-	err = size_parse_or_say(what, args, &dev->size_bytes);
+	err = size_parse_or_say(what, text, &dev->size_bytes);
 	return err ? err : device_check_size(spec, dev->size_bytes);
 }
 
+static int zram_parse(struct sw_device_spec *dev, const char *spec,
+		      const char *args)
+{
+	if (!*args)
+		return 0; /* sized when the budget is known */
+	return device_parse_size(dev, spec, args);
+}
+
+/* Whether there is such a thing is asked when it is opened. */
+static int path_parse(struct sw_device_spec *dev, const char *spec,
+		      const char *args)
+{
+	if (!*args) {
+		sw_error("--swap %s: no path is given", spec);
+		return -EINVAL;
+	}
+	dev->path = strdup(args);
+	return dev->path ? 0 : -ENOMEM;
+}
+
 static const struct device_kind device_kinds[] = {
-	{ "zram", "zram:[SIZE][,prio=N] (compressed memory)", zram_parse },
+	{ "zram", "zram:[SIZE][,prio=N] (compressed memory)", zram_parse,
+	  false },
+	{ "file", "file:PATH[,size=SIZE][,prio=N] (a swap file)", path_parse,
+	  true },
+	{ "block", "block:DEVICE[,prio=N] (a block device)", path_parse,
+	  false },
 };
 
 static const struct device_kind *device_kind_lookup(const char *name)
@@ -204,26 +229,31 @@ static int device_parse_prio(struct sw_device_spec *dev, const char *spec,
 }
 
 /* What follows the first comma: key=value[,key=value]... */
-static int device_parse_keys(struct sw_device_spec *dev, const char *spec,
+static int device_parse_keys(struct sw_device_spec *dev,
+			     const struct device_kind *kind, const char *spec,
 			     char *keys)
 {
 	char *key;
+	int err = 0;
 
-	while ((key = strsep(&keys, ","))) {
+	while (!err && (key = strsep(&keys, ","))) {
 		char *value = strchr(key, '=');
 
 		if (value)
 			*value++ = '\0';
-		if (!value || strcmp(key, "prio")) {
-			sw_error("--swap %s: '%s' is no setting of a device; "
-				 "known: prio=N",
-				 spec, key);
-			return -EINVAL;
+		if (value && !strcmp(key, "prio")) {
+			err = device_parse_prio(dev, spec, value);
+		} else if (value && !strcmp(key, "size") && kind->has_size) {
+			err = device_parse_size(dev, spec, value);
+		} else {
+			sw_error("--swap %s: '%s' is no setting of a %s "
+				 "device; known: %sprio=N",
+				 spec, key, kind->kind,
+				 kind->has_size ? "size=SIZE, " : "");
+			err = -EINVAL;
 		}
-		if (device_parse_prio(dev, spec, value))
-			return -EINVAL;
 	}
-	return 0;
+	return err;
 }
 
 /* `text` is a copy of `spec` to be cut up. */
@@ -250,9 +280,7 @@ static int device_parse(struct sw_device_spec *dev, const char *spec,
 	}
 	snprintf(dev->kind, sizeof(dev->kind), "%s", kind->kind);
 	err = kind->parse(dev, spec, args);
-	if (err)
-		return err;
-	return device_parse_keys(dev, spec, keys);
+	return err ? err : device_parse_keys(dev, kind, spec, keys);
 }
 
 /* ---- the options ---- */
@@ -264,6 +292,8 @@ void sw_run_options_init(struct sw_run_options *opt)
 
 void sw_run_options_release(struct sw_run_options *opt)
 {
+	for (unsigned i = 0; i < opt->nr_devices; i++)
+		free(opt->devices[i].path);
 	free(opt->devices);
 	sw_run_options_init(opt);
 }
@@ -302,15 +332,20 @@ int sw_run_options_add_device(struct sw_run_options *opt, const char *spec)
 	err = device_parse(&dev, spec, text);
 	free(text);
 	if (err)
-		return err;
+		goto err_free_path;
 
+	err = -ENOMEM;
 	devices =
 		realloc(opt->devices, (opt->nr_devices + 1) * sizeof(*devices));
 	if (!devices)
-		return -ENOMEM;
+		goto err_free_path;
 	devices[opt->nr_devices++] = dev;
 	opt->devices = devices;
 	return 0;
+
+err_free_path:
+	free(dev.path);
+	return err;
 }
 
 int sw_run_options_finish(struct sw_run_options *opt)
@@ -332,7 +367,7 @@ int sw_run_options_finish(struct sw_run_options *opt)
 			   SW_DEVICE_MAX_BYTES / DEVICE_PER_BUDGET) *
 		    DEVICE_PER_BUDGET;
 	for (i = 0; i < opt->nr_devices; i++) {
-		if (!opt->devices[i].size_bytes)
+		if (!opt->devices[i].size_bytes && !opt->devices[i].path)
 			opt->devices[i].size_bytes = by_budget & SW_PAGE_MASK;
 	}
 	return 0;

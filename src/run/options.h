@@ -13,16 +13,20 @@
 
 #define SW_BUDGET_MIN_BYTES (8ULL << 20) /* less cannot hold a running libc */
 #define SW_DEVICE_MIN_BYTES (1ULL << 20)
-/* A compressed store has room for fewer than 2^30 pages. */
+/* A compressed store has room for fewer than 2^30 pages. So has a file that
+ * is made; one that exists may be larger. */
 #define SW_DEVICE_MAX_BYTES ((1ULL << 30) * SW_PAGE_SIZE - SW_PAGE_SIZE)
 #define SW_MAX_DEVICES      24u
 #define SW_PRIO_DEFAULT     (-1)
 #define SW_PRIO_MAX         32767
 
 struct sw_device_spec {
-	char kind[16];       /* "zram" */
-	uint64_t size_bytes; /* 0 until sw_run_options_finish(): by budget */
-	int prio;            /* SW_PRIO_DEFAULT, or 0..SW_PRIO_MAX */
+	char kind[16]; /* "zram", "file", "block" */
+	char *path;    /* NULL for zram */
+	/* zram: 0 until sw_run_options_finish(), then by budget. file: 0 means
+	 * what is there. block: 0. */
+	uint64_t size_bytes;
+	int prio; /* SW_PRIO_DEFAULT, or 0..SW_PRIO_MAX */
 };
 
 struct sw_run_options {
@@ -56,7 +60,7 @@ SW_MUST_CHECK int sw_run_options_add_device(struct sw_run_options *opt,
 					    const char *spec);
 
 /* Once everything is read: the budget is there, a device exists (the default
- * is `zram:`), and each device without a size gets three times the budget. */
+ * is `zram:`), and zram without a size gets three times the budget. */
 SW_MUST_CHECK int sw_run_options_finish(struct sw_run_options *opt);
 
 #endif

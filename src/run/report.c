@@ -64,19 +64,40 @@ static double device_ratio(const struct sw_report_device *dev)
 	return (double)dev->pages_stored * SW_PAGE_SIZE / dev->memory_bytes;
 }
 
+/* Neither a path nor a label needs to be UTF-8; JSON does. */
+static json_t *text_json(const char *text)
+{
+	json_t *json = *text ? json_string(text) : NULL;
+
+	return json ? json : json_null();
+}
+
 static json_t *device_json(const struct sw_report_device *dev)
 {
 	double ratio = device_ratio(dev);
+	json_t *o = json_pack(
+		"{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:o}", /**/
+		"name", text_json(dev->name),                              /**/
+		"size_bytes", dev->size_bytes,                             /**/
+		"used_pages", dev->used_pages,                             /**/
+		"pages_stored", dev->pages_stored,                         /**/
+		"compressed_bytes", dev->compressed_bytes,                 /**/
+		"memory_bytes", dev->memory_bytes,                         /**/
+		"memory_peak_bytes", dev->memory_peak_bytes,               /**/
+		"ratio", ratio ? json_real(ratio) : json_null(),           /**/
+		"read_errors", dev->read_errors,                           /**/
+		"write_errors", dev->write_errors,                         /**/
+		"label", text_json(dev->label));
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", /**/
-			 "name", dev->name,                          /**/
-			 "size_bytes", dev->size_bytes,              /**/
-			 "used_pages", dev->used_pages,              /**/
-			 "pages_stored", dev->pages_stored,          /**/
-			 "compressed_bytes", dev->compressed_bytes,  /**/
-			 "memory_bytes", dev->memory_bytes,          /**/
-			 "memory_peak_bytes", dev->memory_peak_bytes, "ratio",
-			 ratio ? json_real(ratio) : json_null());
+	if (!dev->on_disk) {
+		json_object_set_new(o, "io", json_null());
+		json_object_set_new(o, "direct", json_null());
+		return o;
+	}
+	json_object_set_new(o, "io",
+			    text_json(dev->uring ? "io_uring" : "pread"));
+	json_object_set_new(o, "direct", json_boolean(dev->direct));
+	return o;
 }
 
 static json_t *command_json(const struct sw_report *report)
@@ -225,9 +246,26 @@ static unsigned long long count_of(enum sw_counter c)
 	return sw_counter_read(c);
 }
 
-void sw_report_print(const struct sw_report *report, FILE *out)
+static void device_print(const struct sw_report_device *dev, FILE *out)
 {
 	char a[24], b[24], c[24];
+
+	fprintf(out, "spillway: %s of %s: %s of pages ", dev->name,
+		sw_size_format(dev->size_bytes, a),
+		sw_size_format(dev->pages_stored * SW_PAGE_SIZE, b));
+	if (dev->on_disk)
+		fprintf(out, "on disk (%s, %s)\n",
+			dev->uring ? "io_uring" : "pread",
+			dev->direct ? "direct" : "through the page cache");
+	else
+		fprintf(out, "in %s of memory (%.1f to 1)\n",
+			sw_size_format(dev->memory_bytes, c),
+			device_ratio(dev));
+}
+
+void sw_report_print(const struct sw_report *report, FILE *out)
+{
+	char a[24], b[24];
 	unsigned i;
 
 	fprintf(out, "spillway: budget %s, peak %s, %.1f s\n",
@@ -251,17 +289,8 @@ void sw_report_print(const struct sw_report *report, FILE *out)
 			"most (no page of it can be taken from all who use it "
 			"at once)\n",
 			sw_size_format(report->shared_peak_bytes, a));
-	for (i = 0; i < report->nr_devices; i++) {
-		const struct sw_report_device *dev = &report->devices[i];
-
-		fprintf(out,
-			"spillway: %s of %s: %s of pages in %s of memory "
-			"(%.1f to 1)\n",
-			dev->name, sw_size_format(dev->size_bytes, a),
-			sw_size_format(dev->pages_stored * SW_PAGE_SIZE, b),
-			sw_size_format(dev->memory_bytes, c),
-			device_ratio(dev));
-	}
+	for (i = 0; i < report->nr_devices; i++)
+		device_print(&report->devices[i], out);
 	fprintf(out, "spillway: memory of our own: %s at most\n",
 		sw_size_format(report->own_peak_bytes, a));
 	fprintf(out,

@@ -14,7 +14,8 @@
  *                    "write_protect", "retried", "stalled" },
  *        "devices": [ { "name", "size_bytes", "used_pages", "pages_stored",
  *                       "compressed_bytes", "memory_bytes",
- *                       "memory_peak_bytes", "ratio" } ],
+ *                       "memory_peak_bytes", "ratio", "read_errors",
+ *                       "write_errors", "label", "io", "direct" } ],
  *        "cpu": { "supervisor_seconds", "agent_seconds",
  *                 "command_seconds" } }
  *
@@ -24,7 +25,9 @@
  * MAP_SHARED, memfd or System V memory: outside of the budget and left alone.
  *
  * "ratio" is bytes of stored pages to bytes of memory taken for them, null
- * while nothing is stored.
+ * while nothing is stored, and where that takes no memory. Of files and block
+ * devices "label" is what mkswap -L gave (null: nothing), "io" says "io_uring"
+ * or "pread" and "direct" whether the page cache is passed by; null for zram.
  */
 #ifndef SW_RUN_REPORT_H
 #define SW_RUN_REPORT_H
@@ -34,13 +37,18 @@
 #include "base/base.h"
 
 struct sw_report_device {
-	char name[64];
+	char name[256]; /* a path may be cut short */
+	char label[17]; /* of the area on the disk, "": none */
+	bool on_disk;   /* its bytes take no memory */
+	bool uring;     /* on_disk: io_uring, else pread */
+	bool direct;    /* on_disk: past the page cache */
 	uint64_t size_bytes;
 	uint64_t used_pages;       /* slots in use at the end */
 	uint64_t pages_stored;     /* of these: with bytes in the store */
 	uint64_t compressed_bytes; /* of these pages */
 	uint64_t memory_bytes;     /* taken from the system for them */
 	uint64_t memory_peak_bytes;
+	uint64_t read_errors, write_errors;
 };
 
 /* The counters are not here: they are read from sw_counters when written. */

@@ -141,6 +141,28 @@ static void devices_keep_their_order_and_settings(void **state)
 	sw_run_options_release(&opt);
 }
 
+static void files_and_block_devices_have_a_path(void **state)
+{
+	struct sw_run_options opt = options("64M");
+
+	assert_int_equal(
+		sw_run_options_add_device(&opt, "file:/a:b,size=8G,prio=3"), 0);
+	assert_int_equal(sw_run_options_add_device(&opt, "file:here"), 0);
+	assert_int_equal(sw_run_options_add_device(&opt, "block:/dev/x,prio=1"),
+			 0);
+	assert_int_equal(sw_run_options_finish(&opt), 0);
+	assert_string_equal(opt.devices[0].kind, "file");
+	assert_string_equal(opt.devices[0].path, "/a:b");
+	assert_int_equal(opt.devices[0].size_bytes, 8ULL << 30);
+	assert_int_equal(opt.devices[0].prio, 3);
+	assert_string_equal(opt.devices[1].path, "here");
+	assert_int_equal(opt.devices[1].size_bytes, 0); /* what is there */
+	assert_string_equal(opt.devices[2].kind, "block");
+	assert_string_equal(opt.devices[2].path, "/dev/x");
+	assert_int_equal(opt.devices[2].size_bytes, 0);
+	sw_run_options_release(&opt);
+}
+
 static void budget_is_whole_pages(void **state)
 {
 	struct sw_run_options opt = options("8388609");
@@ -161,6 +183,7 @@ int main(void)
 		cmocka_unit_test(default_device_is_three_budgets_of_zram),
 		cmocka_unit_test(default_device_never_exceeds_the_largest),
 		cmocka_unit_test(devices_keep_their_order_and_settings),
+		cmocka_unit_test(files_and_block_devices_have_a_path),
 		cmocka_unit_test(budget_is_whole_pages),
 	};
 

@@ -53,8 +53,18 @@ static const struct sw_report sample = {
 			  .memory_bytes = 204800,
 			  .memory_peak_bytes = 204800 },
 			{ .name = "zram:1G", .size_bytes = 1 << 30 },
+			{ .name = "file:/swap",
+			  .label = "attic",
+			  .on_disk = true,
+			  .uring = true,
+			  .direct = true,
+			  .size_bytes = 1 << 30,
+			  .pages_stored = 256,
+			  .read_errors = 2,
+			  .write_errors = 1 },
+			{ .name = "block:/\xff", .on_disk = true },
 		},
-	.nr_devices = 2,
+	.nr_devices = 4,
 };
 
 static json_t *written(const char *path)
@@ -77,6 +87,31 @@ static json_int_t number(json_t *json, const char *name)
 	if (!json_is_integer(value))
 		fail_msg("'%s' is a whole number", name);
 	return json_integer_value(value);
+}
+
+static void text_is(json_t *json, const char *name, const char *want)
+{
+	assert_string_equal(json_string_value(json_object_get(json, name)),
+			    want);
+}
+
+/* The devices from the third on. */
+static void disks_are_there(json_t *devices)
+{
+	json_t *dev = json_array_get(devices, 2);
+
+	text_is(dev, "name", "file:/swap");
+	text_is(dev, "label", "attic");
+	text_is(dev, "io", "io_uring");
+	assert_true(json_is_true(json_object_get(dev, "direct")));
+	assert_int_equal(number(dev, "pages_stored"), 256);
+	assert_int_equal(number(dev, "read_errors"), 2);
+	assert_int_equal(number(dev, "write_errors"), 1);
+	assert_true(json_is_null(json_object_get(dev, "ratio")));
+	dev = json_array_get(devices, 3);
+	assert_true(json_is_null(json_object_get(dev, "name"))); /* no UTF-8 */
+	text_is(dev, "io", "pread");
+	assert_true(json_is_false(json_object_get(dev, "direct")));
 }
 
 static void every_field_is_there(void **state)
@@ -108,13 +143,17 @@ static void every_field_is_there(void **state)
 	assert_int_equal(number(faults, "from_store"), 7);
 
 	devices = json_object_get(json, "devices");
-	assert_int_equal(json_array_size(devices), 2);
+	assert_int_equal(json_array_size(devices), 4);
 	dev = json_array_get(devices, 0);
 	assert_int_equal(number(dev, "used_pages"), 120);
 	assert_int_equal(number(dev, "compressed_bytes"), 190000);
 	assert_true(json_real_value(json_object_get(dev, "ratio")) == 2.0);
 	dev = json_array_get(devices, 1);
 	assert_true(json_is_null(json_object_get(dev, "ratio")));
+	assert_true(json_is_null(json_object_get(dev, "label")));
+	assert_true(json_is_null(json_object_get(dev, "io")));
+	assert_true(json_is_null(json_object_get(dev, "direct")));
+	disks_are_there(devices);
 
 	cpu = json_object_get(json, "cpu");
 	assert_true(json_real_value(json_object_get(cpu, "agent_seconds")) ==
@@ -181,6 +220,9 @@ static void the_summary_is_complete(void **state)
 			       "most ("));
 	assert_non_null(strstr(text, "zram:384M of 384M: 400K of pages in "
 				     "200K of memory (2.0 to 1)\n"));
+	assert_non_null(strstr(text, "file:/swap of 1G: 1M of pages on disk "
+				     "(io_uring, direct)\n"));
+	assert_non_null(strstr(text, "(pread, through the page cache)\n"));
 	assert_non_null(strstr(text, "memory of our own: 7M at most\n"));
 }
 

@@ -1,0 +1,116 @@
+#!/bin/sh
+# Files as swap devices: made for the run, in a folder, by mkswap; beside zram
+# by priority; and one that is spoiled while pages are in it.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+need_spillway
+need mkswap stat
+[ "$(stat -f -c %T "$tmp")" != tmpfs ] || skip "$tmp is memory, no disk"
+
+# device NAME: a field of the first device in the report.
+device() {
+	"$tool" json "$tmp/$session.json" "devices.0.$1"
+}
+
+# check_device NAME: pages were in it, and came back without an error.
+check_device() {
+	[ "$(device name)" = "$1" ] ||
+		fail "$session: the device is '$(device name)', not '$1'"
+	[ "$(device pages_stored)" -gt 1000 ] ||
+		fail "$session: $(device pages_stored) pages were in the file"
+	for field in memory_bytes read_errors write_errors; do
+		[ "$(device $field)" = 0 ] ||
+			fail "$session: $field is $(device $field)"
+	done
+}
+
+mkdir "$tmp/swap"
+area=$tmp/swap/area
+
+# ---- made for the run ----
+for command in basic forks; do
+	session "new-$command" 16M --swap "file:$area,size=256M" -- \
+		"$workload" -s 32 -t 2 --dir "$tmp" $command
+	check_session 0
+	check_device "file:$area"
+	session "folder-$command" 16M --swap "file:$tmp/swap,size=256M" -- \
+		"$workload" -s 32 --dir "$tmp" $command
+	check_session 0
+	check_device "file:$tmp/swap"
+done
+left=$(ls -A "$tmp/swap")
+[ -z "$left" ] || fail "left in the folder: $left"
+
+# Nobody finds it while the run lasts either, so no death leaves it behind.
+session looked 16M --swap "file:$area,size=256M" -- ls -A "$tmp/swap"
+[ "$rc" = 0 ] && [ ! -s "$tmp/looked.out" ] ||
+	fail "looked: status $rc, found $(cat "$tmp/looked.out")"
+
+# ---- made by mkswap ----
+truncate -s 128M "$area"
+chmod 600 "$area"
+mkswap -q -L cellar "$area" || fail "mkswap failed"
+head -c 4096 "$area" >"$tmp/header"
+for turn in 1 2; do
+	session "mkswap-$turn" 16M -v --swap "file:$area" -- \
+		"$workload" -s 32 basic
+	check_session 0
+	check_device "file:$area"
+	[ "$(device label)" = cellar ] || fail "label is '$(device label)'"
+	grep -q "file:$area of 128M: .* of pages on disk" "$tmp/$session.err" ||
+		fail "$session: no line about the device"
+done
+head -c 4096 "$area" | cmp -s - "$tmp/header" || fail "the header changed"
+
+# ---- beside zram ----
+session both 16M --swap zram:8M,prio=5 --swap "file:$area,prio=1" -- \
+	"$workload" -s 64 basic
+check_session 0
+small=$("$tool" json "$tmp/both.json" devices.0.pages_stored)
+large=$("$tool" json "$tmp/both.json" devices.1.pages_stored)
+[ "$small" -gt 1800 ] && [ "$large" -gt 5000 ] ||
+	fail "both: $small pages in zram, $large in the file"
+
+# ---- spoiled ----
+# spoil NAME COMMAND...: runs COMMAND again and again, until somebody wants a
+# page back. Who does gets SIGBUS: no zeros, and nothing of another page.
+spoil() {
+	session=$1
+	shift
+	rm -f "$tmp/$session.json"
+	"$SPILLWAY" run -m 16M --swap "file:$area" \
+		--report "$tmp/$session.json" -- \
+		"$workload" -s 48 -r 1000 basic \
+		>"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null &
+	supervisor=$!
+	E2E_MARK=- "$tool" reaper $supervisor 50 &
+	reaper=$!
+	tries=200
+	until grep -q "cannot be read" "$tmp/$session.err"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || { fail "$session: not noticed"; break; }
+		"$@"
+		sleep 0.1
+	done
+	wait $supervisor
+	rc=$?
+	kill $reaper 2>/dev/null
+	wait $reaper 2>/dev/null
+	[ $rc = 135 ] || { fail "$session: status $rc, not 135"; show_errors; }
+	if grep -q -e MISMATCH -e WRONG "$tmp/$session.err"; then
+		fail "$session: $(grep -m 1 -e MISMATCH -e WRONG \
+			"$tmp/$session.err")"
+	fi
+	grep -q "file:$area: slot .* cannot be read: $why" \
+		"$tmp/$session.err" || fail "$session: not for the reason it was"
+	[ "$(device read_errors)" -gt 0 ] || fail "$session: no read error"
+	left=$("$tool" gone "$mark" 3) || fail "$session: left behind: $left"
+}
+why="its checksum does not match"
+spoil zeroed dd if=/dev/zero of="$area" bs=64K seek=1 count=2047 \
+	conv=notrunc status=none
+# What is written afterwards makes the file longer again, with holes.
+why=".* match\|the file was cut off"
+spoil cut truncate -s 64K "$area"
+
+finish

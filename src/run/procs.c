@@ -175,6 +175,20 @@ void sw_session_claim(struct session *s)
 
 /* ---- ends ---- */
 
+/* A fork is taken in by the parent's thread, which may be at it still when both
+ * processes have ended. It is through with it when the parent is freed. */
+void sw_session_free_children(struct session *s)
+{
+	for (;;) {
+		take_born(s);
+		if (sw_list_empty(&s->children))
+			break;
+		sw_child_free(
+			sw_list_first(&s->children, struct sw_child, node));
+	}
+	SW_BUG_ON(!sw_list_empty(&s->born));
+}
+
 /* Processes that exec'd a program without the agent: their old memory is only
  * kept alive by its helper. (To be in doubt is to leave it: what is dropped
  * reads as zeros.) */

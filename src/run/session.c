@@ -135,10 +135,6 @@ static void loop(struct session *s)
 		for (int i = 0; i < n; i++)
 			dispatch(s, e[i].data.u32);
 	}
-	/* Spaces of children that nobody ever claimed. */
-	while (!sw_list_empty(&s->children))
-		sw_bury(&s->bury,
-			sw_list_first(&s->children, struct sw_child, node));
 }
 
 /* ---- life ---- */
@@ -287,9 +283,10 @@ int sw_session_run(const struct sw_run_options *opt)
 		return status;
 	loop(&s);
 	sw_bury_stop(&s.bury);
+	sw_session_free_children(&s);
 	sw_mm_stop(s.mm);
-	sw_keeper_stop(&s.keeper);
 	reap(&s);
+	sw_keeper_stop(&s.keeper);
 	sw_devices_sample(&s.devices);
 	status = exit_status(&s);
 	if (report(&s))

@@ -92,6 +92,8 @@ void sw_session_accept(struct session *s);
 void sw_session_claim(struct session *s);
 /* Looks who ended: processes, agents, */
 void sw_session_drop_ended(struct session *s);
+/* Everybody has ended and is buried: spaces of children nobody claimed. */
+void sw_session_free_children(struct session *s);
 /* or became another program, */
 void sw_session_drop_execed(struct session *s);
 

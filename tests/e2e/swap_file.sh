@@ -78,13 +78,17 @@ spoil() {
 	session=$1
 	shift
 	rm -f "$tmp/$session.json"
-	"$SPILLWAY" run -m 16M --swap "file:$area" \
+	"$SPILLWAY" run -vv -m 16M --swap "file:$area" \
 		--report "$tmp/$session.json" -- \
 		"$workload" -s 48 -r 1000 basic \
 		>"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null &
 	supervisor=$!
 	E2E_MARK=- "$tool" reaper $supervisor 50 &
 	reaper=$!
+	until grep -q "file:$area: .* pages, " "$tmp/$session.err"; do
+		kill -0 $supervisor || { fail "$session: not open"; break; }
+		sleep 0.01
+	done
 	tries=200
 	until grep -q "cannot be read" "$tmp/$session.err"; do
 		tries=$((tries - 1))

@@ -31,6 +31,7 @@ static const struct command {
 	{ "basic", wl_basic, "fill, read, overwrite, verify" },
 	{ "forks", wl_forks, "children that read and write" },
 	{ "manyforks", wl_manyforks, "[N] children that exit at once" },
+	{ "lastfork", wl_lastfork, "FIFO: wait for it, fork, end at once" },
 	{ "spawn", wl_spawn, "vfork, posix_spawn, system, exec" },
 	{ "mremap", wl_mremap, "grow, shrink, move, dontunmap" },
 	{ "unmap", wl_unmap, "munmap, mmap again, madvise, mprotect" },

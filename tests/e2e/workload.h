@@ -120,6 +120,7 @@ void wl_background_stop(void);
 int wl_basic(void);
 int wl_forks(void);
 int wl_manyforks(void);
+int wl_lastfork(void);
 int wl_churn(void);
 int wl_dropped(void);
 int wl_spawn(void);

@@ -6,6 +6,7 @@
 #include "workload.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -312,6 +313,24 @@ int wl_churn(void)
 	wl_check_all(&a);
 	wl_area_free(&a);
 	return 0;
+}
+
+/* Fills memory, says READY, waits until somebody opens the fifo, and forks;
+ * neither process touches anything of its own after that. */
+int wl_lastfork(void)
+{
+	struct wl_area a;
+
+	if (wl.argc != 1)
+		wl_die("lastfork wants a fifo");
+	wl_area_new(&a, wl_pages());
+	wl_fill(&a, 0, a.nr_pages, 1);
+	puts("READY");
+	fflush(stdout);
+	if (open(wl.argv[0], O_RDONLY) < 0)
+		wl_die("open of %s", wl.argv[0]);
+	fork();
+	_exit(0);
 }
 
 #define NOBODY 65534

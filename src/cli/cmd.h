@@ -5,6 +5,7 @@
 #ifndef SW_CLI_CMD_H
 #define SW_CLI_CMD_H
 
+int cmd_doctor(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 
 #endif

@@ -18,7 +18,7 @@ static const char help[] =
 	"within SIZE. What does not fit goes to the swap devices given, and comes back\n"
 	"when it is touched.\n"
 	"\n"
-	"  -m, --memory SIZE   the budget, at least 8M\n"
+	"  -m, --memory SIZE   the budget, at least 8M; auto: 90 % of our own limit\n"
 	"      --swap SPEC     a swap device; may be given again. Default: zram:\n"
 	"      --report FILE   write what happened to FILE, as JSON\n"
 	"  -v, --verbose       say what happened; twice: while it happens\n"

@@ -14,6 +14,7 @@ static const struct {
 	const char *about;
 } commands[] = {
 	{ "run", cmd_run, "run a command in less memory than it needs" },
+	{ "doctor", cmd_doctor, "say what this machine gives, and lacks" },
 };
 
 static int usage(FILE *out)

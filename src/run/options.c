@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "run/cgroup.h"
 
 #define DEVICE_PER_BUDGET 3
 
@@ -298,11 +299,22 @@ void sw_run_options_release(struct sw_run_options *opt)
 	sw_run_options_init(opt);
 }
 
+uint64_t sw_budget_auto(uint64_t limit_bytes, uint64_t ram_bytes)
+{
+	uint64_t bytes = sw_min(limit_bytes, ram_bytes);
+
+	return bytes / 100 * 90 + bytes % 100 * 90 / 100;
+}
+
 int sw_run_options_set_budget(struct sw_run_options *opt, const char *text)
 {
 	uint64_t bytes;
-	int err = size_parse_or_say("-m", text, &bytes);
+	int err = 0;
 
+	if (strcmp(text, "auto"))
+		err = size_parse_or_say("-m", text, &bytes);
+	else
+		bytes = sw_budget_auto(sw_cgroup_limit(""), sw_ram_bytes());
 	if (err)
 		return err;
 	if (bytes < SW_BUDGET_MIN_BYTES) {

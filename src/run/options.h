@@ -54,6 +54,10 @@ uint64_t sw_ram_bytes(void);
 void sw_run_options_init(struct sw_run_options *opt);
 void sw_run_options_release(struct sw_run_options *opt);
 
+/* What "auto" means: 90 % of what there is, of the control group's limit
+ * (SW_CGROUP_NO_LIMIT: none) or of the machine. */
+uint64_t sw_budget_auto(uint64_t limit_bytes, uint64_t ram_bytes);
+
 SW_MUST_CHECK int sw_run_options_set_budget(struct sw_run_options *opt,
 					    const char *text);
 SW_MUST_CHECK int sw_run_options_add_device(struct sw_run_options *opt,

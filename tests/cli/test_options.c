@@ -163,6 +163,20 @@ static void files_and_block_devices_have_a_path(void **state)
 	sw_run_options_release(&opt);
 }
 
+static void an_automatic_budget_leaves_a_tenth(void **state)
+{
+	struct sw_run_options opt = options("auto");
+
+	assert_true(opt.budget_bytes >= SW_BUDGET_MIN_BYTES);
+	assert_true(opt.budget_bytes <= sw_ram_bytes() / 10 * 9 + 9);
+	sw_run_options_release(&opt);
+
+	assert_int_equal(sw_budget_auto(1000, 4000), 900);
+	assert_int_equal(sw_budget_auto(UINT64_MAX, 4000), 3600);
+	assert_int_equal(sw_budget_auto(UINT64_MAX, UINT64_MAX),
+			 UINT64_MAX / 10 * 9 + 4);
+}
+
 static void budget_is_whole_pages(void **state)
 {
 	struct sw_run_options opt = options("8388609");
@@ -184,6 +198,7 @@ int main(void)
 		cmocka_unit_test(default_device_never_exceeds_the_largest),
 		cmocka_unit_test(devices_keep_their_order_and_settings),
 		cmocka_unit_test(files_and_block_devices_have_a_path),
+		cmocka_unit_test(an_automatic_budget_leaves_a_tenth),
 		cmocka_unit_test(budget_is_whole_pages),
 	};
 

@@ -8,6 +8,7 @@ prints 0 "Usage: spillway COMMAND [OPTION]...
 
 Commands:
   run      run a command in less memory than it needs
+  doctor   say what this machine gives, and lacks
 
 'spillway COMMAND --help' tells more about a command;
 'spillway --version' tells which Spillway this is." "$spillway" --help

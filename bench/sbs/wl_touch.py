@@ -19,6 +19,7 @@ TRACES = [
     ("scan", 1, 3.5),
     ("random,zipf", 2, 1.0),
     ("random,zipf", 4, 1.0),
+    ("random,zipf", 16, 1.0),
 ]
 
 PASSES = {

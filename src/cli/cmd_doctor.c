@@ -49,19 +49,18 @@ static void print_text(const struct sw_doctor_finding *f, unsigned nr)
 	}
 }
 
-static int print_json(const struct sw_doctor_finding *f, unsigned nr,
-		      bool runs)
+static int print_json(const struct sw_doctor_finding *f, unsigned nr, bool runs)
 {
 	json_t *list = json_array(), *all;
 	int err;
 
 	for (unsigned i = 0; i < nr; i++)
 		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:s, s:s}", "what",
-					f[i].what, "state",
-					state_names[f[i].state], "found",
-					f[i].found, "without", f[i].without,
-					"remedy", f[i].remedy));
+			list,
+			json_pack("{s:s, s:s, s:s, s:s, s:s}", "what",
+				  f[i].what, "state", state_names[f[i].state],
+				  "found", f[i].found, "without", f[i].without,
+				  "remedy", f[i].remedy));
 	all = json_pack("{s:b, s:o}", "runs", runs, "findings", list);
 	err = json_dumpf(all, stdout, JSON_INDENT(2));
 	putchar('\n');

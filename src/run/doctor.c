@@ -232,12 +232,13 @@ static void find_capability(const struct sw_doctor_facts *facts,
 	snprintf(f->found, sizeof(f->found), "no CAP_SYS_PTRACE");
 	snprintf(f->without, sizeof(f->without),
 		 "no command can be run: its forks could not be followed");
-	snprintf(f->remedy, sizeof(f->remedy),
-		 "%s", facts->in_container ?
-		 "docker run --cap-add SYS_PTRACE, or securityContext."
-		 "capabilities.add: [SYS_PTRACE]" :
-		 "sudo spillway ..., or AmbientCapabilities=CAP_SYS_PTRACE in "
-		 "the unit");
+	snprintf(
+		f->remedy, sizeof(f->remedy), "%s",
+		facts->in_container
+			? "docker run --cap-add SYS_PTRACE, or securityContext."
+			  "capabilities.add: [SYS_PTRACE]"
+			: "sudo spillway ..., or AmbientCapabilities=CAP_SYS_PTRACE in "
+			  "the unit");
 }
 
 /* A filter is no fault as long as it lets our calls through. */
@@ -280,9 +281,9 @@ static void find_memlock(const struct sw_doctor_facts *facts,
 	char size[24];
 
 	snprintf(f->found, sizeof(f->found), "%s",
-		 facts->memlock_bytes == UINT64_MAX ?
-			 "no limit" :
-			 sw_size_format(facts->memlock_bytes, size));
+		 facts->memlock_bytes == UINT64_MAX
+			 ? "no limit"
+			 : sw_size_format(facts->memlock_bytes, size));
 }
 
 static void find_nofile(const struct sw_doctor_facts *facts,
@@ -316,8 +317,7 @@ static void find_overcommit(const struct sw_doctor_facts *facts,
 	snprintf(f->without, sizeof(f->without),
 		 "the kernel counts what a program reserves, not what it "
 		 "uses: it may refuse memory that would have been swapped");
-	snprintf(f->remedy, sizeof(f->remedy),
-		 "sysctl vm.overcommit_memory=0");
+	snprintf(f->remedy, sizeof(f->remedy), "sysctl vm.overcommit_memory=0");
 }
 
 static void find_thp(const struct sw_doctor_facts *facts,
@@ -361,12 +361,18 @@ static const struct {
 	void (*find)(const struct sw_doctor_facts *facts,
 		     struct sw_doctor_finding *f);
 } findings[] = {
-	{ "userfaultfd", find_uffd },     { "capability", find_capability },
-	{ "preload", find_preload },      { "poison", find_poison },
-	{ "io_uring", find_uring },       { "seccomp", find_seccomp },
-	{ "container", find_container },  { "memory limit", find_limit },
-	{ "overcommit", find_overcommit }, { "huge pages", find_thp },
-	{ "locked memory", find_memlock }, { "descriptors", find_nofile },
+	{ "userfaultfd", find_uffd },
+	{ "capability", find_capability },
+	{ "preload", find_preload },
+	{ "poison", find_poison },
+	{ "io_uring", find_uring },
+	{ "seccomp", find_seccomp },
+	{ "container", find_container },
+	{ "memory limit", find_limit },
+	{ "overcommit", find_overcommit },
+	{ "huge pages", find_thp },
+	{ "locked memory", find_memlock },
+	{ "descriptors", find_nofile },
 	{ "cpus", find_cpus },
 };
 

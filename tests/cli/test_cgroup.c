@@ -22,8 +22,9 @@ static void put(const char *path, const char *text)
 {
 	char cmd[2 * PATH_MAX];
 
-	snprintf(cmd, sizeof(cmd), "mkdir -p \"$(dirname '%s%s')\" && "
-				   "printf '%s\\n' >'%s%s'",
+	snprintf(cmd, sizeof(cmd),
+		 "mkdir -p \"$(dirname '%s%s')\" && "
+		 "printf '%s\\n' >'%s%s'",
 		 root, path, text, root, path);
 	assert_int_equal(system(cmd), 0);
 }
@@ -116,7 +117,7 @@ static void lines_of_another_form_say_nothing(void **state)
 	assert_int_equal(sw_cgroup_limit(root), SW_CGROUP_NO_LIMIT);
 }
 
-#define in_root(test)                                                          \
+#define in_root(test) \
 	cmocka_unit_test_setup_teardown(test, make_root, remove_root)
 
 int main(void)

@@ -24,6 +24,7 @@
 	X(pswpin)         /* pages read from a store */                        \
 	X(pswpout)        /* pages written to a store */                       \
 	X(swpin_zero)     /* zero pages given back without I/O */              \
+	X(swpin_shared)   /* pages another space's fault had just read */      \
 	X(swpout_zero)    /* zero pages dropped without I/O */                 \
 	X(pgscan)         /* pages looked at by reclaim */                     \
 	X(pgsteal)        /* pages taken out of programs */                    \

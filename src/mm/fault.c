@@ -236,11 +236,26 @@ static int swapin_read(struct sw_fault *f, struct swapin *s, bool wait)
 		if (s->in[k].source == SW_FROM_STORE &&
 		    !folio_test(s->in[k].folio, SW_FOLIO_MAPPED))
 			s->keep |= 1ull << k;
-	if (s->keep && (f->flags & SW_FAULT_WRITE || !keep_clean(f->space->mm)))
+	/* What is kept leaves no bytes to who waits. */
+	if (s->keep &&
+	    (f->flags & SW_FAULT_WRITE || !keep_clean(f->space->mm) ||
+	     sw_swapin_is_awaited(s->in, got)))
 		s->keep = 0;
 	if (s->keep)
 		s->keep &= ~sw_swapin_split(s->in, got);
 	return err;
+}
+
+/* Maps what was read; whoever waits for it finds it, too. Returns what
+ * sw_batch_map() does. */
+static int swapin_map(struct sw_fault *f, struct swapin *s)
+{
+	struct sw_space *space = f->space;
+	int mapped = sw_batch_map(space, s->batch, space->fault_buf, s->keep);
+
+	if (!s->keep)
+		sw_swapin_leave(space->mm, s->batch, s->in, space->fault_buf);
+	return mapped;
 }
 
 /* The words of what was mapped; the rest stays out. Space lock held. Returns
@@ -273,7 +288,7 @@ static unsigned swapin_further(struct sw_fault *f, struct swapin *s,
 	sw_space_unlock(space);
 	b->nr = sw_budget_reserve(space->mm, b->nr);
 	swapin_read(f, s, false);
-	sw_batch_map(space, b, space->fault_buf, s->keep);
+	swapin_map(f, s);
 	sw_space_lock(space);
 	nr = swapin_commit(f, s);
 	sw_window_give(space, leaf, i);
@@ -367,7 +382,7 @@ static void fault_swapin(struct sw_fault *f)
 		return;
 	}
 	s.hot = b->nr == 1 ? sw_clock_heat(space->mm, &s.in[0]) : 0;
-	mapped = sw_batch_map(space, b, space->fault_buf, s.keep);
+	mapped = swapin_map(f, &s);
 	if (mapped > 0)
 		count_swapin(&s.in[0]);
 

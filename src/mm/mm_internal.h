@@ -4,7 +4,7 @@
  * (layout events), owed.c (unmaps that come late), fork.c, share.c (frames of
  * several words), fault.c and write_fault.c (into the program), stream.c (how many at once),
  * batch.c (which ones), advise.c (what the program says), swapin.c (from slot to
- * bytes), reclaim.c (when pages go), clock.c (which), prepare.c (where to),
+ * bytes), handover.c (once for two), reclaim.c (when pages go), clock.c (which), prepare.c (where to),
  * evict.c (out of the program), staging.c (second chance, then into a store),
  * budget.c (how much).
  *
@@ -238,6 +238,14 @@ struct sw_swapin {
  */
 unsigned sw_swapin_get(const struct sw_batch *b, const swp_entry_t *entry,
 		       bool wait, char *buf, struct sw_swapin *in, int *err);
+
+/* True for a folio that is in the cache only because somebody reads it. */
+static inline bool sw_folio_is_passing(const struct folio *folio)
+{
+	return !folio->data &&
+	       !folio_test(folio, SW_FOLIO_MAPPED | SW_FOLIO_WRITEBACK);
+}
+
 /* Splits what was read as large folios, to be kept page by page. Returns a mask
  * of the pages for which there is no memory. */
 uint64_t sw_swapin_split(struct sw_swapin *in, unsigned nr);
@@ -249,6 +257,16 @@ void sw_swapin_done(struct sw_mm *mm, struct sw_swapin *in);
 /* The page is mapped write-protected and its slot stays as a clean copy. */
 void sw_swapin_keep(struct sw_space *space, uint64_t addr,
 		    struct sw_swapin *in);
+
+/* ---- handover.c ---- */
+
+/* Does another space wait for a page that was read here? */
+bool sw_swapin_is_awaited(const struct sw_swapin *in, unsigned nr);
+/* The pages of the batch, from the store to `buf`, stay in the cache with their
+ * bytes if somebody waits for one of them and there is room. Not settled yet.
+ * No lock held but folios'. */
+void sw_swapin_leave(struct sw_mm *mm, const struct sw_batch *b,
+		     struct sw_swapin *in, const char *buf);
 
 /* ---- staging.c ---- */
 #define SW_BLOCK_PAGES SW_WINDOW_PAGES
@@ -269,7 +287,7 @@ struct sw_bufs {
 
 struct sw_staging {
 	struct sw_mutex lock; /* SW_RANK_POOL */
-	struct sw_list lru;   /* lock: staged dirty folios, oldest first */
+	struct sw_list lru;   /* lock: staged folios, oldest first */
 	uint64_t nr;          /* lock: their pages */
 	struct sw_bufs single;
 	struct sw_bufs block; /* of SW_BLOCK_PAGES, for large folios */

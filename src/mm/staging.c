@@ -4,8 +4,9 @@
  * costs one copy and no I/O. A 32nd of the budget is kept waiting; what
  * waits longest goes first.
  *
- * A staged folio is in the swap cache, dirty, with data. The list holds no
- * reference: a folio whose last owner goes (its page is zapped or comes back)
+ * A staged folio is in the swap cache, dirty, with data; or clean, if a fault
+ * read it and left the bytes to another (handover.c), and then it is only
+ * dropped in its turn. The list holds no reference: a folio whose last owner goes (its page is zapped or comes back)
  * dies at once and gives its buffer back through sw_staging's release hook.
  * So the writer takes a folio off the list with folio_try_get(), and leaves
  * one that is already dying to its hook.
@@ -320,7 +321,8 @@ static int write_staged(struct sw_mm *mm, struct folio *folio)
 
 	folio_lock(folio);
 	if (folio_test(folio, SW_FOLIO_SWAPCACHE) && !folio_free_swap(folio)) {
-		err = write_folio(folio);
+		if (folio_test(folio, SW_FOLIO_DIRTY))
+			err = write_folio(folio);
 		if (!err) {
 			folio_clear(folio, SW_FOLIO_DIRTY);
 			if (!folio_free_swap(folio))

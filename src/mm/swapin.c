@@ -5,8 +5,8 @@
  * program whose slots are neighbours come as one large folio, by one read; the
  * last of its pages that is settled unlocks it.
  *
- * Above: fault.c, which maps the bytes. Below: swap/swap_cache.c and the
- * store behind the slot.
+ * Above: fault.c, which maps the bytes. Beside: handover.c, which leaves them
+ * to who waited. Below: swap/swap_cache.c and the store behind the slot.
  */
 #include <errno.h>
 #include <string.h>
@@ -44,6 +44,8 @@ static void set_page(struct sw_swapin *in, struct folio *folio,
 
 static void copy_staged(const struct sw_swapin *in, void *buf)
 {
+	if (!folio_test(in->folio, SW_FOLIO_DIRTY))
+		sw_count(swpin_shared, 1);
 	memcpy(buf, (char *)in->folio->data + in->page * SW_PAGE_SIZE,
 	       SW_PAGE_SIZE);
 }
@@ -62,7 +64,8 @@ static int get_cached(struct folio *folio, swp_entry_t entry, bool wait,
 		err = 1; /* it moved on before we had the lock: look again */
 		goto out_unlock;
 	}
-	/* A large one that somebody reads goes before it is unlocked. */
+	/* A large one that somebody reads goes before it is unlocked, or leaves
+	 * its bytes (handover.c). */
 	SW_ASSERT(folio->data || !folio->order);
 	set_page(in, folio, entry);
 	in->source = folio->data ? SW_FROM_STAGED : SW_FROM_STORE;
@@ -203,13 +206,6 @@ unsigned sw_swapin_get(const struct sw_batch *b, const swp_entry_t *entry,
 	return got;
 }
 
-/* True for a folio that is in the cache only because somebody reads it. */
-static bool is_passing(const struct folio *folio)
-{
-	return !folio->data &&
-	       !folio_test(folio, SW_FOLIO_MAPPED | SW_FOLIO_WRITEBACK);
-}
-
 /* The first page of a large folio, locked, whose `nr` pages are all here. */
 static bool split_passing(struct sw_swapin *in, unsigned nr)
 {
@@ -254,7 +250,7 @@ void sw_swapin_undo(struct sw_swapin *in)
 {
 	if (in->more)
 		return;
-	if (is_passing(in->folio))
+	if (sw_folio_is_passing(in->folio))
 		swap_cache_del_folio(in->folio, in->shadow);
 	folio_unlock(in->folio);
 	folio_put(in->folio);
@@ -268,7 +264,7 @@ void sw_swapin_done(struct sw_mm *mm, struct sw_swapin *in)
 	/* A copy some other space keeps clean, or one being written, goes
          * with its own end. */
 	if (!folio_test(in->folio, SW_FOLIO_MAPPED | SW_FOLIO_WRITEBACK) &&
-	    !folio_free_swap(in->folio) && is_passing(in->folio))
+	    !folio_free_swap(in->folio) && sw_folio_is_passing(in->folio))
 		swap_cache_del_folio(in->folio, in->shadow);
 	folio_unlock(in->folio);
 	folio_put(in->folio);
@@ -278,7 +274,7 @@ void sw_swapin_keep(struct sw_space *space, uint64_t addr, struct sw_swapin *in)
 {
 	struct folio *folio = in->folio;
 
-	SW_ASSERT(is_passing(folio));
+	SW_ASSERT(sw_folio_is_passing(folio));
 	folio_put_swap(folio, 0);
 	sw_clean_own(folio, space, addr);
 	folio_set(folio, SW_FOLIO_MAPPED);

@@ -72,6 +72,12 @@ bool folio_trylock(struct folio *folio);
 void folio_unlock(struct folio *folio);
 bool folio_is_locked(const struct folio *folio);
 
+/* A hint: references come and go. */
+static inline uint32_t folio_ref_count(const struct folio *folio)
+{
+	return __atomic_load_n(&folio->refcount, __ATOMIC_RELAXED);
+}
+
 uint64_t folio_to_pfn(const struct folio *folio);
 struct folio *pfn_to_folio(uint64_t pfn);
 

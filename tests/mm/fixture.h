@@ -39,6 +39,8 @@ struct fx_store {
 	bool fail_reads, fail_writes;   /* all of them */
 	uint64_t reads, writes;         /* pages */
 	uint64_t read_calls, write_calls;
+	/* Called before each read, with nothing held. */
+	void (*before_read)(struct fx_store *st, uint64_t offset);
 	pthread_mutex_t lock;
 };
 
@@ -73,6 +75,8 @@ static inline int fx_store_read(void *arg, uint64_t offset, unsigned nr,
 	struct fx_store *st = arg;
 	int err = 0;
 
+	if (st->before_read)
+		st->before_read(st, offset);
 	pthread_mutex_lock(&st->lock);
 	SW_BUG_ON(offset + nr > st->slots);
 	st->read_calls++;

@@ -100,22 +100,6 @@ static void do_unmap(struct sw_space *space, uint64_t start, uint64_t end)
 	sw_region_remove(space, start, end);
 }
 
-int sw_space_forget(struct sw_space *space, uint64_t epoch, uint64_t start,
-		    uint64_t end)
-{
-	int err = -EAGAIN;
-
-	sw_space_lock(space);
-	if (space->mmu->epoch == epoch &&
-	    !sw_space_is_busy(space, start, end)) {
-		sw_space_zap(space, start, end, false);
-		sw_region_remove(space, start, end);
-		err = 0;
-	}
-	sw_space_unlock(space);
-	return err;
-}
-
 void sw_space_unmap(void *arg, uint64_t start, uint64_t end)
 {
 	struct sw_space *space = arg;

@@ -74,10 +74,9 @@ void sw_space_for_each_region(struct sw_space *space,
 			      void (*fn)(void *arg, uint64_t start,
 					 uint64_t end),
 			      void *arg);
-/* The range is known to be no longer managed: as an unmap event. -EAGAIN:
- * the layout changed since `epoch`. */
-int sw_space_forget(struct sw_space *space, uint64_t epoch, uint64_t start,
-		    uint64_t end);
+/* Of a range that seems to be managed no longer: forgets what the mmu says is
+ * not, from the start on. -EAGAIN: that cannot be told at the moment. */
+int sw_space_forget(struct sw_space *space, uint64_t start, uint64_t end);
 bool sw_space_has_region(struct sw_space *space, uint64_t start, uint64_t end);
 
 /*

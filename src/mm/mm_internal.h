@@ -1,7 +1,8 @@
 /*
  * mm_internal.h - the structs and the calls between the files of this room.
  * The files, from the fault down: space.c (words, windows, regions), layout.c
- * (layout events), owed.c (unmaps that come late), fork.c, share.c (frames of
+ * (layout events), owed.c (unmaps that come late), forget.c (and those that never
+ * come), fork.c, share.c (frames of
  * several words), fault.c and write_fault.c (into the program), stream.c (how many at once),
  * batch.c (which ones), advise.c (what the program says), swapin.c (from slot to
  * bytes), handover.c (once for two), reclaim.c (when pages go), clock.c (which), prepare.c (where to),

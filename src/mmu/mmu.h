@@ -42,6 +42,15 @@ struct sw_mmu_ops {
 	int (*poison)(struct sw_mmu *mmu, uint64_t addr);
 
 	/*
+	 * Is a mapping that reports to us at `addr`? 0: yes, or who knows;
+	 * -ENOENT: none; -EAGAIN as above; -ESRCH. The layout may change
+	 * between its look for an event and that for the mapping, but if it
+	 * says -ENOENT twice in a row, then no event waited when the first
+	 * call looked for the mapping.
+	 */
+	int (*lookup)(struct sw_mmu *mmu, uint64_t addr);
+
+	/*
          * Unmaps runs of pages into staging, atomically a page. `page` gets
          * an enum sw_agent_page for each staging page. Needs `epoch` as it
          * was when the caller chose the runs. -ESRCH: no agent.

@@ -104,6 +104,23 @@ static int remote_poison(struct sw_mmu *mmu, uint64_t addr)
 	return ioctl(r->uffd, SW_UFFDIO_POISON, &p) ? -errno : 0;
 }
 
+static int remote_lookup(struct sw_mmu *mmu, uint64_t addr)
+{
+	struct sw_remote *r = sw_remote_of(mmu);
+	/* Refused in any case: there is no such thing on private memory. */
+	struct uffdio_continue c = { .range = { addr, SW_PAGE_SIZE } };
+
+	if (!ioctl(r->uffd, UFFDIO_CONTINUE, &c))
+		return 0;
+	switch (errno) {
+	case ENOENT:
+	case EAGAIN:
+	case ESRCH:
+		return -errno;
+	}
+	return 0;
+}
+
 /* ---- the agent ---- */
 
 static int talk(struct sw_remote *r, const void *msg, size_t len, void *answer,
@@ -263,6 +280,7 @@ static const struct sw_mmu_ops remote_ops = {
 	.protect = remote_protect,
 	.wake = remote_wake,
 	.poison = remote_poison,
+	.lookup = remote_lookup,
 	.take = remote_take,
 	.read_staged = remote_read_staged,
 	.drop_staged = remote_drop_staged,

@@ -11,6 +11,7 @@
 #include "mmu/sim.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,6 +188,24 @@ static int sim_poison(struct sw_mmu *mmu, uint64_t addr)
 	return op_end(sim, err);
 }
 
+/* The kernel, too, looks for an event before it takes the lock under which it
+ * looks for the mapping. */
+static int sim_lookup(struct sw_mmu *mmu, uint64_t addr)
+{
+	struct sw_sim *sim = sw_sim_of(mmu);
+	struct sim_page *p = sim_page_at(sim, addr);
+	int err = op_begin(sim, SW_SIM_LOOKUP);
+
+	if (!err && sim->changing)
+		err = -EAGAIN;
+	op_end(sim, 0);
+	sched_yield();
+	pthread_mutex_lock(&sim->m->lock);
+	if (!err && (!p || !p->registered))
+		err = -ENOENT;
+	return op_end(sim, err);
+}
+
 /* ---- the agent ---- */
 
 /* Machine lock held; dead: true, and nobody may ask it any more. */
@@ -325,6 +344,7 @@ static const struct sw_mmu_ops sim_ops = {
 	.protect = sim_protect,
 	.wake = sim_wake,
 	.poison = sim_poison,
+	.lookup = sim_lookup,
 	.take = sim_take,
 	.read_staged = sim_read_staged,
 	.drop_staged = sim_drop_staged,

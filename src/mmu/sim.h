@@ -47,6 +47,9 @@ int sw_sim_write(struct sw_sim *sim, uint64_t addr, uint64_t value);
 void sw_sim_map(struct sw_sim *sim, uint64_t start, uint64_t end,
 		bool stranger);
 void sw_sim_munmap(struct sw_sim *sim, uint64_t start, uint64_t end);
+/* As by shmat() with SHM_REMAP: memory that is not registered takes the place of
+ * what is there, without an event. */
+void sw_sim_replace_unseen(struct sw_sim *sim, uint64_t start, uint64_t end);
 /* To where nothing is mapped, or over what is there; ranges are disjoint. */
 void sw_sim_mremap(struct sw_sim *sim, uint64_t from, uint64_t to,
 		   uint64_t len);
@@ -95,6 +98,7 @@ enum sw_sim_op {
 	SW_SIM_COPY,
 	SW_SIM_PROTECT,
 	SW_SIM_POISON,
+	SW_SIM_LOOKUP,
 	SW_SIM_TAKE, /* as if the agent failed: nothing is moved */
 	SW_SIM_READ_STAGED,
 	SW_SIM_UNSHARE,

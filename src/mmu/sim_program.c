@@ -350,6 +350,14 @@ static bool forget_pages(struct sw_sim *sim, uint64_t start, uint64_t end)
 	return any;
 }
 
+void sw_sim_replace_unseen(struct sw_sim *sim, uint64_t start, uint64_t end)
+{
+	pthread_mutex_lock(&sim->m->lock);
+	forget_pages(sim, start, end);
+	map_pages(sim, start, end, true);
+	pthread_mutex_unlock(&sim->m->lock);
+}
+
 /* Machine lock held: the range is somewhere else from now on. */
 static void move_pages(struct sw_sim *sim, uint64_t from, uint64_t to,
 		       uint64_t len)

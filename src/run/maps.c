@@ -36,6 +36,7 @@ struct pm_scan_arg {
 #define PAGE_IS_PFNZERO  (1ull << 5) /* the kernel's page of zeros */
 #define SCAN_REGIONS     256
 #define SCAN_TRIES       64
+#define FORGET_TRIES     10
 
 /* A look at a process' mappings. */
 struct scan {
@@ -253,21 +254,19 @@ int sw_proc_scan(struct sw_proc *p)
 struct prune {
 	struct sw_proc *p;
 	FILE *maps;
-	uint64_t epoch;
 	int err;
 };
 
 static void forget(struct prune *pr, uint64_t start, uint64_t end)
 {
 	if (start < end && !pr->err)
-		pr->err = sw_space_forget(pr->p->space, pr->epoch, start, end);
+		pr->err = sw_space_forget(pr->p->space, start, end);
 }
 
 /* One region of ours against the child's mappings. */
 static void prune_region(void *arg, uint64_t start, uint64_t end)
 {
 	struct prune *pr = arg;
-	struct sw_mmu *mmu = sw_space_mmu(pr->p->space);
 	char line[512];
 
 	rewind(pr->maps);
@@ -281,8 +280,7 @@ static void prune_region(void *arg, uint64_t start, uint64_t end)
 		forget(pr, start, s);
 		start = sw_max(start, s);
 		/* A mapping of its own, at the place of one it did not get? */
-		if (mmu->ops->protect(mmu, start, 1, true) == -ENOENT)
-			forget(pr, start, sw_min(end, e));
+		forget(pr, start, sw_min(end, e));
 		start = sw_min(end, e);
 	}
 	forget(pr, start, end);
@@ -296,9 +294,8 @@ int sw_proc_prune(struct sw_proc *p)
 	pr.maps = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!pr.maps)
 		return -ESRCH;
-	for (int tries = 0; tries < 10; tries++) {
+	for (int tries = 0; tries < FORGET_TRIES; tries++) {
 		pr.err = 0;
-		pr.epoch = sw_space_epoch(p->space);
 		sw_space_for_each_region(p->space, prune_region, &pr);
 		if (!pr.err)
 			break;

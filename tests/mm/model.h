@@ -298,6 +298,33 @@ static inline void md_advise(struct model *m, unsigned s)
 		      1 + md_random(m, SW_NR_ADVICE - 1));
 }
 
+/* A look that knows no better asks about any range, and nothing changes. */
+static inline void md_forget(struct model *m, unsigned s)
+{
+	struct sw_space *space = sw_sim_mmu(m->space[s].sim)->space;
+	unsigned nr, i = md_range(m, MD_PAGES, &nr);
+	int err = sw_space_forget(space, fx_at(i), fx_at(i + nr));
+
+	if (err && err != -EAGAIN)
+		md_die(m, strerror(-err), s, i);
+}
+
+/* What takes the place of a range, and goes again, nobody tells us of. */
+static inline void md_replace(struct model *m, unsigned s)
+{
+	struct sw_sim *sim = m->space[s].sim;
+	unsigned nr, i = md_range(m, 64, &nr);
+	int err;
+
+	sw_sim_replace_unseen(sim, fx_at(i), fx_at(i + nr));
+	do {
+		err = sw_space_forget(sw_sim_mmu(sim)->space, fx_at(i),
+				      fx_at(i + nr));
+	} while (err == -EAGAIN);
+	sw_sim_munmap(sim, fx_at(i), fx_at(i + nr));
+	memset(&m->space[s].mapped[i], 0, nr);
+}
+
 static inline void md_step(struct model *m)
 {
 	unsigned s;
@@ -316,8 +343,14 @@ static inline void md_step(struct model *m)
 	case 50 ... 61:
 		md_sweep(m, s);
 		break;
-	case 62 ... 64:
+	case 62 ... 63:
 		md_advise(m, s);
+		break;
+	case 64:
+		if (md_random(m, 2))
+			md_replace(m, s);
+		else
+			md_forget(m, s);
 		break;
 	case 65 ... 80:
 		md_reclaim(m, s);

@@ -93,6 +93,15 @@ static void advise(struct worker *w)
 		      1 + rnd(w, SW_NR_ADVICE - 1));
 }
 
+/* As a look would that was led here by an old list of mappings. */
+static void forget(struct worker *w)
+{
+	uint64_t start = FX_BASE + rnd(w, FX_PAGES) * PG;
+	uint64_t end = start + (1 + rnd(w, AREA_PAGES)) * PG;
+
+	(void)sw_space_forget(sw_sim_mmu(w->sim)->space, start, end);
+}
+
 static void dontneed(struct worker *w)
 {
 	unsigned i = rnd(w, AREA_PAGES), nr = 1 + rnd(w, AREA_PAGES - i);
@@ -119,7 +128,7 @@ static void new_area(struct worker *w)
 
 static void step(struct worker *w)
 {
-	switch (rnd(w, 40)) {
+	switch (rnd(w, 42)) {
 	case 0:
 		dontneed(w);
 		break;
@@ -134,6 +143,9 @@ static void step(struct worker *w)
 		break;
 	case 7 ... 14:
 		sweep(w);
+		break;
+	case 40 ... 41:
+		forget(w);
 		break;
 	case 15 ... 25:
 		read_page(w, rnd(w, AREA_PAGES));

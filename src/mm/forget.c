@@ -1,6 +1,6 @@
 /*
- * forget.c - words of memory that ended without an event: a forked child did
- * not inherit it.
+ * forget.c - words of memory that ended without an event: shmat() with
+ * SHM_REMAP replaced it, or a forked child did not inherit it.
  *
  * A list of mappings is the occasion to look, and no proof: it is old when it
  * has been read.

@@ -127,6 +127,19 @@ static int note_present(const struct scan *sc, uint64_t start, uint64_t end)
 	return err;
 }
 
+/* What we know of pages that are not registered was of other memory: shmat()
+ * with SHM_REMAP takes the place of a mapping without an event. Once they are
+ * registered it could not be told from what is true. */
+static int forget_replaced(const struct scan *sc, uint64_t start, uint64_t end)
+{
+	int err = -EAGAIN;
+
+	for (unsigned tries = 0; err == -EAGAIN && tries < FORGET_TRIES;
+	     tries++)
+		err = sw_space_forget(sc->space, start, end);
+	return err;
+}
+
 static int add_range(const struct scan *sc, uint64_t start, uint64_t end)
 {
 	int err = 0;
@@ -134,7 +147,9 @@ static int add_range(const struct scan *sc, uint64_t start, uint64_t end)
 	if (!sw_space_has_region(sc->space, start, end)) {
 		uint64_t epoch = sw_space_epoch(sc->space);
 
-		err = sw_remote_register(sc->remote, start, end);
+		err = forget_replaced(sc, start, end);
+		if (!err)
+			err = sw_remote_register(sc->remote, start, end);
 		if (!err)
 			err = sw_space_add_region(sc->space, epoch, start, end);
 	}

@@ -43,15 +43,13 @@ static void unmap(struct wl_area *a)
 		wl_die("munmap");
 }
 
-/* Nobody finds the segment but who inherits it, and it ends with the last of
- * them, however that ends. */
+/* In the place of what is there. Nobody finds the segment but who inherits it,
+ * and it ends with the last of them, however that ends. */
 static void attach_segment(struct wl_area *a)
 {
 	int id = shmget(IPC_PRIVATE, a->nr_pages * WL_PAGE, 0600);
-	char *at;
+	char *at = shmat(id, a->base, SHM_REMAP);
 
-	unmap(a);
-	at = shmat(id, a->base, 0);
 	shmctl(id, IPC_RMID, NULL);
 	if (at != a->base)
 		wl_die("shmat");
@@ -216,6 +214,34 @@ static void change_places(struct kinds *k)
 	wl_check_all(&k->anon);
 }
 
+/* A segment takes the place of private memory, which is the one way to do that
+ * without an event. Later that place is a part of new private memory: nothing
+ * of the old may be left. */
+static void replace_unseen(struct wl_area *own)
+{
+	size_t half = own->nr_pages / 2;
+	struct wl_area place, first, second;
+
+	wl_area_new(&place, 2 * half);
+	first = wl_area_part(&place, 0, half);
+	second = wl_area_part(&place, half, half);
+	map_over(&first, MAP_SHARED | MAP_ANONYMOUS, -1);
+	wl_fill(&second, 0, half, 80);
+	wl_check_all(own);
+	attach_segment(&second);
+	if (shmdt(second.base))
+		wl_die("shmdt");
+	unmap(&first);
+	map_over(&place, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	for (unsigned version = 81; version < 85; version++) {
+		wl_fill(&first, 0, half, version);
+		wl_check_all(own);
+	}
+	wl_check_zero(second.base, half);
+	wl_check_all(&first);
+	wl_area_free(&place);
+}
+
 int wl_shared(void)
 {
 	struct wl_area own;
@@ -231,6 +257,7 @@ int wl_shared(void)
 		private_mapping(&k);
 		cut_and_grown(&k);
 		change_places(&k);
+		replace_unseen(&own);
 		by_children(&k, &own, 11 + round);
 	}
 	wl_background_stop();

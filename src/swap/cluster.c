@@ -215,16 +215,38 @@ static void avail_lock(void) SW_ACQUIRES(&swap_avail_lock) SW_NO_TSA
 	sw_spin_lock(&swap_avail_lock, "swap_avail_lock", SW_RANK_AVAIL);
 }
 
+static uint64_t pages_of(const struct swap_info_struct *si)
+{
+	return __atomic_load_n(&si->pages, __ATOMIC_RELAXED);
+}
+
 /* Pairs with swap_usage_sub(), see there. */
 static bool mark_offlist_if_full(struct swap_info_struct *si)
 {
-	if (swap_usage_in_pages(si) != si->pages)
+	if (swap_usage_in_pages(si) != pages_of(si))
 		return false;
 	swap_flags_set(si, SWP_OFFLIST);
-	if (swap_usage_in_pages(si) == si->pages)
+	if (swap_usage_in_pages(si) == pages_of(si))
 		return true;
 	swap_flags_clear(si, SWP_OFFLIST);
 	return false;
+}
+
+/* swap_avail_lock held, which makes the total that of all devices that say
+ * SWP_WRITEOK. */
+static void total_add(uint64_t pages)
+{
+	sw_sched_point("total");
+	__atomic_fetch_add(&total_swap_pages, pages, __ATOMIC_RELAXED);
+}
+
+void swap_device_shrink(struct swap_info_struct *si)
+{
+	avail_lock();
+	__atomic_store_n(&si->pages, pages_of(si) - 1, __ATOMIC_RELAXED);
+	if (swap_flags(si) & SWP_WRITEOK)
+		total_add(-1ULL);
+	sw_spin_unlock(&swap_avail_lock);
 }
 
 bool del_from_avail_list(struct swap_info_struct *si, bool swapoff)
@@ -233,6 +255,8 @@ bool del_from_avail_list(struct swap_info_struct *si, bool swapoff)
 
 	avail_lock();
 	if (swapoff) {
+		if (swap_flags(si) & SWP_WRITEOK)
+			total_add(-pages_of(si));
 		swap_flags_clear(si, SWP_WRITEOK);
 		swap_flags_set(si, SWP_OFFLIST);
 		sw_list_del(&si->avail_list);
@@ -249,8 +273,11 @@ bool del_from_avail_list(struct swap_info_struct *si, bool swapoff)
 void add_to_avail_list(struct swap_info_struct *si, bool swapon)
 {
 	avail_lock();
-	if (swapon)
+	/* One that failed comes back from a swapoff as it was. */
+	if (swapon && !(swap_flags(si) & SWP_FAILED)) {
 		swap_flags_set(si, SWP_WRITEOK);
+		total_add(pages_of(si));
+	}
 	/* A device on its way out stays off the list; one that somebody else
 	 * put back meanwhile is on it already. */
 	if ((swap_flags(si) & (SWP_WRITEOK | SWP_OFFLIST)) ==

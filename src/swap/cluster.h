@@ -90,7 +90,8 @@ struct swap_info_struct {
 	int prio;                    /* [const] while USED, as all to `name` */
 	unsigned type;
 	uint64_t max;   /* slots, header included */
-	uint64_t pages; /* usable slots */
+	uint64_t pages; /* [atomic] usable slots; with swap_avail_lock, but
+			 * before the device is live and after */
 	struct swap_cluster_info *cluster_info;
 	uint64_t nr_clusters;
 	const struct swap_ops *ops;
@@ -98,6 +99,7 @@ struct swap_info_struct {
 	char *name;
 	struct swap_shard *shards; /* one a CPU */
 	uint32_t users_live;       /* [atomic] new users are let in */
+	uint64_t condemned;        /* [atomic] slots, since it is on */
 
 	_Alignas(64) struct sw_spinlock lock; /* SW_RANK_DEVICE */
 	struct sw_list free_clusters;         /* SW_GUARDED_BY(&lock), all */
@@ -319,6 +321,8 @@ void add_to_avail_list(struct swap_info_struct *si, bool swapon);
 /* True when the device left the list: it is full, or on its way out. */
 bool del_from_avail_list(struct swap_info_struct *si, bool swapoff);
 void avail_requeue(struct swap_info_struct *si);
+/* A slot of it has turned bad. */
+void swap_device_shrink(struct swap_info_struct *si);
 
 /* ---- swap_device.c, swapfile.c: devices ---- */
 
@@ -405,6 +409,13 @@ void __swap_cluster_free_range(struct swap_info_struct *si,
 			       struct swap_cluster_info *ci, unsigned off,
 			       unsigned nr, unsigned cached);
 bool swap_entry_swapped(struct swap_info_struct *si, swp_entry_t entry);
+
+/* ---- swap_bad.c ---- */
+
+/* The slot of a condemned folio, which leaves the cache, turns bad. */
+void __swap_cluster_retire_slot(struct swap_info_struct *si,
+				struct swap_cluster_info *ci,
+				struct folio *folio, unsigned off);
 
 /* ---- swap_cache.c ---- */
 

@@ -80,6 +80,7 @@ enum swap_device_flags {
 	SWP_STABLE_WRITES = 1u << 11,
 	SWP_SYNCHRONOUS_IO = 1u << 12,
 	SWP_HIBERNATION = 1u << 13,
+	SWP_FAILED = 1u << 14, /* gives no slot any more */
 };
 
 /* What swapon() is told. Copied; `store` stays the caller's. */
@@ -119,6 +120,13 @@ int swapon(const struct swapon_spec *spec);
  */
 int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg);
 
+/*
+ * The device gives no slot any more, until it is switched off: what is on it
+ * stays, can be read, and leaves as its owners do. False: there is no such
+ * device, or it is going off, or has failed before.
+ */
+bool swap_device_fail(unsigned type);
+
 /* A question: NULL for entry 0, a type that is off or a slot beyond the end.
  * What it gave is put once. */
 struct swap_info_struct *get_swap_device(swp_entry_t entry);
@@ -134,6 +142,7 @@ struct sw_swap_device_info {
 	unsigned flags;
 	uint64_t pages; /* usable slots */
 	uint64_t used;
+	uint64_t condemned; /* slots since it is on, bad by now or to be */
 };
 
 /* Fills `info` for device `type`; false when there is none. */
@@ -171,6 +180,16 @@ void folio_put_swap(struct folio *folio, int page);
 /* Takes the folio out of the cache when no slot of it has an owner; it is
  * dirty then. False: not cached, under writeback, or somebody owns a slot. */
 bool folio_free_swap(struct folio *folio);
+
+/*
+ * The store cannot keep what belongs into the slot of this locked cached folio
+ * of one page. Nobody is given the slot again: when it would fall free it is
+ * bad instead, and the device smaller by one. Until then its owners notice
+ * nothing: the folio is dirty, so it stays as long as there are any. Returns
+ * how many slots of the device were condemned since it is on. Misuse
+ * (swap_bad_folio), and 0: another folio.
+ */
+uint64_t folio_condemn_slot(struct folio *folio);
 
 /*
  * ---- entries without a folio: the owner's lock is held ----

@@ -223,6 +223,19 @@ struct folio *swap_cache_alloc_folio(swp_entry_t target, uint32_t orders,
 
 /* ---- removal ---- */
 
+/* Slots of a folio that leaves and that nobody owns. */
+static void free_slots(struct swap_info_struct *si,
+		       struct swap_cluster_info *ci, struct folio *folio,
+		       unsigned off)
+{
+	unsigned nr = folio_nr(folio);
+
+	if (sw_unlikely(folio_test(folio, SW_FOLIO_CONDEMNED)))
+		__swap_cluster_retire_slot(si, ci, folio, off);
+	else
+		__swap_cluster_free_range(si, ci, off, nr, nr);
+}
+
 /*
  * Cluster and folio locked. Every slot keeps its flags and gets `shadow`;
  * those without an owner fall free in the same critical section, so that no
@@ -252,9 +265,11 @@ void __swap_cache_del_folio(struct swap_info_struct *si,
 	folio_leave_cache(folio, nr, false);
 
 	if (!owned) {
-		__swap_cluster_free_range(si, ci, off, nr, nr);
+		free_slots(si, ci, folio, off);
 		return;
 	}
+	/* Its bytes are nowhere else. */
+	SW_BUG_ON(folio_test(folio, SW_FOLIO_CONDEMNED));
 	swap_usage_sub(si, 0, nr);
 	if (owned == nr)
 		return;
@@ -343,7 +358,6 @@ bool folio_free_swap(struct folio *folio)
 {
 	struct swap_info_struct *si;
 	struct swap_cluster_info *ci;
-	unsigned nr = folio_nr(folio);
 	uint64_t offset;
 
 	SW_ASSERT(folio_is_locked(folio));
@@ -354,16 +368,16 @@ bool folio_free_swap(struct folio *folio)
 	ci = __swap_offset_to_cluster(si, offset);
 	swap_cluster_lock(ci);
 #ifdef SW_CHECKS
-	for (unsigned i = 0; i < nr; i++)
+	for (unsigned i = 0; i < folio_nr(folio); i++)
 		SW_ASSERT(
 			(__swap_table_get(ci, swap_cluster_offset(offset) + i) &
 			 ~SWP_TB_ZERO) == folio_to_swp_tb(folio, 0));
 #endif
 	folio->swap.val = 0;
-	__swap_cluster_free_range(si, ci, swap_cluster_offset(offset), nr, nr);
+	free_slots(si, ci, folio, swap_cluster_offset(offset));
 	swap_cluster_unlock(ci);
 	/* From here on the data exists nowhere but in the folio. */
-	folio_leave_cache(folio, nr, true);
+	folio_leave_cache(folio, folio_nr(folio), true);
 	return true;
 }
 

@@ -93,6 +93,10 @@ static void check_cached(struct check *c, struct swap_cluster_info *ci,
 	}
 	if (__atomic_load_n(&folio->refcount, __ATOMIC_RELAXED) < nr)
 		broken(c, "slot %" PRIu64 ": folio lacks references", offset);
+	if (folio_test(folio, SW_FOLIO_CONDEMNED) &&
+	    (nr > 1 || !folio_test(folio, SW_FOLIO_DIRTY)))
+		broken(c, "slot %" PRIu64 ": condemned, but large or clean",
+		       offset);
 	for (unsigned i = first; i < first + nr; i++) {
 		uint64_t swp_tb = __swap_table_get(ci, i);
 
@@ -127,6 +131,9 @@ static void check_slot(struct check *c, struct swap_cluster_info *ci,
 			c->bad++;
 		if (ext)
 			broken(c, "slot %" PRIu64 ": bad, but counted", offset);
+		if (c->owners &&
+		    c->owners(c->arg, swp_entry(c->si->type, offset)))
+			broken(c, "slot %" PRIu64 ": bad, but owned", offset);
 		return;
 	}
 	if (!swp_tb_is_countable(swp_tb)) {
@@ -306,6 +313,8 @@ unsigned swap_check(unsigned (*owners)(void *arg, swp_entry_t entry), void *arg)
 		if (swap_flags(si) & SWP_WRITEOK) {
 			total += si->pages;
 			free_pages += si->pages - swap_usage_in_pages(si);
+		} else {
+			total += swap_usage_in_pages(si);
 		}
 	}
 	check_percpu(&c);

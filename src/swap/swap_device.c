@@ -144,11 +144,14 @@ void si_swapinfo(struct sw_swap_totals *t)
 		if (!(flags & SWP_USED))
 			continue;
 		t->cached += swap_usage_cached(si);
-		/* What a device on its way out still holds counts in both. */
-		if (!(flags & SWP_WRITEOK)) {
-			t->total_pages += swap_usage_in_pages(si);
+		if (flags & SWP_WRITEOK)
+			continue;
+		/* What a device on its way out still holds counts in both, so
+		 * that it looks no fuller than before; of one that failed
+		 * nothing is free. */
+		t->total_pages += swap_usage_in_pages(si);
+		if (!(flags & SWP_FAILED))
 			t->free_pages += swap_usage_in_pages(si);
-		}
 	}
 }
 
@@ -166,8 +169,9 @@ bool swap_device_info(unsigned type, struct sw_swap_device_info *info)
 		.name = si->name,
 		.prio = si->prio,
 		.flags = swap_flags(si),
-		.pages = si->pages,
+		.pages = __atomic_load_n(&si->pages, __ATOMIC_RELAXED),
 		.used = swap_usage_in_pages(si),
+		.condemned = __atomic_load_n(&si->condemned, __ATOMIC_RELAXED),
 	};
 	put_swap_device(si);
 	return true;

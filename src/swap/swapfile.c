@@ -232,8 +232,6 @@ static void active_insert(struct swap_info_struct *si)
 static void enable_swap_info(struct swap_info_struct *si)
 {
 	sw_mutex_lock(&swap_lock);
-	sw_sched_point("total");
-	__atomic_fetch_add(&total_swap_pages, si->pages, __ATOMIC_RELAXED);
 	active_insert(si);
 	add_to_avail_list(si, true);
 	sw_mutex_unlock(&swap_lock);
@@ -335,6 +333,7 @@ int swapon(const struct swapon_spec *spec)
 		goto err_release;
 	__atomic_store_n(&si->pages, spec->max - 1 - spec->nr_bad,
 			 __ATOMIC_RELAXED);
+	si->condemned = 0;
 	swap_flags_set(si, spec->flags | SWP_OFFLIST);
 	if (!si->ops->discard)
 		swap_flags_clear(si, SWP_DISCARDABLE | SWP_AREA_DISCARD |
@@ -460,7 +459,7 @@ int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
 	}
 	si = &swap_info[type];
 	sw_mutex_lock(&swap_lock);
-	if (!(swap_flags(si) & SWP_WRITEOK)) {
+	if (sw_list_empty(&si->active_list)) {
 		sw_mutex_unlock(&swap_lock);
 		swap_refuse(swap_bad_device,
 			    "device %u is not on, or going off", type);
@@ -472,8 +471,6 @@ int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
 	}
 	del_from_avail_list(si, true);
 	sw_list_del(&si->active_list);
-	sw_sched_point("total");
-	__atomic_fetch_sub(&total_swap_pages, si->pages, __ATOMIC_RELAXED);
 	sw_mutex_unlock(&swap_lock);
 
 	/* Every allocation that saw WRITEOK is over after this. */

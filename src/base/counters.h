@@ -52,7 +52,10 @@
 	X(swap_bad_group)  /* limits refused: nobody's group has none */       \
 	X(swap_bad_call)   /* calls refused: the end of what never began */    \
 	X(swap_read_error) /* slots that could not be read back */             \
-	X(swap_write_error)                                                    \
+	X(swap_write_error)   /* writes that a store refused */                \
+	X(swap_condemned)     /* slots that turn bad by that */                \
+	X(swap_device_failed) /* devices that take no more pages by that */    \
+	X(swap_read_late) /* faults left waiting: no answer from a device */   \
 	X(fork_spaces)    /* address spaces born by fork */                    \
 	X(fork_announced) /* a program said it would fork */                   \
 	X(unshared)       /* fork-shared pages copied to be evicted */         \

@@ -378,7 +378,10 @@ static void fault_swapin(struct sw_fault *f)
 			return;
 		}
 		sw_space_unlock(space);
-		sw_fault_wake(f);
+		if (err == -EINPROGRESS)
+			sw_late_add(space);
+		else
+			sw_fault_wake(f);
 		return;
 	}
 	s.hot = b->nr == 1 ? sw_clock_heat(space->mm, &s.in[0]) : 0;

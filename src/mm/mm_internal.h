@@ -7,7 +7,8 @@
  * batch.c (which ones), advise.c (what the program says), swapin.c (from slot to
  * bytes), handover.c (once for two), reclaim.c (when pages go), clock.c (which), prepare.c (where to),
  * evict.c (out of the program), staging.c (second chance, then into a store),
- * budget.c (how much).
+ * budget.c (how much), write_error.c and late.c (devices that fail, or do not
+ * answer).
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on
@@ -105,6 +106,7 @@ struct sw_space {
 	struct sw_streams wp_streams;
 	uint64_t again_addr; /* page that faults although present, */
 	unsigned again;      /* and how often in a row */
+	uint64_t late_ns;    /* when late.c tries again; 0: nobody waits */
 	char *fault_buf;     /* SW_WINDOW_PAGES pages, same thread */
 };
 
@@ -235,7 +237,8 @@ struct sw_swapin {
  * Brings the pages of the batch behind their entries to `buf`. `wait`: may
  * sleep on the folio lock of the first. Returns how many came, which are done,
  * undone or kept in their order; *err says why there are not more: 0, -EAGAIN,
- * -EIO (lost), -ENOMEM. No lock held but folios'.
+ * -EIO (lost), -EINPROGRESS (the device does not answer yet), -ENOMEM. No lock
+ * held but folios'.
  */
 unsigned sw_swapin_get(const struct sw_batch *b, const swp_entry_t *entry,
 		       bool wait, char *buf, struct sw_swapin *in, int *err);
@@ -308,6 +311,29 @@ bool sw_page_is_zero(const void *page);
 /* Writes the oldest `nr` staged pages, and what is in a folio with them, to their
  * stores; returns how many buffers came free. No lock held. */
 unsigned sw_staging_write(struct sw_mm *mm, unsigned nr);
+
+/* ---- write_error.c ---- */
+
+/* Is it no fault of the device's, and worth another try? */
+bool sw_write_works_later(int err);
+/* The store refused a staged folio, which is locked and cached. */
+void sw_write_refused(struct sw_mm *mm, struct folio *folio, int err);
+/*
+ * The device takes no new pages from now on, which is said once. Whatever can
+ * empty it begins here. For the thread that writes staged pages, between two
+ * batches; no lock held.
+ */
+void sw_device_fail(struct sw_mm *mm, unsigned type, const char *why);
+/* The same if this error, or their number, says so. */
+void sw_device_judge(struct sw_mm *mm, unsigned type, int err);
+
+/* ---- late.c: [thread: events] ---- */
+
+/* A fault was left unanswered. */
+void sw_late_add(struct sw_space *space);
+/* Has those tried again whose time has come; returns the time until then, or 0:
+ * there are none. Without the lock. */
+uint64_t sw_late_retry(struct sw_space *space);
 
 /* ---- prepare.c, evict.c ---- */
 

@@ -470,9 +470,13 @@ static void client_unlock(void *space) SW_NO_TSA
 }
 
 /* What is armed for a fork goes first: writes pass it by until then. */
-static bool client_settle(void *space)
+static uint64_t client_settle(void *space)
 {
-	return sw_space_settle(space) || sw_advice_heed(space);
+	uint64_t late_ns = sw_late_retry(space);
+
+	if (sw_space_settle(space) || sw_advice_heed(space))
+		return SW_SETTLE_SOON_NS;
+	return late_ns;
 }
 
 const struct sw_mmu_client sw_mm_client = {

@@ -290,36 +290,14 @@ static int write_folio(struct folio *folio)
 	return err;
 }
 
-/* Folio locked. What the store refused in one piece it may take in pages. False:
- * no memory for that. */
-static bool stage_singles(struct sw_mm *mm, struct folio *folio)
-{
-	struct folio *part[SW_BLOCK_PAGES];
-	unsigned nr = folio_nr(folio), n;
-
-	for (n = 0; n < nr && (part[n] = folio_alloc(0)); n++)
-		;
-	if (n < nr) {
-		while (n)
-			folio_put(part[--n]);
-		return false;
-	}
-	sw_folio_split(folio, part, nr);
-	for (n = 0; n < nr; n++) {
-		if (!folio_free_swap(part[n]))
-			sw_staging_add(mm, part[n]);
-		folio_unlock(part[n]);
-		folio_put(part[n]);
-	}
-	return true;
-}
-
-/* Returns 0, or what the store said: the folio is staged again then. */
-static int write_staged(struct sw_mm *mm, struct folio *folio)
+/* Returns 0, or what the store of device *type said: see write_error.c for what
+ * became of the folio. */
+static int write_staged(struct sw_mm *mm, struct folio *folio, unsigned *type)
 {
 	int err = 0;
 
 	folio_lock(folio);
+	*type = swp_type(folio->swap);
 	if (folio_test(folio, SW_FOLIO_SWAPCACHE) && !folio_free_swap(folio)) {
 		if (folio_test(folio, SW_FOLIO_DIRTY))
 			err = write_folio(folio);
@@ -327,8 +305,8 @@ static int write_staged(struct sw_mm *mm, struct folio *folio)
 			folio_clear(folio, SW_FOLIO_DIRTY);
 			if (!folio_free_swap(folio))
 				swap_cache_del_folio(folio, sw_make_shadow(mm));
-		} else if (!folio->order || !stage_singles(mm, folio)) {
-			sw_staging_add(mm, folio);
+		} else {
+			sw_write_refused(mm, folio, err);
 		}
 	}
 	folio_unlock(folio);
@@ -338,9 +316,9 @@ static int write_staged(struct sw_mm *mm, struct folio *folio)
 
 unsigned sw_staging_write(struct sw_mm *mm, unsigned nr)
 {
-	unsigned done = 0;
+	unsigned done = 0, tried = 0, type;
 
-	while (done < nr) {
+	while (tried < nr) {
 		struct folio *folio = take_oldest(&mm->staging);
 		unsigned pages;
 		int err;
@@ -348,14 +326,18 @@ unsigned sw_staging_write(struct sw_mm *mm, unsigned nr)
 		if (!folio)
 			break;
 		pages = folio_nr(folio);
-		err = write_staged(mm, folio);
-		if (err) {
+		tried += pages;
+		err = write_staged(mm, folio, &type);
+		if (!err) {
+			done += pages;
+		} else if (sw_write_works_later(err)) {
 			sw_warn_once(
 				"writing to swap failed (%s): pages stay in memory until it works again",
 				strerror(-err));
 			break;
+		} else {
+			sw_device_judge(mm, type, err);
 		}
-		done += pages;
 	}
 	return done;
 }

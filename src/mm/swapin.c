@@ -27,11 +27,14 @@ static int read_slots(swp_entry_t entry, unsigned nr, void *buf)
 	ops = swap_device_ops(si, &store);
 	err = ops->read(store, swp_offset(entry), nr, buf);
 	put_swap_device(si);
-	if (err)
-		sw_count(swap_read_error, 1);
-	else
+	if (!err) {
 		sw_count(pswpin, nr);
-	return err;
+		return 0;
+	}
+	if (err == -ENOMEM || err == -EINPROGRESS)
+		return err;
+	sw_count(swap_read_error, 1);
+	return -EIO;
 }
 
 static void set_page(struct sw_swapin *in, struct folio *folio,

@@ -90,6 +90,8 @@ enum sw_mmu_fault_flags {
  * wait for pages in flight (which never wait for an event), fault() comes
  * without it.
  */
+#define SW_SETTLE_SOON_NS 50000 /* the layout is still changing */
+
 struct sw_mmu_client {
 	void (*lock)(void *space);
 	void (*unlock)(void *space);
@@ -109,8 +111,9 @@ struct sw_mmu_client {
 	void (*advise)(void *space, uint64_t start, uint64_t end,
 		       enum sw_advice advice);
 	/* Called before waiting for events, without the lock: goes on with
-         * what met -EAGAIN before. True: to be called again in a moment. */
-	bool (*settle)(void *space);
+         * what met -EAGAIN before. Returns when to call it again, if no event
+         * comes first; 0: it has nothing left to do. */
+	uint64_t (*settle)(void *space);
 };
 
 #endif

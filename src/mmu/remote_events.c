@@ -34,7 +34,6 @@
 #define BATCH           16
 #define CPU_LOOK_FAULTS 32 /* from one look at the CPU to the next */
 #define GATE_WAIT_NS    5000000
-#define SETTLE_NS       50000 /* between two tries to settle */
 
 /* ---- the gate, our side ---- */
 
@@ -292,18 +291,20 @@ static int pump(struct sw_remote *r)
 static void *event_thread(void *arg)
 {
 	struct sw_remote *r = arg;
-	static const struct timespec soon = { .tv_nsec = SETTLE_NS };
 	struct pollfd p = { .fd = r->uffd, .events = POLLIN };
 
 	prctl(PR_SET_NAME, "spillway-fault");
 	prctl(PR_SET_TIMERSLACK, 1000); /* short naps shall be short */
 	while (!__atomic_load_n(&r->stop, __ATOMIC_ACQUIRE)) {
-		bool unsettled, again;
+		struct timespec t = { 0 };
+		uint64_t again_ns;
 
 		hear_advice(r);
-		unsettled = r->client->settle(r->mmu.space);
-		again = tie_bell(r) || unsettled;
-		if (ppoll(&p, 1, again ? &soon : NULL, NULL) > 0)
+		again_ns = r->client->settle(r->mmu.space);
+		if (tie_bell(r))
+			again_ns = SW_SETTLE_SOON_NS;
+		t.tv_nsec = sw_min(again_ns, 999999999ul);
+		if (ppoll(&p, 1, again_ns ? &t : NULL, NULL) > 0)
 			pump(r);
 	}
 	return NULL;

@@ -383,7 +383,7 @@ void sw_sim_advise(struct sw_sim *sim, uint64_t start, uint64_t end,
 	if (sim->threaded)
 		return;
 	sim_hear_advice(sim);
-	while (sim->client->settle(sim->mmu.space))
+	while (sim->client->settle(sim->mmu.space) == SW_SETTLE_SOON_NS)
 		;
 }
 

@@ -119,7 +119,7 @@ static void *event_thread(void *arg)
 
 	pthread_mutex_lock(&m->lock);
 	while (!sim->stop) {
-		bool again;
+		uint64_t again;
 
 		pthread_mutex_unlock(&m->lock);
 		sim_hear_advice(sim);

@@ -58,6 +58,12 @@ static inline uint64_t swp_offset(swp_entry_t e)
  * with no lock held but the folio's, and return 0 or -errno. slot_free is
  * called under the cluster lock when slots fall free: it must not sleep and
  * must not call back.
+ *
+ * Who waits for a device that does not answer gives up after a while:
+ *      read    -EINPROGRESS: nothing is lost and `pages` is not touched any
+ *              more; the same read, later, has the bytes when they have come
+ *      write   -ETIMEDOUT: the bytes may reach the slots at any later time, so
+ *              these are not to be used again
  */
 struct swap_ops {
 	int (*write)(void *store, uint64_t offset, unsigned nr,

@@ -37,6 +37,9 @@ struct fx_store {
 	uint64_t slots;
 	unsigned fail_read, fail_write; /* the nth from now, 0: none */
 	bool fail_reads, fail_writes;   /* all of them */
+	bool stays;                     /* after the nth, too */
+	int read_err, write_err;        /* how; 0: -EIO */
+	uint64_t bad_slot;              /* cannot be written; 0: none */
 	uint64_t reads, writes;         /* pages */
 	uint64_t read_calls, write_calls;
 	/* Called before each read, with nothing held. */
@@ -58,8 +61,13 @@ static inline int fx_store_write(void *arg, uint64_t offset, unsigned nr,
 	pthread_mutex_lock(&st->lock);
 	SW_BUG_ON(offset + nr > st->slots);
 	st->write_calls++;
-	if (fx_is_nth(&st->fail_write) || st->fail_writes)
-		err = -ENOSPC;
+	if (fx_is_nth(&st->fail_write)) {
+		err = st->write_err ? st->write_err : -EIO;
+		st->fail_writes = st->stays;
+	}
+	if (st->fail_writes ||
+	    (st->bad_slot >= offset && st->bad_slot < offset + nr))
+		err = st->write_err ? st->write_err : -EIO;
 	for (unsigned i = 0; !err && i < nr; i++) {
 		memcpy(st->page[offset + i], (const char *)pages + i * PG, PG);
 		st->used[offset + i] = true;
@@ -81,7 +89,7 @@ static inline int fx_store_read(void *arg, uint64_t offset, unsigned nr,
 	SW_BUG_ON(offset + nr > st->slots);
 	st->read_calls++;
 	if (fx_is_nth(&st->fail_read) || st->fail_reads)
-		err = -EIO;
+		err = st->read_err ? st->read_err : -EIO;
 	for (unsigned i = 0; !err && i < nr; i++) {
 		if (!st->used[offset + i])
 			err = -EIO;

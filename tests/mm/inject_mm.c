@@ -16,6 +16,7 @@
 enum {
 	STORE_READ = SW_SIM_NR_OPS,
 	STORE_WRITE,
+	STORE_WRITES, /* and all after it */
 };
 
 static const struct failure {
@@ -34,14 +35,27 @@ static const struct failure {
 	{ "read_staged EIO", SW_SIM_READ_STAGED, -EIO, true },
 	{ "unshare ESRCH", SW_SIM_UNSHARE, -ESRCH, false },
 	{ "store read EIO", STORE_READ, -EIO, true },
+	{ "store read ENODATA", STORE_READ, -ENODATA, true },
+	{ "store read ENOMEM", STORE_READ, -ENOMEM, false },
+	{ "store read EINPROGRESS", STORE_READ, -EINPROGRESS, false },
+	{ "store write EIO", STORE_WRITE, -EIO, false },
 	{ "store write ENOSPC", STORE_WRITE, -ENOSPC, false },
+	{ "store write ENOMEM", STORE_WRITE, -ENOMEM, false },
+	{ "store write ETIMEDOUT", STORE_WRITE, -ETIMEDOUT, false },
+	{ "store writes EIO", STORE_WRITES, -EIO, false },
+	{ "store writes ENOMEM", STORE_WRITES, -ENOMEM, false },
+	{ "store writes ETIMEDOUT", STORE_WRITES, -ETIMEDOUT, false },
 };
 
 static void arm(struct model *m, const struct failure *f, unsigned nth)
 {
+	m->f.store.read_err = m->f.store.write_err = 0;
+	m->f.store.stays = f->op == STORE_WRITES;
+	if (f->op >= SW_SIM_NR_OPS)
+		m->f.store.read_err = m->f.store.write_err = f->err;
 	if (f->op == STORE_READ)
 		m->f.store.fail_read = nth;
-	else if (f->op == STORE_WRITE)
+	else if (f->op >= STORE_WRITE)
 		m->f.store.fail_write = nth;
 	else
 		sw_sim_fail(m->f.machine, f->op, nth, f->err);
@@ -58,6 +72,7 @@ static bool run(uint64_t seed, const struct failure *f, unsigned nth)
 
 	md_open(&m, seed, 1 << 20, 2048);
 	m.allow_loss = f->loses;
+	m.allow_late = f->err == -EINPROGRESS;
 	arm(&m, f, nth);
 	while (m.steps < STEPS) {
 		md_step(&m);

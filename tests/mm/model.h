@@ -23,6 +23,7 @@ struct model {
 	uint64_t seed, rng, steps, next_value;
 	unsigned sigbus; /* reads of poisoned pages, where allowed */
 	bool exact;      /* no copy is made unseen: the books must be right */
+	bool allow_late; /* a read may come late, and the access then */
 	bool allow_loss; /* a store may lose pages: SIGBUS, never zeros */
 	bool check;      /* walk all invariants after each step */
 };
@@ -131,7 +132,12 @@ static inline void md_read(struct model *m, unsigned s, unsigned i)
 {
 	struct md_space *sp = &m->space[s];
 	uint64_t got = 0, want = sp->mapped[i] ? sp->value[i] : 0;
-	int err = sw_sim_read(sp->sim, fx_at(i), &got);
+	int err;
+
+	/* Not answered: its device is late. */
+	do {
+		err = sw_sim_read(sp->sim, fx_at(i), &got);
+	} while (err == -EDEADLK && m->allow_late);
 
 	if (err == -EIO && m->allow_loss) {
 		m->sigbus++;
@@ -151,7 +157,11 @@ static inline void md_write(struct model *m, unsigned s, unsigned i)
 	struct md_space *sp = &m->space[s];
 	/* Zeros now and then: their slots are only marked. */
 	uint64_t value = md_random(m, 8) ? ++m->next_value : 0;
-	int err = sw_sim_write(sp->sim, fx_at(i), value);
+	int err;
+
+	do {
+		err = sw_sim_write(sp->sim, fx_at(i), value);
+	} while (err == -EDEADLK && m->allow_late);
 
 	if (err == -EIO && m->allow_loss) {
 		m->sigbus++;

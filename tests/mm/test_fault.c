@@ -384,7 +384,7 @@ static void read_error_ahead_of_the_fault_costs_nothing(void **state)
 	fx_close(&f);
 }
 
-static void write_error_leaves_the_page_staged(void **state)
+static void store_without_memory_leaves_the_page_staged(void **state)
 {
 	struct fx f;
 
@@ -392,6 +392,7 @@ static void write_error_leaves_the_page_staged(void **state)
 	fx_fill(f.sim, 0, 10);
 	fx_evict(&f);
 	f.store.fail_writes = true;
+	f.store.write_err = -ENOMEM;
 	assert_int_equal(sw_staging_write(f.mm, 100), 0);
 	assert_int_equal(f.mm->staging.nr, 10);
 	assert_int_equal(fx_counted(&f, swap_write_error), 1);
@@ -479,7 +480,7 @@ int main(void)
 		fx_test(dead_agent_ends_eviction_and_loses_nothing),
 		fx_test(read_error_is_sigbus_and_never_zeros),
 		fx_test(read_error_ahead_of_the_fault_costs_nothing),
-		fx_test(write_error_leaves_the_page_staged),
+		fx_test(store_without_memory_leaves_the_page_staged),
 		fx_test(bytes_lost_in_staging_are_sigbus),
 		fx_test(page_missing_behind_our_back_is_sigbus),
 		fx_test(full_device_stops_eviction_and_starts_again),

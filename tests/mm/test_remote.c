@@ -53,10 +53,10 @@ static void hear(void *space, uint64_t start, uint64_t end,
 	__atomic_store_n(&nr_heard, n + 1, __ATOMIC_RELEASE);
 }
 
-static bool nothing_to_settle(void *space)
+static uint64_t nothing_to_settle(void *space)
 {
 	(void)space;
-	return false;
+	return 0;
 }
 
 static const struct sw_mmu_client client = { .lock = no_lock,

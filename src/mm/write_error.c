@@ -1,0 +1,103 @@
+/*
+ * write_error.c - what becomes of a page that a store refused, and when a
+ * device is given up.
+ *
+ * The words of its owners name the slot, wherever they are; so the page cannot
+ * go to another slot while there are any. It stays in its buffer, from where
+ * every fault is served, and the slot is condemned: with its last owner it
+ * turns bad instead of free (swap/swap_bad.c). Touched, the page is the
+ * program's again, and goes to another slot when its turn comes next. Such a
+ * folio is on no list, so that reclaim does not try it over and over; what they
+ * are at most is what was staged or prepared when the device was given up, and
+ * WRITE_ERRORS_MAX before.
+ *
+ * A large folio is tried again page by page: one bad sector costs one slot.
+ *
+ * Not an error of the device is that memory was short, ours or that of
+ * compressed pages (-ENOMEM, -EAGAIN): the folio goes to the end of the queue.
+ * A write that was not answered in time (-ETIMEDOUT) may reach the slot at any
+ * later time, so that nobody else may have it, and it is not tried again.
+ *
+ * Above: staging.c. Below: the swap layer.
+ */
+#include <errno.h>
+
+#include "base/log.h"
+#include "mm/mm_internal.h"
+
+#define WRITE_ERRORS_MAX 16 /* slots a device may lose */
+
+bool sw_write_works_later(int err)
+{
+	return err == -ENOMEM || err == -EAGAIN;
+}
+
+static void condemn(struct folio *folio)
+{
+	folio_condemn_slot(folio);
+	sw_count(swap_condemned, 1);
+}
+
+/* Folio locked. In place of a large folio there are single pages then. False:
+ * no memory for that. */
+static bool refused_in_pages(struct sw_mm *mm, struct folio *folio, int err)
+{
+	struct folio *part[SW_BLOCK_PAGES];
+	unsigned nr = folio_nr(folio), n;
+
+	for (n = 0; n < nr && (part[n] = folio_alloc(0)); n++)
+		;
+	if (n < nr) {
+		while (n)
+			folio_put(part[--n]);
+		return false;
+	}
+	sw_folio_split(folio, part, nr);
+	for (n = 0; n < nr; n++) {
+		/* Before it can fall free: the bytes may still come. */
+		if (err == -ETIMEDOUT)
+			condemn(part[n]);
+		if (!folio_free_swap(part[n]) && err != -ETIMEDOUT)
+			sw_staging_add(mm, part[n]);
+		folio_unlock(part[n]);
+		folio_put(part[n]);
+	}
+	return true;
+}
+
+void sw_write_refused(struct sw_mm *mm, struct folio *folio, int err)
+{
+	if (folio->order && refused_in_pages(mm, folio, err))
+		return;
+	if (folio->order || sw_write_works_later(err))
+		sw_staging_add(mm, folio);
+	else
+		condemn(folio);
+}
+
+/* ---- devices ---- */
+
+void sw_device_fail(struct sw_mm *mm, unsigned type, const char *why)
+{
+	struct sw_swap_device_info info;
+
+	if (!swap_device_fail(type) || !swap_device_info(type, &info))
+		return;
+	sw_count(swap_device_failed, 1);
+	sw_warn("%s takes no more pages: %s; what it holds is still read from it, and memory grows when no other --swap has room",
+		info.name, why);
+	/* What is prepared has slots of it, and nothing in them yet. */
+	sw_evict_unprepare(&mm->ev);
+}
+
+void sw_device_judge(struct sw_mm *mm, unsigned type, int err)
+{
+	struct sw_swap_device_info info;
+
+	if (err == -ETIMEDOUT)
+		sw_device_fail(mm, type, "it does not answer");
+	else if (swap_device_info(type, &info) &&
+		 info.condemned >= WRITE_ERRORS_MAX)
+		sw_device_fail(mm, type,
+			       "too many of its slots could not be written");
+}

@@ -37,6 +37,7 @@ struct sw_disk {
 	struct sw_rings *rings;       /* [const] or NULL: pread() */
 	struct sw_swap_header header; /* [const] */
 	uint32_t *sums;               /* written by the slot's one writer */
+	uint64_t *said;               /* [atomic] a bit a slot: see damaged() */
 	uint64_t pages;               /* [atomic] sums that are not 0 */
 	uint64_t read_errors;         /* [atomic] */
 	uint64_t write_errors;        /* [atomic] */
@@ -157,11 +158,20 @@ static int transfer_aligned(struct sw_disk *d, bool write, uint64_t slot,
 
 /* ---- the operations ---- */
 
+static bool was_said(const struct sw_disk *d, uint64_t slot)
+{
+	return read_relaxed(&d->said[slot / 64]) >> slot % 64 & 1;
+}
+
 static void forget(struct sw_disk *d, uint64_t offset, uint64_t nr)
 {
 	uint64_t gone = 0;
 
 	for (uint64_t slot = offset; slot < offset + nr; slot++) {
+		if (sw_unlikely(was_said(d, slot)))
+			(void)__atomic_fetch_and(&d->said[slot / 64],
+						 ~(1ull << slot % 64),
+						 __ATOMIC_RELAXED);
 		/* What was never written has no memory, and gets none here. */
 		if (!d->sums[slot])
 			continue;
@@ -195,8 +205,14 @@ static int disk_write(void *store, uint64_t offset, unsigned nr,
 	return 0;
 }
 
+/* Counted and said once, however often the slot is tried: ahead of its fault,
+ * with its neighbours and alone. */
 static int damaged(struct sw_disk *d, uint64_t slot, const char *what)
 {
+	if (was_said(d, slot))
+		return -EIO;
+	(void)__atomic_fetch_or(&d->said[slot / 64], 1ull << slot % 64,
+				__ATOMIC_RELAXED);
 	add_relaxed(&d->read_errors, 1);
 	sw_error("%s: slot %lu cannot be read: %s", d->name, slot, what);
 	return -EIO;
@@ -214,8 +230,11 @@ static int disk_read(void *store, uint64_t offset, unsigned nr, void *pages)
 		if (!d->sums[slot])
 			return damaged(d, slot, "nothing was written to it");
 	err = transfer_aligned(d, false, offset, nr, pages);
-	if (err == -ENOMEM)
+	if (err == -ENOMEM || err == -EINPROGRESS)
 		return err;
+	/* Which of them it is shows when they are read one by one. */
+	if (err && nr > 1)
+		return -EIO;
 	if (err)
 		return damaged(d, offset,
 			       err == -ENODATA ? "the file was cut off"
@@ -295,12 +314,18 @@ static void say_how(const struct sw_disk *d, const char *why_no_rings)
 			d->name, why_no_rings);
 }
 
+static size_t said_bytes(const struct sw_disk *d)
+{
+	return (d->header.max / 64 + 1) * sizeof(*d->said);
+}
+
 void sw_disk_close(struct sw_disk *d)
 {
 	if (!d)
 		return;
 	sw_rings_close(d->rings);
 	sw_sysmem_release(d->sums, d->header.max * sizeof(*d->sums));
+	sw_sysmem_release(d->said, said_bytes(d));
 	if (d->fd >= 0)
 		close(d->fd);
 	free(d->name);
@@ -327,10 +352,11 @@ struct sw_disk *sw_disk_open(const struct sw_disk_spec *spec)
 		return NULL;
 	}
 	d->sums = sw_sysmem_reserve(d->header.max * sizeof(*d->sums));
-	if (!d->sums)
+	d->said = sw_sysmem_reserve(said_bytes(d));
+	if (!d->sums || !d->said)
 		goto err_nomem;
 	d->direct = go_direct(d->fd);
-	d->rings = sw_rings_open(d->fd);
+	d->rings = sw_rings_open(d->fd, d->name);
 	say_how(d, strerror(errno));
 	return d;
 

@@ -2,27 +2,82 @@
  * disk_ring.c - see disk_ring.h. A ring belongs to the thread that took its
  * bit, from then until it is given back: no lock is held over the I/O.
  *
- * Nothing is registered. The buffers are the callers', and a copy into one of
- * ours costs more than pinning a page; and a registered file is let go some
- * time after the ring, so that the area seems to be in use still.
+ * A request that is not answered in time stays in its ring, which is given
+ * back by whoever finds the answer. Until then the kernel may write to the
+ * memory of a read at any moment, so that every ring has a buffer of its own
+ * and the bytes are copied from there: 0.1 us a page, beside a disk. Of a
+ * write the kernel only reads, and what it reads late goes to slots that
+ * nobody uses any more, by the contract of swap.h; so that is the caller's
+ * memory still.
+ *
+ * The same read again finds the answer, or that there is none yet, at once;
+ * this makes progress on a disk that is slow, and not dead. A write voids late
+ * reads of what it overwrites. A disk that owes the answer of a write is asked
+ * nothing more, and nothing to read if it owes LATE_MAX of reads. Without rings
+ * pread() waits as long as it takes.
+ *
+ * Nothing is registered: a registered file is let go some time after the ring,
+ * so that the area seems to be in use still.
  */
 #include "store/disk_ring.h"
 
 #include <errno.h>
 #include <liburing.h>
+#include <string.h>
 
+#include "base/lock.h"
+#include "base/log.h"
+#include "base/time.h"
 #include "store/sysmem.h"
 
-#define RINGS 4u /* more threads than that at once use pread() */
+#define RINGS     8u /* more threads than that at once use pread() */
+#define LATE_MAX  4u
+#define BUF_BYTES (64 * SW_PAGE_SIZE) /* the largest read of one fault */
+#define NS        1000000000ull
 
-struct sw_rings {
-	int fd; /* [const] */
-	struct io_uring ring[RINGS];
-	unsigned nr;   /* [const] that there are */
-	uint32_t free; /* [atomic] a bit for each that nobody has */
+uint64_t sw_rings_patience_ns[2] = { 1 * NS, 30 * NS };
+
+/* The state of a ring's last request, once it is late. */
+enum late {
+	ON_TIME = 0,
+	LATE,
+	ANSWERED, /* and the bytes are there for who asks again */
 };
 
-struct sw_rings *sw_rings_open(int fd)
+struct ring {
+	struct io_uring uring;
+	unsigned char *buf; /* [const] */
+
+	/* Of the request: the lock, once it is late. */
+	enum late late;
+	bool write;
+	bool is_void; /* nobody wants these bytes any more */
+	uint64_t pos;
+	size_t len;
+	ssize_t n; /* ANSWERED: what pread() would give */
+};
+
+struct sw_rings {
+	int fd;           /* [const] */
+	const char *name; /* [const] */
+	unsigned nr;      /* [const] that there are */
+	unsigned char *bufs;
+	struct ring ring[RINGS];
+	uint32_t free;        /* [atomic] a bit for each that nobody has */
+	unsigned nr_held;     /* [atomic] not ON_TIME; changes with the lock */
+	struct sw_mutex lock; /* SW_RANK_STORE */
+	unsigned nr_late;     /* lock: LATE, reads and writes */
+	unsigned nr_late_write; /* lock: of these */
+	uint64_t silent_ns;     /* lock: since when the first of them waits */
+};
+
+static void release(struct sw_rings *r)
+{
+	sw_sysmem_release(r->bufs, RINGS * BUF_BYTES);
+	sw_sysmem_release(r, sizeof(*r));
+}
+
+struct sw_rings *sw_rings_open(int fd, const char *name)
 {
 	struct sw_rings *r = sw_sysmem_reserve(sizeof(*r));
 	int err = 0;
@@ -31,32 +86,29 @@ struct sw_rings *sw_rings_open(int fd)
 		errno = ENOMEM;
 		return NULL;
 	}
+	r->bufs = sw_sysmem_reserve(RINGS * BUF_BYTES);
+	if (!r->bufs)
+		err = -ENOMEM;
 	while (!err && r->nr < RINGS) {
 		struct io_uring_params p = {
 			.flags = IORING_SETUP_COOP_TASKRUN,
 		};
 
-		err = io_uring_queue_init_params(1, &r->ring[r->nr], &p);
+		r->ring[r->nr].buf = r->bufs + r->nr * BUF_BYTES;
+		err = io_uring_queue_init_params(1, &r->ring[r->nr].uring, &p);
 		r->nr += !err;
 	}
 	/* Fewer will do. */
 	if (!r->nr) {
-		sw_sysmem_release(r, sizeof(*r));
+		release(r);
 		errno = -err;
 		return NULL;
 	}
 	r->fd = fd;
+	r->name = name;
 	r->free = (1u << r->nr) - 1;
+	sw_mutex_init(&r->lock, "rings", SW_RANK_STORE);
 	return r;
-}
-
-void sw_rings_close(struct sw_rings *r)
-{
-	if (!r)
-		return;
-	for (unsigned i = 0; i < r->nr; i++)
-		io_uring_queue_exit(&r->ring[i]);
-	sw_sysmem_release(r, sizeof(*r));
 }
 
 /* -1: none is free. */
@@ -74,52 +126,259 @@ static int take(struct sw_rings *r)
 	return __builtin_ctz(free);
 }
 
-static void give(struct sw_rings *r, int i)
+static void give(struct sw_rings *r, const struct ring *ring)
 {
 	/* Pairs with the acquire in take(): who has it next sees it empty. */
-	(void)__atomic_fetch_or(&r->free, 1u << i, __ATOMIC_RELEASE);
+	(void)__atomic_fetch_or(&r->free, 1u << (ring - r->ring),
+				__ATOMIC_RELEASE);
 }
 
-/* The kernel is at work on the caller's memory: only its answer ends that. */
-static ssize_t wait_for_answer(struct io_uring *ring)
+/* ---- late: under the lock ---- */
+
+static void hold(struct sw_rings *r, struct ring *ring)
+{
+	sw_assert_held(&r->lock);
+	ring->late = LATE;
+	ring->is_void = ring->write;
+	r->nr_late++;
+	r->nr_late_write += ring->write;
+	__atomic_fetch_add(&r->nr_held, 1, __ATOMIC_RELAXED);
+	if (r->nr_late > 1)
+		return;
+	r->silent_ns = sw_now_ns() - sw_rings_patience_ns[ring->write];
+	sw_warn("%s: no answer for %llu s to a %s of slot %llu: who needs pages from there waits, all others go on",
+		r->name,
+		(unsigned long long)(sw_rings_patience_ns[ring->write] / NS),
+		ring->write ? "write" : "read",
+		(unsigned long long)(ring->pos / SW_PAGE_SIZE));
+}
+
+static void let_go(struct sw_rings *r, struct ring *ring)
+{
+	sw_assert_held(&r->lock);
+	ring->late = ON_TIME;
+	__atomic_fetch_sub(&r->nr_held, 1, __ATOMIC_RELAXED);
+	give(r, ring);
+}
+
+/* Has the answer come? */
+static void look_for_answer(struct sw_rings *r, struct ring *ring)
 {
 	struct io_uring_cqe *cqe;
-	ssize_t n;
+
+	sw_assert_held(&r->lock);
+	if (ring->late != LATE || io_uring_peek_cqe(&ring->uring, &cqe))
+		return;
+	ring->n = cqe->res;
+	io_uring_cqe_seen(&ring->uring, cqe);
+	ring->late = ANSWERED;
+	r->nr_late_write -= ring->write;
+	if (!--r->nr_late)
+		sw_warn("%s answers again, after %llu s", r->name,
+			(unsigned long long)(sw_now_ns() - r->silent_ns) / NS);
+	if (ring->is_void)
+		let_go(r, ring);
+}
+
+static bool overlaps(const struct ring *ring, uint64_t pos, size_t len)
+{
+	return pos < ring->pos + ring->len && ring->pos < pos + len;
+}
+
+static bool covers(const struct ring *ring, uint64_t pos, size_t len)
+{
+	return !ring->is_void && pos >= ring->pos &&
+	       pos + len <= ring->pos + ring->len;
+}
+
+static void void_reads(struct sw_rings *r, uint64_t pos, size_t len)
+{
+	for (unsigned i = 0; i < r->nr; i++) {
+		struct ring *ring = &r->ring[i];
+
+		if (ring->late == ON_TIME || !overlaps(ring, pos, len))
+			continue;
+		ring->is_void = true;
+		if (ring->late == ANSWERED)
+			let_go(r, ring);
+	}
+}
+
+/* A read that was answered late, for who asks again. */
+static ssize_t late_answer(struct sw_rings *r, struct ring *ring, void *buf,
+			   size_t len, uint64_t pos)
+{
+	size_t skip = pos - ring->pos;
+	ssize_t n = ring->n;
+
+	if (ring->late == LATE)
+		return -EINPROGRESS;
+	if (n >= 0) {
+		n = n > (ssize_t)skip ? sw_min(n - skip, len) : 0;
+		memcpy(buf, ring->buf + skip, n);
+	}
+	/* A part of it: the rest is asked for next. */
+	if (ring->n < 0 || pos + len == ring->pos + ring->len)
+		let_go(r, ring);
+	return n;
+}
+
+/* Answers that nobody came for hold no ring that is needed. */
+static void drop_an_answer(struct sw_rings *r)
+{
+	for (unsigned i = 0; i < r->nr; i++) {
+		if (r->ring[i].late != ANSWERED)
+			continue;
+		let_go(r, &r->ring[i]);
+		return;
+	}
+}
+
+/* True: *n is all there is to say. */
+static bool known_already_locked(struct sw_rings *r, bool write, void *buf,
+				 size_t len, uint64_t pos, ssize_t *n)
+{
+	sw_assert_held(&r->lock);
+	for (unsigned i = 0; i < r->nr; i++)
+		look_for_answer(r, &r->ring[i]);
+	if (write)
+		void_reads(r, pos, len);
+	for (unsigned i = 0; !write && i < r->nr; i++) {
+		if (r->ring[i].late == ON_TIME ||
+		    !covers(&r->ring[i], pos, len))
+			continue;
+		*n = late_answer(r, &r->ring[i], buf, len, pos);
+		return true;
+	}
+	if (!__atomic_load_n(&r->free, __ATOMIC_RELAXED))
+		drop_an_answer(r);
+	/* A write is not given up for reads that are a second late. */
+	*n = write ? -ETIMEDOUT : -EINPROGRESS;
+	return r->nr_late_write || (!write && r->nr_late >= LATE_MAX);
+}
+
+static bool known_already(struct sw_rings *r, bool write, void *buf, size_t len,
+			  uint64_t pos, ssize_t *n)
+{
+	bool known;
+
+	if (sw_likely(!__atomic_load_n(&r->nr_held, __ATOMIC_RELAXED)))
+		return false;
+	sw_mutex_lock(&r->lock);
+	known = known_already_locked(r, write, buf, len, pos, n);
+	sw_mutex_unlock(&r->lock);
+	return known;
+}
+
+unsigned sw_rings_late(struct sw_rings *r)
+{
+	unsigned nr;
+
+	sw_mutex_lock(&r->lock);
+	for (unsigned i = 0; i < r->nr; i++)
+		look_for_answer(r, &r->ring[i]);
+	nr = r->nr_late;
+	sw_mutex_unlock(&r->lock);
+	return nr;
+}
+
+/* ---- requests ---- */
+
+static struct __kernel_timespec timespec_of(uint64_t ns)
+{
+	return (struct __kernel_timespec){ .tv_sec = ns / NS,
+					   .tv_nsec = ns % NS };
+}
+
+/* Submits and, in the same system call, waits for the answer. False: the kernel
+ * did not take the request. It lies in the ring, where it must not be found
+ * later, so the ring is not used again; that costs nothing but the ring. */
+static bool submit(struct sw_rings *r, struct ring *ring, void *buf)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+	struct __kernel_timespec t =
+		timespec_of(sw_rings_patience_ns[ring->write]);
+	struct io_uring_cqe *cqe;
 	int err;
 
+	SW_BUG_ON(!sqe);
+	if (ring->write)
+		io_uring_prep_write(sqe, r->fd, buf, ring->len, ring->pos);
+	else
+		io_uring_prep_read(sqe, r->fd, ring->buf, ring->len, ring->pos);
 	do {
-		err = io_uring_wait_cqe(ring, &cqe);
-	} while (err == -EINTR || err == -EAGAIN);
-	SW_BUG_ON(err);
-	n = cqe->res;
-	io_uring_cqe_seen(ring, cqe);
-	return n;
+		err = io_uring_submit_and_wait_timeout(&ring->uring, &cqe, 1,
+						       &t, NULL);
+	} while (err == -EINTR && io_uring_sq_ready(&ring->uring));
+	return !io_uring_sq_ready(&ring->uring);
+}
+
+/* What is left to wait is left by a signal. False: no answer came. */
+static bool wait_for_answer(struct ring *ring, uint64_t end)
+{
+	struct io_uring_cqe *cqe;
+
+	while (io_uring_peek_cqe(&ring->uring, &cqe)) {
+		uint64_t now = sw_now_ns();
+		struct __kernel_timespec t = timespec_of(end - now);
+
+		if (now >= end)
+			return false;
+		(void)io_uring_wait_cqe_timeout(&ring->uring, &cqe, &t);
+	}
+	ring->n = cqe->res;
+	io_uring_cqe_seen(&ring->uring, cqe);
+	return true;
 }
 
 bool sw_rings_move(struct sw_rings *r, bool write, void *buf, size_t len,
 		   uint64_t pos, ssize_t *n)
 {
-	int i = take(r), taken;
-	struct io_uring *ring;
-	struct io_uring_sqe *sqe;
+	struct ring *ring;
+	uint64_t end;
+	int i;
 
-	if (i < 0)
-		return false;
+	if (!write)
+		len = sw_min(len, BUF_BYTES);
+	if (known_already(r, write, buf, len, pos, n))
+		return true;
+	i = take(r);
+	if (i < 0) {
+		*n = -EINPROGRESS;
+		return !write && __atomic_load_n(&r->nr_held, __ATOMIC_RELAXED);
+	}
 	ring = &r->ring[i];
-	sqe = io_uring_get_sqe(ring);
-	SW_BUG_ON(!sqe);
-	if (write)
-		io_uring_prep_write(sqe, r->fd, buf, len, pos);
-	else
-		io_uring_prep_read(sqe, r->fd, buf, len, pos);
-	do {
-		taken = io_uring_submit_and_wait(ring, 1);
-	} while (taken == -EINTR);
-	/* The request lies in the ring, where it must not be found later: the
-	 * ring is not used again. It costs nothing but the ring. */
-	if (taken != 1)
+	ring->write = write;
+	ring->pos = pos;
+	ring->len = len;
+	end = sw_now_ns() + sw_rings_patience_ns[write];
+	if (!submit(r, ring, buf))
 		return false;
-	*n = wait_for_answer(ring);
-	give(r, i);
+	if (!wait_for_answer(ring, end)) {
+		sw_mutex_lock(&r->lock);
+		hold(r, ring);
+		sw_mutex_unlock(&r->lock);
+		*n = write ? -ETIMEDOUT : -EINPROGRESS;
+		return true;
+	}
+	*n = ring->n;
+	if (!write && *n > 0)
+		memcpy(buf, ring->buf, *n);
+	give(r, ring);
 	return *n != -EAGAIN;
+}
+
+void sw_rings_close(struct sw_rings *r)
+{
+	bool late;
+
+	if (!r)
+		return;
+	late = sw_rings_late(r);
+	for (unsigned i = 0; i < r->nr; i++)
+		io_uring_queue_exit(&r->ring[i].uring);
+	sw_mutex_destroy(&r->lock);
+	/* The kernel may still write to the buffers: they must be nobody's. */
+	if (!late)
+		release(r);
 }

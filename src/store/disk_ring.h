@@ -1,6 +1,7 @@
 /*
  * disk_ring.h - a few io_urings over one file. Each serves one request at a
- * time, for whoever takes it: nobody waits for a ring. Private to disk.c.
+ * time, for whoever takes it: nobody waits for a ring, and for an answer only
+ * so long. Private to disk.c.
  */
 #ifndef SW_STORE_DISK_RING_H
 #define SW_STORE_DISK_RING_H
@@ -11,17 +12,27 @@
 
 struct sw_rings;
 
-/* NULL with errno where the kernel, or who confines us, forbids it. */
-struct sw_rings *sw_rings_open(int fd);
+/* How long an answer is waited for, by read and write. For tests to change,
+ * while no other thread is in a store. */
+extern uint64_t sw_rings_patience_ns[2];
+
+/* `name` is for messages, and stays the caller's. NULL with errno where the
+ * kernel, or who confines us, forbids it. */
+struct sw_rings *sw_rings_open(int fd, const char *name);
 /* Nobody is inside sw_rings_move(). */
 void sw_rings_close(struct sw_rings *rings);
 
 /*
  * Reads or writes and waits for the end of it. False: no ring is free, or the
  * kernel took no request; nothing was done, and pread() will do as well. Else
- * *n is what pread() would give, or -errno.
+ * *n is what pread() would give for as much as goes at once, or -errno:
+ * -EINPROGRESS for a read and -ETIMEDOUT for a write whose answer is still to
+ * come (swap.h, struct swap_ops).
  */
 bool sw_rings_move(struct sw_rings *rings, bool write, void *buf, size_t len,
 		   uint64_t pos, ssize_t *n);
+
+/* Requests that have gone without an answer for too long. */
+unsigned sw_rings_late(struct sw_rings *rings);
 
 #endif

@@ -68,7 +68,10 @@ extern const struct swap_ops sw_zram_ops;
  *
  * write: after an error all its slots are empty. read: -EIO when a slot is
  * empty or its bytes are not those written, or the disk fails; then no page
- * is good, and who wants those that are reads one by one. -ENOMEM: nothing is
+ * is good, and who wants those that are reads one by one, by which a slot that
+ * is damaged gets one line and one count. A read that gets no answer for 1 s is
+ * -EINPROGRESS, a write after 30 s -ETIMEDOUT (struct swap_ops), which is said
+ * once, as is their end; not where io_uring is forbidden. -ENOMEM: nothing is
  * lost, try again (a thread's first transfer from or to memory that does not
  * lie on a page's border). Both: -EINVAL outside the area, and for slot 0.
  */

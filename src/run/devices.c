@@ -159,6 +159,8 @@ void sw_devices_sample(struct sw_devices *d)
 		if (!swap_device_info(dev->type, &info))
 			continue;
 		r->used_pages = info.used;
+		r->bad_slots = info.condemned;
+		r->failed = info.flags & SWP_FAILED;
 		dev->kind->stats(dev->store, &st);
 		r->memory_peak_bytes = st.mem_bytes_peak;
 		r->read_errors = st.read_errors;

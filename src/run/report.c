@@ -89,6 +89,8 @@ static json_t *device_json(const struct sw_report_device *dev)
 		"write_errors", dev->write_errors,                         /**/
 		"label", text_json(dev->label));
 
+	json_object_set_new(o, "bad_slots", json_integer(dev->bad_slots));
+	json_object_set_new(o, "failed", json_boolean(dev->failed));
 	if (!dev->on_disk) {
 		json_object_set_new(o, "io", json_null());
 		json_object_set_new(o, "direct", json_null());
@@ -261,6 +263,13 @@ static void device_print(const struct sw_report_device *dev, FILE *out)
 		fprintf(out, "in %s of memory (%.1f to 1)\n",
 			sw_size_format(dev->memory_bytes, c),
 			device_ratio(dev));
+	if (dev->read_errors || dev->bad_slots)
+		fprintf(out,
+			"spillway: %s has lost %llu pages, %llu slots of it "
+			"could not be written%s\n",
+			dev->name, (unsigned long long)dev->read_errors,
+			(unsigned long long)dev->bad_slots,
+			dev->failed ? ", and it was given up" : "");
 }
 
 void sw_report_print(const struct sw_report *report, FILE *out)

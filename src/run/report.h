@@ -15,7 +15,8 @@
  *        "devices": [ { "name", "size_bytes", "used_pages", "pages_stored",
  *                       "compressed_bytes", "memory_bytes",
  *                       "memory_peak_bytes", "ratio", "read_errors",
- *                       "write_errors", "label", "io", "direct" } ],
+ *                       "write_errors", "bad_slots", "failed", "label",
+ *                       "io", "direct" } ],
  *        "cpu": { "supervisor_seconds", "agent_seconds",
  *                 "command_seconds" } }
  *
@@ -23,6 +24,10 @@
  * most, without what the devices stored and what counts in the budget.
  * "shared_peak_bytes" is the most that was seen of memory mapped with
  * MAP_SHARED, memfd or System V memory: outside of the budget and left alone.
+ *
+ * "read_errors" are slots that could not be read back, "bad_slots" those that
+ * could not be written and were given to nobody again; a device with too many
+ * of these, or that did not answer, has "failed" and takes no more pages.
  *
  * "ratio" is bytes of stored pages to bytes of memory taken for them, null
  * while nothing is stored, and where that takes no memory. Of files and block
@@ -49,6 +54,8 @@ struct sw_report_device {
 	uint64_t memory_bytes;     /* taken from the system for them */
 	uint64_t memory_peak_bytes;
 	uint64_t read_errors, write_errors;
+	uint64_t bad_slots; /* turned bad in this run */
+	bool failed;        /* took no more pages */
 };
 
 /* The counters are not here: they are read from sw_counters when written. */

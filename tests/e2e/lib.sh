@@ -1,7 +1,7 @@
 # lib.sh - what the end-to-end tests share; sourced by each of them.
 #
 # SPILLWAY   path of the program under test
-# E2E_BIN    folder with e2e-workload, e2e-tool, e2e-sampler
+# E2E_BIN    folder with e2e-workload, e2e-tool, e2e-sampler, e2e-failing
 # E2E_LEVEL  1 quick (default), 2 full loop counts
 #
 # A test works in $tmp, which goes with it however it ends, together with
@@ -18,6 +18,7 @@ test_name=$(basename "$0" .sh)
 workload=${E2E_BIN:-.}/e2e-workload
 tool=${E2E_BIN:-.}/e2e-tool
 sampler=${E2E_BIN:-.}/e2e-sampler
+failing=${E2E_BIN:-.}/e2e-failing
 failures=0
 
 skip() {

@@ -49,6 +49,7 @@ static const struct command {
 	{ "dropped", wl_dropped, "a child of one who has given up root" },
 	{ "child", wl_child, "a small check, for exec" },
 	{ "exit", wl_exit, "CODE|SIGNAL|segv|abort, after some paging" },
+	{ "lost", wl_lost, "FILE: what is left when FILE is there" },
 	{ "sigwait", wl_sigwait, "print the signals that come; USR2 ends" },
 };
 

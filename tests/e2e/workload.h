@@ -127,6 +127,7 @@ int wl_spawn(void);
 int wl_child(void);
 int wl_exit(void);
 int wl_sigwait(void);
+int wl_lost(void);
 int wl_mremap(void);
 int wl_unmap(void);
 int wl_reserve(void);

@@ -1,0 +1,177 @@
+#!/bin/sh
+# Disks that fail: pages that cannot be read or written, and requests that are
+# not answered. The disk is a file on a file system that fails as it is told,
+# as it is and behind a loop device.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+need_spillway
+need losetup mkswap umount
+[ "$(id -u)" -eq 0 ] || skip "root, to mount a file system that fails"
+[ -w /dev/fuse ] || skip "/dev/fuse is not there"
+
+mkdir "$tmp/fs"
+area=$tmp/fs/area
+loop=
+truncate -s 128M "$tmp/disk"
+: >"$tmp/orders"
+"$failing" "$tmp/fs" "$tmp/disk" "$tmp/orders" >"$tmp/disk.out" 2>&1 &
+disk=$!
+by=$disk
+detach() {
+	: >"$tmp/orders" # what hangs may end
+	[ -z "$loop" ] || losetup -d "$loop"
+	umount -l "$tmp/fs" 2>/dev/null
+	kill $disk 2>/dev/null
+	wait $disk 2>/dev/null
+	cleanup
+}
+trap 'status=$?; detach; exit $status' EXIT
+
+# until_said FILE WORDS: waits until they are in it, and $by is alive.
+until_said() {
+	tries=1000
+	until grep -q "$2" "$1" 2>/dev/null; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] && kill -0 "$by" 2>/dev/null || {
+			fail "never said: $2"
+			return 1
+		}
+		sleep 0.05
+	done
+}
+
+order() {
+	[ $# = 0 ] && : >"$tmp/orders.new" || printf '%s\n' "$@" >"$tmp/orders.new"
+	mv "$tmp/orders.new" "$tmp/orders"
+}
+
+# device NUMBER NAME: a field of a device in the report.
+device() {
+	"$tool" json "$tmp/$session.json" "devices.$1.$2"
+}
+
+# start NAME OPTION... -- COMMAND...: as session, in the background.
+start() {
+	session=$1
+	shift
+	rm -f "$tmp/$session.json" "$tmp/$session.out" "$tmp/go"
+	"$SPILLWAY" run -m 16M --report "$tmp/$session.json" "$@" \
+		>"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null &
+	supervisor=$!
+	by=$supervisor
+}
+
+ended() {
+	wait $supervisor
+	rc=$?
+	[ $rc = 0 ] || { fail "$session: status $rc"; show_errors; }
+	if grep -q -e MISMATCH -e WRONG "$tmp/$session.err"; then
+		fail "$session: $(grep -m 1 -e MISMATCH -e WRONG \
+			"$tmp/$session.err")"
+	fi
+	used=$("$tool" json "$tmp/$session.json" 'devices.*.used_pages')
+	[ "$used" = 0 ] || fail "$session: $used slots still used at the end"
+	left=$("$tool" gone "$mark.run" 3) ||
+		fail "$session: left behind: $left"
+}
+
+# lines WORDS: how many lines of the session have them.
+lines() {
+	grep -c "$1" "$tmp/$session.err"
+}
+
+until_said "$tmp/disk.out" READY || skip "$(cat "$tmp/disk.out")"
+mkswap -q "$area" || fail "mkswap failed"
+loop=$(losetup --show -f "$area" 2>/dev/null) || loop=
+
+# ---- a page that cannot be read ----
+one_page_lost() {
+	E2E_MARK=$mark.run start "lost-$1" --swap "$2" -- \
+		"$workload" -s 48 lost "$tmp/go"
+	until_said "$tmp/$session.out" READY
+	order "read 2100 2100 5"
+	touch "$tmp/go"
+	ended
+	order
+	[ "$(grep -c '^LOST 0x' "$tmp/$session.out")" = 1 ] &&
+		grep -q '^LOST 1 in all' "$tmp/$session.out" ||
+		fail "$session: $(grep LOST "$tmp/$session.out")"
+	[ "$(device 0 read_errors)" = 1 ] ||
+		fail "$session: $(device 0 read_errors) read errors"
+	[ "$(counter poisoned)" = 1 ] ||
+		fail "$session: $(counter poisoned) pages poisoned"
+	[ "$(lines "$2: slot 2100 cannot be read: Input/output error")" = 1 ] &&
+		[ "$(lines 'is lost: its reader gets SIGBUS')" = 1 ] || {
+		fail "$session: not said, or more than once"
+		show_errors
+	}
+}
+one_page_lost file "file:$area"
+[ -z "$loop" ] || one_page_lost block "block:$loop"
+
+# ---- pages that cannot be written ----
+order "write 100 103 5" "write 2100 2100 28"
+E2E_MARK=$mark.run start sectors --swap "file:$area" -- \
+	"$workload" -s 48 -r 2 basic
+ended
+[ "$(device 0 bad_slots)" = 5 ] ||
+	fail "sectors: $(device 0 bad_slots) bad slots, not 5"
+[ "$(device 0 failed)" = false ] || fail "sectors: the device was given up"
+[ "$(device 0 write_errors)" -ge 5 ] || fail "sectors: too few write errors"
+
+# ---- none of them can, from now on ----
+all_writes_fail() {
+	order
+	E2E_MARK=$mark.run start "writes-$1" --swap "$2,prio=5" \
+		--swap zram:64M,prio=1 -- "$workload" -s 48 -r 3 basic
+	until_out=200
+	until [ "$(wc -c <"$tmp/$session.err")" -gt 0 ] ||
+		! kill -0 $supervisor 2>/dev/null; do
+		until_out=$((until_out - 1))
+		[ $until_out != 190 ] || order "write 0 99999 5"
+		[ $until_out -gt 0 ] || { fail "$session: no error"; break; }
+		sleep 0.05
+	done
+	ended
+	order
+	[ "$(lines "$2 takes no more pages")" = 1 ] || {
+		fail "$session: not said once that the device is given up"
+		show_errors
+	}
+	[ "$(device 0 failed)" = true ] || fail "$session: not given up"
+	[ "$(device 1 pages_stored)" -gt 1000 ] ||
+		fail "$session: $(device 1 pages_stored) pages went to zram"
+	[ "$(counter poisoned)" = 0 ] || fail "$session: pages were lost"
+}
+all_writes_fail file "file:$area"
+[ -z "$loop" ] || all_writes_fail block "block:$loop"
+
+# ---- a disk that does not answer ----
+E2E_MARK=$mark.run start silent --swap "file:$area" -- sh -c "
+	'$workload' -s 48 lost '$tmp/go' &
+	while ! [ -e '$tmp/stop' ]; do
+		date +%s >'$tmp/now'
+		echo tick
+		sleep 0.02
+	done
+	wait \$!"
+until_said "$tmp/silent.out" READY
+order "read 0 99999 hang"
+touch "$tmp/go"
+until_said "$tmp/silent.err" "no answer for 1 s to a read of slot"
+ticks=$(grep -c tick "$tmp/silent.out")
+tries=400
+until [ "$(grep -c tick "$tmp/silent.out")" -gt $((ticks + 20)) ]; do
+	tries=$((tries - 1))
+	[ $tries -gt 0 ] || { fail "silent: the others do not go on"; break; }
+	sleep 0.05
+done
+order
+until_said "$tmp/silent.err" "answers again, after"
+touch "$tmp/stop"
+ended
+grep -q '^LOST 0 in all' "$tmp/silent.out" || fail "silent: pages were lost"
+[ "$(counter swap_read_late)" -gt 0 ] || fail "silent: swap_read_late is 0"
+[ "$(counter poisoned)" = 0 ] || fail "silent: pages were poisoned"
+
+finish

@@ -1,7 +1,7 @@
 /*
  * bench_store.c - nanoseconds a page through the compressed store: write,
  * overwrite, read and free, of pages that shrink to about 0.3 and of pages
- * that repeat one word; and the parts a write is made of. The best of several
+ * that repeat one word; the parts a write is made of; and encryption. The best of several
  * rounds, since other work on the machine only ever adds.
  */
 #include <pthread.h>
@@ -11,6 +11,7 @@
 
 #include "base/time.h"
 #include "codec/codec.h"
+#include "store/disk_crypt.h"
 #include "store/store.h"
 
 #define PAGES  16384u
@@ -196,6 +197,42 @@ static void bench_parts(const char *codec)
 		printf("  %-20s %8.0f ns a page\n", t[i].what, t[i].best_ns);
 }
 
+static void bench_crypt(void)
+{
+	static unsigned char sealed[SW_PAGE_SIZE];
+	struct sw_crypt *c = sw_crypt_open(2, "bench_store");
+	struct timing t[] = {
+		{ .what = "seal" },
+		{ .what = "unseal" },
+	};
+	const unsigned nr = 256;
+	uint64_t from;
+
+	if (!c)
+		fail("encryption");
+	/* Short rounds, for some to be undisturbed. */
+	for (unsigned round = 0; round < ROUNDS * PAGES / nr; round++) {
+		from = sw_now_ns();
+		for (unsigned i = 0; i < nr; i++) {
+			(void)sw_crypt_forget(c, 1, 1);
+			sw_crypt_seal(c, 1, 1, pages + i * SW_PAGE_SIZE,
+				      sealed);
+		}
+		timed(&t[0], from, nr);
+		from = sw_now_ns();
+		for (unsigned i = 0; i < nr; i++) {
+			memcpy(back, sealed, SW_PAGE_SIZE);
+			if (sw_crypt_unseal(c, 1, 1, back) != 1)
+				fail("unseal");
+		}
+		timed(&t[1], from, nr);
+	}
+	sw_crypt_close(c);
+	printf("encryption alone\n");
+	for (size_t i = 0; i < SW_ARRAY_SIZE(t); i++)
+		printf("  %-20s %8.0f ns a page\n", t[i].what, t[i].best_ns);
+}
+
 int main(int argc, char **argv)
 {
 	const char *codec = argc > 1 ? argv[1] : "lz4";
@@ -206,6 +243,7 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < PAGES; i++)
 		fill(pages + i * SW_PAGE_SIZE);
 	bench_parts(codec);
+	bench_crypt();
 	bench_store("records", codec);
 	bench_two_writers(codec);
 	for (unsigned i = 0; i < PAGES; i++)

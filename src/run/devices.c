@@ -56,6 +56,7 @@ static void *disk_open(const struct sw_device_spec *spec, unsigned index,
 		.path = spec->path,
 		.is_block = !strcmp(spec->kind, "block"),
 		.size_bytes = spec->size_bytes,
+		.encrypt = spec->encrypt,
 	};
 	struct sw_disk *disk = sw_disk_open(&what);
 	struct sw_disk_info info;
@@ -75,6 +76,7 @@ static void *disk_open(const struct sw_device_spec *spec, unsigned index,
 	report->on_disk = true;
 	report->uring = info.uring;
 	report->direct = info.direct;
+	report->encrypted = info.encrypted;
 	snprintf(report->name, sizeof(report->name), "%s", info.name);
 	snprintf(report->label, sizeof(report->label), "%s", info.label);
 	return disk;

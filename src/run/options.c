@@ -128,6 +128,7 @@ struct device_kind {
 	int (*parse)(struct sw_device_spec *dev, const char *spec,
 		     const char *args);
 	bool has_size; /* as a setting, beside prio */
+	bool on_disk;
 };
 
 static int device_check_size(const char *spec, uint64_t bytes)
@@ -176,12 +177,12 @@ static int path_parse(struct sw_device_spec *dev, const char *spec,
 }
 
 static const struct device_kind device_kinds[] = {
-	{ "zram", "zram:[SIZE][,prio=N] (compressed memory)", zram_parse,
+	{ "zram", "zram:[SIZE][,prio=N] (compressed memory)", zram_parse, false,
 	  false },
 	{ "file", "file:PATH[,size=SIZE][,prio=N] (a swap file)", path_parse,
+	  true, true },
+	{ "block", "block:DEVICE[,prio=N] (a block device)", path_parse, false,
 	  true },
-	{ "block", "block:DEVICE[,prio=N] (a block device)", path_parse,
-	  false },
 };
 
 static const struct device_kind *device_kind_lookup(const char *name)
@@ -229,7 +230,23 @@ static int device_parse_prio(struct sw_device_spec *dev, const char *spec,
 	return 0;
 }
 
-/* What follows the first comma: key=value[,key=value]... */
+static int say_no_setting(const struct device_kind *kind, const char *spec,
+			  const char *key)
+{
+	if (!kind->on_disk && !strcmp(key, "encrypt"))
+		sw_error("--swap %s: %s keeps its pages in memory, where they "
+			 "are not encrypted; encrypt is for file: and block:",
+			 spec, kind->kind);
+	else
+		sw_error("--swap %s: '%s' is no setting of a %s "
+			 "device; known: %s%sprio=N",
+			 spec, key, kind->kind,
+			 kind->has_size ? "size=SIZE, " : "",
+			 kind->on_disk ? "encrypt, " : "");
+	return -EINVAL;
+}
+
+/* What follows the first comma: key[=value][,key[=value]]... */
 static int device_parse_keys(struct sw_device_spec *dev,
 			     const struct device_kind *kind, const char *spec,
 			     char *keys)
@@ -246,12 +263,10 @@ static int device_parse_keys(struct sw_device_spec *dev,
 			err = device_parse_prio(dev, spec, value);
 		} else if (value && !strcmp(key, "size") && kind->has_size) {
 			err = device_parse_size(dev, spec, value);
+		} else if (!value && !strcmp(key, "encrypt") && kind->on_disk) {
+			dev->encrypt = true;
 		} else {
-			sw_error("--swap %s: '%s' is no setting of a %s "
-				 "device; known: %sprio=N",
-				 spec, key, kind->kind,
-				 kind->has_size ? "size=SIZE, " : "");
-			err = -EINVAL;
+			err = say_no_setting(kind, spec, key);
 		}
 	}
 	return err;

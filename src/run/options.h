@@ -23,6 +23,7 @@
 struct sw_device_spec {
 	char kind[16]; /* "zram", "file", "block" */
 	char *path;    /* NULL for zram */
+	bool encrypt;  /* never zram */
 	/* zram: 0 until sw_run_options_finish(), then by budget. file: 0 means
 	 * what is there. block: 0. */
 	uint64_t size_bytes;

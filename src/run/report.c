@@ -94,11 +94,13 @@ static json_t *device_json(const struct sw_report_device *dev)
 	if (!dev->on_disk) {
 		json_object_set_new(o, "io", json_null());
 		json_object_set_new(o, "direct", json_null());
+		json_object_set_new(o, "encrypted", json_null());
 		return o;
 	}
 	json_object_set_new(o, "io",
 			    text_json(dev->uring ? "io_uring" : "pread"));
 	json_object_set_new(o, "direct", json_boolean(dev->direct));
+	json_object_set_new(o, "encrypted", json_boolean(dev->encrypted));
 	return o;
 }
 
@@ -256,9 +258,10 @@ static void device_print(const struct sw_report_device *dev, FILE *out)
 		sw_size_format(dev->size_bytes, a),
 		sw_size_format(dev->pages_stored * SW_PAGE_SIZE, b));
 	if (dev->on_disk)
-		fprintf(out, "on disk (%s, %s)\n",
+		fprintf(out, "on disk (%s, %s%s)\n",
 			dev->uring ? "io_uring" : "pread",
-			dev->direct ? "direct" : "through the page cache");
+			dev->direct ? "direct" : "through the page cache",
+			dev->encrypted ? ", encrypted" : "");
 	else
 		fprintf(out, "in %s of memory (%.1f to 1)\n",
 			sw_size_format(dev->memory_bytes, c),

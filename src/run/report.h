@@ -16,7 +16,7 @@
  *                       "compressed_bytes", "memory_bytes",
  *                       "memory_peak_bytes", "ratio", "read_errors",
  *                       "write_errors", "bad_slots", "failed", "label",
- *                       "io", "direct" } ],
+ *                       "io", "direct", "encrypted" } ],
  *        "cpu": { "supervisor_seconds", "agent_seconds",
  *                 "command_seconds" } }
  *
@@ -32,7 +32,8 @@
  * "ratio" is bytes of stored pages to bytes of memory taken for them, null
  * while nothing is stored, and where that takes no memory. Of files and block
  * devices "label" is what mkswap -L gave (null: nothing), "io" says "io_uring"
- * or "pread" and "direct" whether the page cache is passed by; null for zram.
+ * or "pread", "direct" whether the page cache is passed by, and "encrypted"
+ * whether the pages are; null for zram.
  */
 #ifndef SW_RUN_REPORT_H
 #define SW_RUN_REPORT_H
@@ -47,6 +48,7 @@ struct sw_report_device {
 	bool on_disk;   /* its bytes take no memory */
 	bool uring;     /* on_disk: io_uring, else pread */
 	bool direct;    /* on_disk: past the page cache */
+	bool encrypted; /* on_disk */
 	uint64_t size_bytes;
 	uint64_t used_pages;       /* slots in use at the end */
 	uint64_t pages_stored;     /* of these: with bytes in the store */

@@ -6,7 +6,8 @@
  * Slot n is page n of the area. A slot has a sum of 32 bits in memory, over its
  * bytes; 0 says that nothing was written. So whatever the disk gives back in
  * place of a page (what was there before, the page of another slot, zeros of a
- * file that was cut off and grew again) is found out.
+ * file that was cut off and grew again) is found out. In an encrypted area the
+ * tags of disk_crypt.c do this, and there are no sums.
  *
  * There is no lock here. Two calls on one slot are not concurrent, by the
  * contract of store.h, and slots have nothing in common.
@@ -24,6 +25,7 @@
 #include <xxhash.h>
 
 #include "base/log.h"
+#include "store/disk_crypt.h"
 #include "store/disk_ring.h"
 #include "store/sysmem.h"
 #include "store/work.h"
@@ -36,11 +38,12 @@ struct sw_disk {
 	bool direct;                  /* [const] past the page cache */
 	struct sw_rings *rings;       /* [const] or NULL: pread() */
 	struct sw_swap_header header; /* [const] */
-	uint32_t *sums;               /* written by the slot's one writer */
-	uint64_t *said;               /* [atomic] a bit a slot: see damaged() */
-	uint64_t pages;               /* [atomic] sums that are not 0 */
-	uint64_t read_errors;         /* [atomic] */
-	uint64_t write_errors;        /* [atomic] */
+	struct sw_crypt *crypt;       /* [const] or NULL: not encrypted */
+	uint32_t *sums;        /* or NULL; each its slot's one writer's */
+	uint64_t *said;        /* [atomic] a bit a slot: see damaged() */
+	uint64_t pages;        /* [atomic] slots that are written */
+	uint64_t read_errors;  /* [atomic] */
+	uint64_t write_errors; /* [atomic] */
 };
 
 int (*sw_disk_fault)(bool write, size_t *len);
@@ -63,6 +66,11 @@ static uint32_t page_sum(const void *page)
 	uint32_t sum = x ^ x >> 32;
 
 	return sum ? sum : 1;
+}
+
+static bool is_written(const struct sw_disk *d, uint64_t slot)
+{
+	return d->crypt ? sw_crypt_is_written(d->crypt, slot) : d->sums[slot];
 }
 
 static bool in_range(const struct sw_disk *d, uint64_t offset, uint64_t nr)
@@ -163,46 +171,91 @@ static bool was_said(const struct sw_disk *d, uint64_t slot)
 	return read_relaxed(&d->said[slot / 64]) >> slot % 64 & 1;
 }
 
-static void forget(struct sw_disk *d, uint64_t offset, uint64_t nr)
+/* A new page in the slot may be lost anew. */
+static void forget_said(struct sw_disk *d, uint64_t slot)
+{
+	if (sw_unlikely(was_said(d, slot)))
+		(void)__atomic_fetch_and(&d->said[slot / 64],
+					 ~(1ull << slot % 64),
+					 __ATOMIC_RELAXED);
+}
+
+static uint64_t forget_sums(uint32_t *sums, uint64_t offset, uint64_t nr)
 {
 	uint64_t gone = 0;
 
 	for (uint64_t slot = offset; slot < offset + nr; slot++) {
-		if (sw_unlikely(was_said(d, slot)))
-			(void)__atomic_fetch_and(&d->said[slot / 64],
-						 ~(1ull << slot % 64),
-						 __ATOMIC_RELAXED);
 		/* What was never written has no memory, and gets none here. */
-		if (!d->sums[slot])
+		if (!sums[slot])
 			continue;
-		d->sums[slot] = 0;
+		sums[slot] = 0;
 		gone++;
 	}
-	add_relaxed(&d->pages, -gone);
+	return gone;
+}
+
+static void forget(struct sw_disk *d, uint64_t offset, uint64_t nr)
+{
+	for (uint64_t slot = offset; slot < offset + nr; slot++)
+		forget_said(d, slot);
+	add_relaxed(&d->pages,
+		    -(d->crypt ? sw_crypt_forget(d->crypt, offset, nr)
+			       : forget_sums(d->sums, offset, nr)));
+}
+
+static int write_plain(struct sw_disk *d, uint64_t offset, unsigned nr,
+		       const unsigned char *page)
+{
+	int err = transfer_aligned(d, true, offset, nr, (unsigned char *)page);
+
+	if (err)
+		return err;
+	for (unsigned i = 0; i < nr; i++)
+		d->sums[offset + i] = page_sum(page + i * SW_PAGE_SIZE);
+	add_relaxed(&d->pages, nr);
+	return 0;
+}
+
+/* By way of memory of our own: the page may be read where it is meanwhile. */
+static int write_sealed(struct sw_disk *d, uint64_t offset, unsigned nr,
+			const unsigned char *page)
+{
+	const unsigned room = SW_WORK_SEALED_BYTES / SW_PAGE_SIZE;
+	void *sealed = sw_work_sealed();
+	int err = sealed ? 0 : -ENOMEM;
+
+	while (nr && !err) {
+		unsigned n = sw_min(nr, room);
+
+		sw_crypt_seal(d->crypt, offset, n, page, sealed);
+		add_relaxed(&d->pages, n);
+		err = transfer(d, true, offset, n, sealed);
+		page += n * SW_PAGE_SIZE;
+		offset += n;
+		nr -= n;
+	}
+	return err;
 }
 
 static int disk_write(void *store, uint64_t offset, unsigned nr,
 		      const void *pages)
 {
 	struct sw_disk *d = store;
-	const unsigned char *page = pages;
 	int err;
 
 	if (!in_range(d, offset, nr))
 		return -EINVAL;
-	/* Should it fail halfway, nobody knows what the slots have. */
 	forget(d, offset, nr);
-	err = transfer_aligned(d, true, offset, nr, (unsigned char *)page);
+	err = d->crypt ? write_sealed(d, offset, nr, pages)
+		       : write_plain(d, offset, nr, pages);
 	if (err) {
+		/* Nobody knows what the slots have. */
+		forget(d, offset, nr);
 		add_relaxed(&d->write_errors, 1);
 		sw_warn_once("%s: slot %lu cannot be written: %s", d->name,
 			     offset, strerror(-err));
-		return err;
 	}
-	for (unsigned i = 0; i < nr; i++)
-		d->sums[offset + i] = page_sum(page + i * SW_PAGE_SIZE);
-	add_relaxed(&d->pages, nr);
-	return 0;
+	return err;
 }
 
 /* Counted and said once, however often the slot is tried: ahead of its fault,
@@ -218,16 +271,30 @@ static int damaged(struct sw_disk *d, uint64_t slot, const char *what)
 	return -EIO;
 }
 
+/* How many pages from the first on are what was written; `nr`: all. */
+static unsigned count_good(const struct sw_disk *d, uint64_t offset,
+			   unsigned nr, unsigned char *page)
+{
+	unsigned i = 0;
+
+	if (d->crypt)
+		return sw_crypt_unseal(d->crypt, offset, nr, page);
+	while (i < nr &&
+	       page_sum(page + i * SW_PAGE_SIZE) == d->sums[offset + i])
+		i++;
+	return i;
+}
+
 static int disk_read(void *store, uint64_t offset, unsigned nr, void *pages)
 {
 	struct sw_disk *d = store;
-	const unsigned char *page = pages;
+	unsigned good;
 	int err;
 
 	if (!in_range(d, offset, nr))
 		return -EINVAL;
 	for (uint64_t slot = offset; slot < offset + nr; slot++)
-		if (!d->sums[slot])
+		if (!is_written(d, slot))
 			return damaged(d, slot, "nothing was written to it");
 	err = transfer_aligned(d, false, offset, nr, pages);
 	if (err == -ENOMEM || err == -EINPROGRESS)
@@ -239,11 +306,10 @@ static int disk_read(void *store, uint64_t offset, unsigned nr, void *pages)
 		return damaged(d, offset,
 			       err == -ENODATA ? "the file was cut off"
 					       : strerror(-err));
-	for (unsigned i = 0; i < nr; i++, page += SW_PAGE_SIZE)
-		if (page_sum(page) != d->sums[offset + i])
-			return damaged(d, offset + i,
-				       "its checksum does not match");
-	return 0;
+	good = count_good(d, offset, nr, pages);
+	return good == nr ? 0
+			  : damaged(d, offset + good,
+				    "its checksum does not match");
 }
 
 static void disk_slot_free(void *store, uint64_t offset, unsigned nr)
@@ -272,6 +338,7 @@ void sw_disk_info(const struct sw_disk *d, struct sw_disk_info *info)
 		.nr_bad = d->header.nr_bad,
 		.uring = d->rings != NULL,
 		.direct = d->direct,
+		.encrypted = d->crypt != NULL,
 	};
 }
 
@@ -279,7 +346,8 @@ void sw_disk_stats(struct sw_disk *d, struct sw_store_stats *st)
 {
 	*st = (struct sw_store_stats){
 		.pages = read_relaxed(&d->pages),
-		.meta_bytes = d->header.max * sizeof(*d->sums),
+		.meta_bytes = d->crypt ? sw_crypt_meta_bytes(d->crypt)
+				       : d->header.max * sizeof(*d->sums),
 		.read_errors = read_relaxed(&d->read_errors),
 		.write_errors = read_relaxed(&d->write_errors),
 	};
@@ -305,8 +373,9 @@ static bool go_direct(int fd)
 /* A label may have any bytes: it is for the report, where they do no harm. */
 static void say_how(const struct sw_disk *d, const char *why_no_rings)
 {
-	sw_info("%s: %lu pages, %s", d->name,
+	sw_info("%s: %lu pages, %s%s", d->name,
 		d->header.max - 1 - d->header.nr_bad,
+		d->crypt ? "encrypted, " : "",
 		d->direct ? "past the page cache"
 			  : "through the page cache: no direct I/O there");
 	if (!d->rings)
@@ -324,12 +393,29 @@ void sw_disk_close(struct sw_disk *d)
 	if (!d)
 		return;
 	sw_rings_close(d->rings);
+	sw_crypt_close(d->crypt);
 	sw_sysmem_release(d->sums, d->header.max * sizeof(*d->sums));
 	sw_sysmem_release(d->said, said_bytes(d));
 	if (d->fd >= 0)
 		close(d->fd);
 	free(d->name);
 	sw_sysmem_release(d, sizeof(*d));
+}
+
+/* What is remembered of each slot. */
+static int open_records(struct sw_disk *d, bool encrypt)
+{
+	d->said = sw_sysmem_reserve(said_bytes(d));
+	if (d->said && encrypt) {
+		d->crypt = sw_crypt_open(d->header.max, d->name);
+		return d->crypt ? 0 : -errno;
+	}
+	d->sums = sw_sysmem_reserve(d->header.max * sizeof(*d->sums));
+	if (d->said && d->sums)
+		return 0;
+	sw_error("%s: no address space for its checksums (see ulimit -v)",
+		 d->name);
+	return -ENOMEM;
 }
 
 struct sw_disk *sw_disk_open(const struct sw_disk_spec *spec)
@@ -346,23 +432,20 @@ struct sw_disk *sw_disk_open(const struct sw_disk_spec *spec)
 		goto err_nomem;
 	}
 	err = sw_disk_area_open(spec, d->name, &d->fd, &d->header);
+	if (!err)
+		err = open_records(d, spec->encrypt);
 	if (err) {
 		sw_disk_close(d);
 		errno = -err;
 		return NULL;
 	}
-	d->sums = sw_sysmem_reserve(d->header.max * sizeof(*d->sums));
-	d->said = sw_sysmem_reserve(said_bytes(d));
-	if (!d->sums || !d->said)
-		goto err_nomem;
 	d->direct = go_direct(d->fd);
 	d->rings = sw_rings_open(d->fd, d->name);
 	say_how(d, strerror(errno));
 	return d;
 
 err_nomem:
-	sw_error("%s: no address space for its checksums (see ulimit -v)",
-		 spec->path);
+	sw_error("%s: not enough memory", spec->path);
 	sw_disk_close(d);
 	errno = ENOMEM;
 	return NULL;

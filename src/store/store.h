@@ -64,7 +64,8 @@ extern const struct swap_ops sw_zram_ops;
  *      a block device                with that header, used by nobody else
  *
  * and everything else is refused: NULL with errno, after a line. An area that
- * was there is never made anew, its header never written.
+ * was there is never made anew, its header never written. `encrypt`: pages are
+ * encrypted with a key that nobody can know once the store is closed.
  *
  * write: after an error all its slots are empty. read: -EIO when a slot is
  * empty or its bytes are not those written, or the disk fails; then no page
@@ -73,12 +74,14 @@ extern const struct swap_ops sw_zram_ops;
  * -EINPROGRESS, a write after 30 s -ETIMEDOUT (struct swap_ops), which is said
  * once, as is their end; not where io_uring is forbidden. -ENOMEM: nothing is
  * lost, try again (a thread's first transfer from or to memory that does not
- * lie on a page's border). Both: -EINVAL outside the area, and for slot 0.
+ * lie on a page's border, or its first encrypted write). Both: -EINVAL outside
+ * the area, and for slot 0.
  */
 struct sw_disk_spec {
 	const char *path;
 	bool is_block;
 	uint64_t size_bytes; /* 0: what is there */
+	bool encrypt;
 };
 
 struct sw_disk_info {
@@ -89,6 +92,7 @@ struct sw_disk_info {
 	unsigned nr_bad;
 	bool uring;  /* io_uring, else pread and pwrite */
 	bool direct; /* past the page cache */
+	bool encrypted;
 };
 
 struct sw_disk;

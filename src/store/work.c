@@ -10,14 +10,19 @@
 
 #include "store/sysmem.h"
 
-#define SCRATCH SW_NR_CODECS /* index behind the codecs' areas */
+/* Indices behind the codecs' areas. */
+enum {
+	SCRATCH = SW_NR_CODECS,
+	SEALED,
+	NR_AREAS,
+};
 
 struct area {
 	void *mem;
 	size_t bytes;
 };
 
-static __thread struct area areas[SW_NR_CODECS + 1]; /* [thread own] */
+static __thread struct area areas[NR_AREAS]; /* [thread own] */
 static pthread_key_t key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static bool have_key; /* [const] after key_once */
@@ -64,6 +69,13 @@ void *sw_work_scratch(void)
 
 	return sw_likely(a->mem) ? a->mem
 				 : take(a, SW_WORK_SCRATCH_BYTES, NULL);
+}
+
+void *sw_work_sealed(void)
+{
+	struct area *a = &areas[SEALED];
+
+	return sw_likely(a->mem) ? a->mem : take(a, SW_WORK_SEALED_BYTES, NULL);
 }
 
 void *sw_work_codec(const struct sw_codec *codec)

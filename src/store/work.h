@@ -13,6 +13,12 @@
  * last caller's. NULL: no memory. */
 void *sw_work_scratch(void);
 
+/* As large as the largest folio that is written: one request for all of it. */
+#define SW_WORK_SEALED_BYTES (256UL << 10)
+
+/* The calling thread's memory for encrypted pages, as sw_work_scratch(). */
+void *sw_work_sealed(void);
+
 /* The calling thread's work area for a codec, ready. NULL: no memory. */
 void *sw_work_codec(const struct sw_codec *codec);
 

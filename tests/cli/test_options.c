@@ -145,8 +145,9 @@ static void files_and_block_devices_have_a_path(void **state)
 {
 	struct sw_run_options opt = options("64M");
 
-	assert_int_equal(
-		sw_run_options_add_device(&opt, "file:/a:b,size=8G,prio=3"), 0);
+	assert_int_equal(sw_run_options_add_device(
+				 &opt, "file:/a:b,size=8G,encrypt,prio=3"),
+			 0);
 	assert_int_equal(sw_run_options_add_device(&opt, "file:here"), 0);
 	assert_int_equal(sw_run_options_add_device(&opt, "block:/dev/x,prio=1"),
 			 0);
@@ -155,6 +156,8 @@ static void files_and_block_devices_have_a_path(void **state)
 	assert_string_equal(opt.devices[0].path, "/a:b");
 	assert_int_equal(opt.devices[0].size_bytes, 8ULL << 30);
 	assert_int_equal(opt.devices[0].prio, 3);
+	assert_true(opt.devices[0].encrypt);
+	assert_false(opt.devices[1].encrypt);
 	assert_string_equal(opt.devices[1].path, "here");
 	assert_int_equal(opt.devices[1].size_bytes, 0); /* what is there */
 	assert_string_equal(opt.devices[2].kind, "block");

@@ -58,6 +58,7 @@ static const struct sw_report sample = {
 			  .on_disk = true,
 			  .uring = true,
 			  .direct = true,
+			  .encrypted = true,
 			  .size_bytes = 1 << 30,
 			  .pages_stored = 256,
 			  .read_errors = 2,
@@ -104,6 +105,7 @@ static void disks_are_there(json_t *devices)
 	text_is(dev, "label", "attic");
 	text_is(dev, "io", "io_uring");
 	assert_true(json_is_true(json_object_get(dev, "direct")));
+	assert_true(json_is_true(json_object_get(dev, "encrypted")));
 	assert_int_equal(number(dev, "pages_stored"), 256);
 	assert_int_equal(number(dev, "read_errors"), 2);
 	assert_int_equal(number(dev, "write_errors"), 1);
@@ -153,6 +155,7 @@ static void every_field_is_there(void **state)
 	assert_true(json_is_null(json_object_get(dev, "label")));
 	assert_true(json_is_null(json_object_get(dev, "io")));
 	assert_true(json_is_null(json_object_get(dev, "direct")));
+	assert_true(json_is_null(json_object_get(dev, "encrypted")));
 	disks_are_there(devices);
 
 	cpu = json_object_get(json, "cpu");
@@ -221,7 +224,7 @@ static void the_summary_is_complete(void **state)
 	assert_non_null(strstr(text, "zram:384M of 384M: 400K of pages in "
 				     "200K of memory (2.0 to 1)\n"));
 	assert_non_null(strstr(text, "file:/swap of 1G: 1M of pages on disk "
-				     "(io_uring, direct)\n"));
+				     "(io_uring, direct, encrypted)\n"));
 	assert_non_null(strstr(text, "(pread, through the page cache)\n"));
 	assert_non_null(strstr(text, "memory of our own: 7M at most\n"));
 }

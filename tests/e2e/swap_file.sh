@@ -1,10 +1,10 @@
 #!/bin/sh
-# Files as swap devices: made for the run, in a folder, by mkswap; beside zram
-# by priority; and one that is spoiled while pages are in it.
+# Files as swap devices: made for the run, in a folder, by mkswap; encrypted;
+# beside zram by priority; and one that is spoiled while pages are in it.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need_spillway
-need mkswap stat
+need mkswap stat python3
 [ "$(stat -f -c %T "$tmp")" != tmpfs ] || skip "$tmp is memory, no disk"
 
 # device NAME: a field of the first device in the report.
@@ -61,6 +61,34 @@ for turn in 1 2; do
 		fail "$session: no line about the device"
 done
 head -c 4096 "$area" | cmp -s - "$tmp/header" || fail "the header changed"
+
+# ---- encrypted ----
+# secrets NAME SETTINGS: sets `found` to how often the area has a program's
+# words afterwards.
+secrets() {
+	rm -f "$area"
+	truncate -s 128M "$area"
+	chmod 600 "$area"
+	mkswap -q "$area" || fail "mkswap failed"
+	session "$1" 16M -v --swap "file:$area$2" -- python3 -c '
+words = [b"in plain words %08d" % i * 200 for i in range(12000)]
+for i, w in enumerate(words):
+    assert w == b"in plain words %08d" % i * 200, "MISMATCH"
+'
+	check_session 0
+	found=$(grep -a -o "in plain words" "$area" | wc -l)
+}
+secrets open ""
+[ "$found" -gt 10000 ] || fail "open: only $found words were to be hidden"
+secrets sealed ,encrypt
+[ "$found" = 0 ] || fail "sealed: $found words lie on the disk"
+grep -q "on disk (.*, encrypted)" "$tmp/sealed.err" ||
+	fail "sealed: the summary does not say so"
+session sealed-twice 16M --swap "file:$tmp/swap,size=128M,encrypt" -- \
+	"$workload" -s 48 -t 2 basic
+check_session 0
+check_device "file:$tmp/swap"
+[ "$(device encrypted)" = true ] || fail "the report does not say encrypted"
 
 # ---- beside zram ----
 session both 16M --swap zram:8M,prio=5 --swap "file:$area,prio=1" -- \

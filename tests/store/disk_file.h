@@ -1,6 +1,6 @@
 /*
  * disk_file.h - a folder on a disk for tests of swap files, the areas in it,
- * and a way to live without io_uring.
+ * and a way to live without some system call.
  */
 #ifndef SW_TEST_DISK_FILE_H
 #define SW_TEST_DISK_FILE_H
@@ -25,6 +25,7 @@
 /* Not /tmp, which may be memory: files there are refused. */
 static char disk_folder[] = "/var/tmp/spillway-disk.XXXXXX";
 static char disk_path[sizeof(disk_folder) + 16];
+static bool disk_encrypts; /* the stores that disk_new() opens */
 
 /* False: there is no such place. */
 static inline bool disk_folder_make(void)
@@ -51,6 +52,7 @@ static inline struct sw_disk *disk_new(uint64_t slots)
 	const struct sw_disk_spec spec = {
 		.path = disk_path,
 		.size_bytes = slots * SW_PAGE_SIZE,
+		.encrypt = disk_encrypts,
 	};
 
 	return sw_disk_open(&spec);
@@ -84,13 +86,13 @@ static inline int disk_file(void)
 	abort();
 }
 
-/* From now on io_uring_setup() says EPERM to this process. */
-static inline void forbid_io_uring(void)
+/* From now on this system call says EPERM to this process. */
+static inline void forbid(unsigned syscall_nr)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 			 offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, syscall_nr, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1 /* EPERM */),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
@@ -102,6 +104,11 @@ static inline void forbid_io_uring(void)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
 	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
 		abort();
+}
+
+static inline void forbid_io_uring(void)
+{
+	forbid(SYS_io_uring_setup);
 }
 
 #endif

@@ -3,7 +3,7 @@
  * of its own, beside the most naive model there is: an array that remembers
  * which page each slot has. The disk fails and gives half of what it was asked
  * for, now and then. There are more threads than rings. Once with io_uring,
- * once without it. Prints the seed; SW_SEED repeats a run (as far as threads
+ * once encrypted, once without io_uring. Prints the seed; SW_SEED repeats a run (as far as threads
  * go), SW_ROUNDS makes it longer.
  */
 #include <errno.h>
@@ -185,6 +185,9 @@ int main(void)
 	printf("seed %" PRIu64 "\n", seed);
 	fflush(stdout);
 	run(true);
+	disk_encrypts = true;
+	run(true);
+	disk_encrypts = false;
 	forbid_io_uring();
 	run(false);
 	disk_folder_remove();

@@ -1,6 +1,7 @@
 /*
  * test_disk.c - a file as a swap store, one behaviour a test. What the disk
- * gives back in place of a page must never be taken for it.
+ * gives back in place of a page must never be taken for it. All of it holds
+ * for an encrypted store as well.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -314,14 +315,14 @@ static void the_page_cache_is_passed_by(void **state)
 	close(fd);
 }
 
-/* In a process of its own, which can never have a ring again. */
+/* In a process of its own, which can never have a ring again. The store that
+ * is open is its parent's. */
 static void without_rings(void)
 {
 	struct sw_disk_info info;
 	struct quiet q = quiet_begin();
 
 	forbid_io_uring();
-	sw_disk_close(disk);
 	disk = disk_new(SLOTS);
 	quiet_end(&q);
 	assert_non_null(disk);
@@ -366,5 +367,9 @@ int main(void)
 		DISK_TEST(without_io_uring_it_works_as_well),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("plain", tests, NULL, NULL);
+
+	disk_encrypts = true;
+	return failed +
+	       cmocka_run_group_tests_name("encrypted", tests, NULL, NULL);
 }

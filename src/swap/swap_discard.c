@@ -7,6 +7,8 @@
  * may still have a hint into it, and because relocate_cluster() must leave it
  * alone while nobody holds its lock.
  */
+#include <string.h>
+
 #include "base/log.h"
 #include "swap/cluster.h"
 
@@ -25,6 +27,17 @@ static struct swap_cluster_info *take_waiting(struct swap_info_struct *si)
 	return ci;
 }
 
+/* A failure costs only the hint to the store. */
+static void discard_slots(struct swap_info_struct *si, uint64_t offset,
+			  uint64_t nr)
+{
+	int err = si->ops->discard(si->store, offset, nr);
+
+	if (err)
+		sw_warn_once("%s: discard failed, going on: %s", si->name,
+			     strerror(-err));
+}
+
 /* Discards every waiting cluster and frees it; true if there was one. Under
  * no lock: the store may take its time. */
 bool swap_do_scheduled_discard(struct swap_info_struct *si) SW_NO_TSA
@@ -34,11 +47,7 @@ bool swap_do_scheduled_discard(struct swap_info_struct *si) SW_NO_TSA
 
 	while ((ci = take_waiting(si))) {
 		sw_sched_point("discard");
-		/* A failure costs only the hint to the store. */
-		if (si->ops->discard(si->store, cluster_offset(si, ci),
-				     SWAPFILE_CLUSTER))
-			sw_warn_once("%s: discard failed, going on without",
-				     si->name);
+		discard_slots(si, cluster_offset(si, ci), SWAPFILE_CLUSTER);
 		swap_cluster_lock(ci);
 		SW_BUG_ON(ci->flags != CLUSTER_FLAG_DISCARD);
 		ci->flags = CLUSTER_FLAG_NONE;
@@ -58,6 +67,5 @@ void swap_discard_work(struct swap_work *work)
 /* All slots behind the header, before any is used. */
 void discard_swap(struct swap_info_struct *si)
 {
-	if (si->ops->discard(si->store, 1, si->max - 1))
-		sw_warn_once("%s: discard failed, going on without", si->name);
+	discard_slots(si, 1, si->max - 1);
 }

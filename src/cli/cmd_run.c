@@ -29,7 +29,7 @@ static const char help[] =
 	"  zram:[SIZE]           SIZE of pages, or three budgets, compressed in memory\n"
 	"  file:PATH,size=SIZE   a file made there for this run, or in the folder PATH\n"
 	"  file:PATH, block:DEV  a file or block device made a swap area by mkswap\n"
-	"                        Behind these three: ,encrypt\n"
+	"                        Behind these three: ,encrypt ,discard[=once|pages]\n"
 	"\n"
 	"Exit status: that of COMMAND, or 128+N when signal N ended it; 125 when\n"
 	"Spillway fails, 126 when COMMAND cannot be run, 127 when it is not found.\n"

@@ -49,6 +49,19 @@ static void zram_close(void *store)
 
 /* ---- files and block devices ---- */
 
+/* The policy's name, for the report. */
+static const char *discard_flags(unsigned policy, unsigned *flags)
+{
+	*flags |= SWP_DISCARDABLE;
+	if (policy & SW_DISCARD_ONCE)
+		*flags |= SWP_AREA_DISCARD;
+	if (policy & SW_DISCARD_PAGES)
+		*flags |= SWP_PAGE_DISCARD;
+	if (policy == (SW_DISCARD_ONCE | SW_DISCARD_PAGES))
+		return "both";
+	return policy == SW_DISCARD_ONCE ? "once" : "pages";
+}
+
 static void *disk_open(const struct sw_device_spec *spec, unsigned index,
 		       struct swapon_spec *on, struct sw_report_device *report)
 {
@@ -57,6 +70,7 @@ static void *disk_open(const struct sw_device_spec *spec, unsigned index,
 		.is_block = !strcmp(spec->kind, "block"),
 		.size_bytes = spec->size_bytes,
 		.encrypt = spec->encrypt,
+		.discard = spec->discard,
 	};
 	struct sw_disk *disk = sw_disk_open(&what);
 	struct sw_disk_info info;
@@ -72,6 +86,8 @@ static void *disk_open(const struct sw_device_spec *spec, unsigned index,
 	on->flags = SWP_SOLIDSTATE | SWP_STABLE_WRITES;
 	if (what.is_block)
 		on->flags |= SWP_BLKDEV;
+	if (info.discards)
+		report->discard = discard_flags(spec->discard, &on->flags);
 	report->size_bytes = info.max * SW_PAGE_SIZE;
 	report->on_disk = true;
 	report->uring = info.uring;

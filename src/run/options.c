@@ -230,6 +230,27 @@ static int device_parse_prio(struct sw_device_spec *dev, const char *spec,
 	return 0;
 }
 
+/* As --discard of swapon. */
+static int device_parse_discard(struct sw_device_spec *dev, const char *spec,
+				const char *value)
+{
+	if (!value)
+		dev->discard = SW_DISCARD_ONCE | SW_DISCARD_PAGES;
+	else if (!strcmp(value, "once"))
+		dev->discard = SW_DISCARD_ONCE;
+	else if (!strcmp(value, "pages"))
+		dev->discard = SW_DISCARD_PAGES;
+	else
+		goto err_say;
+	return 0;
+
+err_say:
+	sw_error("--swap %s: discard is 'discard=once' (when turned on), "
+		 "'discard=pages' (as they fall free), or 'discard' (both)",
+		 spec);
+	return -EINVAL;
+}
+
 static int say_no_setting(const struct device_kind *kind, const char *spec,
 			  const char *key)
 {
@@ -242,7 +263,8 @@ static int say_no_setting(const struct device_kind *kind, const char *spec,
 			 "device; known: %s%sprio=N",
 			 spec, key, kind->kind,
 			 kind->has_size ? "size=SIZE, " : "",
-			 kind->on_disk ? "encrypt, " : "");
+			 kind->on_disk ? "encrypt, discard[=once|pages], "
+				       : "");
 	return -EINVAL;
 }
 
@@ -265,6 +287,8 @@ static int device_parse_keys(struct sw_device_spec *dev,
 			err = device_parse_size(dev, spec, value);
 		} else if (!value && !strcmp(key, "encrypt") && kind->on_disk) {
 			dev->encrypt = true;
+		} else if (!strcmp(key, "discard") && kind->on_disk) {
+			err = device_parse_discard(dev, spec, value);
 		} else {
 			err = say_no_setting(kind, spec, key);
 		}

@@ -20,10 +20,17 @@
 #define SW_PRIO_DEFAULT     (-1)
 #define SW_PRIO_MAX         32767
 
+/* When freed slots are discarded; a bit set. */
+enum sw_discard {
+	SW_DISCARD_ONCE = 1,  /* all of them, before the device is used */
+	SW_DISCARD_PAGES = 2, /* while it is */
+};
+
 struct sw_device_spec {
-	char kind[16]; /* "zram", "file", "block" */
-	char *path;    /* NULL for zram */
-	bool encrypt;  /* never zram */
+	char kind[16];    /* "zram", "file", "block" */
+	char *path;       /* NULL for zram */
+	bool encrypt;     /* never zram, nor is the next */
+	unsigned discard; /* of enum sw_discard */
 	/* zram: 0 until sw_run_options_finish(), then by budget. file: 0 means
 	 * what is there. block: 0. */
 	uint64_t size_bytes;

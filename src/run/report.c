@@ -95,12 +95,15 @@ static json_t *device_json(const struct sw_report_device *dev)
 		json_object_set_new(o, "io", json_null());
 		json_object_set_new(o, "direct", json_null());
 		json_object_set_new(o, "encrypted", json_null());
+		json_object_set_new(o, "discard", json_null());
 		return o;
 	}
 	json_object_set_new(o, "io",
 			    text_json(dev->uring ? "io_uring" : "pread"));
 	json_object_set_new(o, "direct", json_boolean(dev->direct));
 	json_object_set_new(o, "encrypted", json_boolean(dev->encrypted));
+	json_object_set_new(o, "discard",
+			    json_string(dev->discard ? dev->discard : "none"));
 	return o;
 }
 

@@ -16,7 +16,7 @@
  *                       "compressed_bytes", "memory_bytes",
  *                       "memory_peak_bytes", "ratio", "read_errors",
  *                       "write_errors", "bad_slots", "failed", "label",
- *                       "io", "direct", "encrypted" } ],
+ *                       "io", "direct", "encrypted", "discard" } ],
  *        "cpu": { "supervisor_seconds", "agent_seconds",
  *                 "command_seconds" } }
  *
@@ -33,7 +33,8 @@
  * while nothing is stored, and where that takes no memory. Of files and block
  * devices "label" is what mkswap -L gave (null: nothing), "io" says "io_uring"
  * or "pread", "direct" whether the page cache is passed by, and "encrypted"
- * whether the pages are; null for zram.
+ * whether the pages are, and "discard" when slots are discarded: "once", "pages",
+ * "both" or "none"; null for zram.
  */
 #ifndef SW_RUN_REPORT_H
 #define SW_RUN_REPORT_H
@@ -43,12 +44,13 @@
 #include "base/base.h"
 
 struct sw_report_device {
-	char name[256]; /* a path may be cut short */
-	char label[17]; /* of the area on the disk, "": none */
-	bool on_disk;   /* its bytes take no memory */
-	bool uring;     /* on_disk: io_uring, else pread */
-	bool direct;    /* on_disk: past the page cache */
-	bool encrypted; /* on_disk */
+	char name[256];      /* a path may be cut short */
+	char label[17];      /* of the area on the disk, "": none */
+	bool on_disk;        /* its bytes take no memory */
+	bool uring;          /* on_disk: io_uring, else pread */
+	bool direct;         /* on_disk: past the page cache */
+	bool encrypted;      /* on_disk */
+	const char *discard; /* on_disk: when, or NULL: never */
 	uint64_t size_bytes;
 	uint64_t used_pages;       /* slots in use at the end */
 	uint64_t pages_stored;     /* of these: with bytes in the store */

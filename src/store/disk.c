@@ -36,6 +36,8 @@ struct sw_disk {
 	char *name;                   /* [const] for messages */
 	int fd;                       /* [const] */
 	bool direct;                  /* [const] past the page cache */
+	bool is_block;                /* [const] */
+	bool discards;                /* [const] it was tried */
 	struct sw_rings *rings;       /* [const] or NULL: pread() */
 	struct sw_swap_header header; /* [const] */
 	struct sw_crypt *crypt;       /* [const] or NULL: not encrypted */
@@ -320,10 +322,21 @@ static void disk_slot_free(void *store, uint64_t offset, unsigned nr)
 	forget(d, offset, nr);
 }
 
+static int disk_discard(void *store, uint64_t offset, uint64_t nr)
+{
+	struct sw_disk *d = store;
+
+	if (!in_range(d, offset, nr))
+		return -EINVAL;
+	return sw_disk_area_discard(d->fd, d->is_block, offset * SW_PAGE_SIZE,
+				    nr * SW_PAGE_SIZE);
+}
+
 const struct swap_ops sw_disk_ops = {
 	.write = disk_write,
 	.read = disk_read,
 	.slot_free = disk_slot_free,
+	.discard = disk_discard,
 };
 
 /* ---- accounts ---- */
@@ -339,6 +352,7 @@ void sw_disk_info(const struct sw_disk *d, struct sw_disk_info *info)
 		.uring = d->rings != NULL,
 		.direct = d->direct,
 		.encrypted = d->crypt != NULL,
+		.discards = d->discards,
 	};
 }
 
@@ -402,6 +416,20 @@ void sw_disk_close(struct sw_disk *d)
 	sw_sysmem_release(d, sizeof(*d));
 }
 
+/* At the last slot, before it has a page: not every disk can, and there is no
+ * other way to ask all of them. As with swapon, it is no reason to refuse. */
+static bool try_discard(const struct sw_disk *d)
+{
+	int err = sw_disk_area_discard(d->fd, d->is_block,
+				       (d->header.max - 1) * SW_PAGE_SIZE,
+				       SW_PAGE_SIZE);
+
+	if (err)
+		sw_warn("%s: cannot discard, and is used without: %s", d->name,
+			strerror(-err));
+	return !err;
+}
+
 /* What is remembered of each slot. */
 static int open_records(struct sw_disk *d, bool encrypt)
 {
@@ -426,6 +454,7 @@ struct sw_disk *sw_disk_open(const struct sw_disk_spec *spec)
 	if (!d)
 		goto err_nomem;
 	d->fd = -1;
+	d->is_block = spec->is_block;
 	if (asprintf(&d->name, "%s:%s", spec->is_block ? "block" : "file",
 		     spec->path) < 0) {
 		d->name = NULL;
@@ -439,6 +468,7 @@ struct sw_disk *sw_disk_open(const struct sw_disk_spec *spec)
 		errno = -err;
 		return NULL;
 	}
+	d->discards = spec->discard && try_discard(d);
 	d->direct = go_direct(d->fd);
 	d->rings = sw_rings_open(d->fd, d->name);
 	say_how(d, strerror(errno));

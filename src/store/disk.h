@@ -1,6 +1,6 @@
 /*
  * disk.h - the inside of a store on a disk: what disk.c (pages), disk_area.c
- * (finding and making the area) and tests share.
+ * (finding and making the area), disk_discard.c and tests share.
  */
 #ifndef SW_STORE_DISK_H
 #define SW_STORE_DISK_H
@@ -19,6 +19,14 @@ struct sw_rings;
 SW_MUST_CHECK int sw_disk_area_open(const struct sw_disk_spec *spec,
 				    const char *name, int *fd,
 				    struct sw_swap_header *h);
+
+/*
+ * Tells the disk that these bytes, whole pages, are of no use any more; what
+ * they are afterwards nobody knows. -errno: perhaps some of it was told, and a
+ * file may have lost some of its room.
+ */
+SW_MUST_CHECK int sw_disk_area_discard(int fd, bool is_block, uint64_t pos,
+				       uint64_t len);
 
 /*
  * For tests: asked before each transfer, which may be made shorter. What it

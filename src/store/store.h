@@ -65,7 +65,8 @@ extern const struct swap_ops sw_zram_ops;
  *
  * and everything else is refused: NULL with errno, after a line. An area that
  * was there is never made anew, its header never written. `encrypt`: pages are
- * encrypted with a key that nobody can know once the store is closed.
+ * encrypted with a key that nobody can know once the store is closed. The last
+ * slot is discarded when `discard` asks whether that can be done.
  *
  * write: after an error all its slots are empty. read: -EIO when a slot is
  * empty or its bytes are not those written, or the disk fails; then no page
@@ -75,13 +76,14 @@ extern const struct swap_ops sw_zram_ops;
  * once, as is their end; not where io_uring is forbidden. -ENOMEM: nothing is
  * lost, try again (a thread's first transfer from or to memory that does not
  * lie on a page's border, or its first encrypted write). Both: -EINVAL outside
- * the area, and for slot 0.
+ * the area, and for slot 0. discard: a file keeps its room, unless it fails.
  */
 struct sw_disk_spec {
 	const char *path;
 	bool is_block;
 	uint64_t size_bytes; /* 0: what is there */
 	bool encrypt;
+	bool discard; /* see whether it can */
 };
 
 struct sw_disk_info {
@@ -93,6 +95,7 @@ struct sw_disk_info {
 	bool uring;  /* io_uring, else pread and pwrite */
 	bool direct; /* past the page cache */
 	bool encrypted;
+	bool discards; /* swapon() may be told of it */
 };
 
 struct sw_disk;

@@ -148,8 +148,10 @@ static void files_and_block_devices_have_a_path(void **state)
 	assert_int_equal(sw_run_options_add_device(
 				 &opt, "file:/a:b,size=8G,encrypt,prio=3"),
 			 0);
-	assert_int_equal(sw_run_options_add_device(&opt, "file:here"), 0);
-	assert_int_equal(sw_run_options_add_device(&opt, "block:/dev/x,prio=1"),
+	assert_int_equal(sw_run_options_add_device(&opt, "file:here,discard"),
+			 0);
+	assert_int_equal(sw_run_options_add_device(
+				 &opt, "block:/dev/x,prio=1,discard=pages"),
 			 0);
 	assert_int_equal(sw_run_options_finish(&opt), 0);
 	assert_string_equal(opt.devices[0].kind, "file");
@@ -157,8 +159,12 @@ static void files_and_block_devices_have_a_path(void **state)
 	assert_int_equal(opt.devices[0].size_bytes, 8ULL << 30);
 	assert_int_equal(opt.devices[0].prio, 3);
 	assert_true(opt.devices[0].encrypt);
+	assert_int_equal(opt.devices[0].discard, 0);
 	assert_false(opt.devices[1].encrypt);
 	assert_string_equal(opt.devices[1].path, "here");
+	assert_int_equal(opt.devices[1].discard,
+			 SW_DISCARD_ONCE | SW_DISCARD_PAGES);
+	assert_int_equal(opt.devices[2].discard, SW_DISCARD_PAGES);
 	assert_int_equal(opt.devices[1].size_bytes, 0); /* what is there */
 	assert_string_equal(opt.devices[2].kind, "block");
 	assert_string_equal(opt.devices[2].path, "/dev/x");

@@ -59,6 +59,7 @@ static const struct sw_report sample = {
 			  .uring = true,
 			  .direct = true,
 			  .encrypted = true,
+			  .discard = "once",
 			  .size_bytes = 1 << 30,
 			  .pages_stored = 256,
 			  .read_errors = 2,
@@ -106,6 +107,7 @@ static void disks_are_there(json_t *devices)
 	text_is(dev, "io", "io_uring");
 	assert_true(json_is_true(json_object_get(dev, "direct")));
 	assert_true(json_is_true(json_object_get(dev, "encrypted")));
+	text_is(dev, "discard", "once");
 	assert_int_equal(number(dev, "pages_stored"), 256);
 	assert_int_equal(number(dev, "read_errors"), 2);
 	assert_int_equal(number(dev, "write_errors"), 1);
@@ -113,6 +115,7 @@ static void disks_are_there(json_t *devices)
 	dev = json_array_get(devices, 3);
 	assert_true(json_is_null(json_object_get(dev, "name"))); /* no UTF-8 */
 	text_is(dev, "io", "pread");
+	text_is(dev, "discard", "none");
 	assert_true(json_is_false(json_object_get(dev, "direct")));
 }
 
@@ -156,6 +159,7 @@ static void every_field_is_there(void **state)
 	assert_true(json_is_null(json_object_get(dev, "io")));
 	assert_true(json_is_null(json_object_get(dev, "direct")));
 	assert_true(json_is_null(json_object_get(dev, "encrypted")));
+	assert_true(json_is_null(json_object_get(dev, "discard")));
 	disks_are_there(devices);
 
 	cpu = json_object_get(json, "cpu");

@@ -69,14 +69,18 @@ swap zram:1G,encrypt "zram keeps its pages in memory, where they are not encrypt
 swap file: "no path is given"
 swap file:,size=4G "no path is given"
 swap block: "no path is given"
-swap file:/x,8G "'8G' is no setting of a file device; known: size=SIZE, encrypt, prio=N"
-swap file:/x,size "'size' is no setting of a file device; known: size=SIZE, encrypt, prio=N"
+swap file:/x,8G "'8G' is no setting of a file device; known: size=SIZE, encrypt, discard[=once|pages], prio=N"
+swap file:/x,size "'size' is no setting of a file device; known: size=SIZE, encrypt, discard[=once|pages], prio=N"
 swap file:/x,size=big "'big' is no size; write a number with K, M, G, T or % of RAM, e.g. 512M or 50%"
 swap file:/x,size=0 "a device has at least 1M"
 swap file:/x,size=4T "a device has less than 4T; give several"
 swap file:/x,size=4G,prio=-1 "prio is a number from 0 to 32767, higher is used first"
-swap file:/x,encrypt=aes "'encrypt' is no setting of a file device; known: size=SIZE, encrypt, prio=N"
-swap block:/x,size=4G "'size' is no setting of a block device; known: encrypt, prio=N"
+swap file:/x,encrypt=aes "'encrypt' is no setting of a file device; known: size=SIZE, encrypt, discard[=once|pages], prio=N"
+swap zram:1G,discard "'discard' is no setting of a zram device; known: prio=N"
+for policy in '' both 1; do
+        swap "block:/x,discard=$policy" "discard is 'discard=once' (when turned on), 'discard=pages' (as they fall free), or 'discard' (both)"
+done
+swap block:/x,size=4G "'size' is no setting of a block device; known: encrypt, discard[=once|pages], prio=N"
 for prio in '' high -1 +1 1x 32768 99999999999999999999; do
         swap "zram:1G,prio=$prio" \
                 "prio is a number from 0 to 32767, higher is used first"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A block device (a loop device over a file) as a swap device: what it must
-# have, who else may not use it, and a workload over it.
+# have, who else may not use it, a workload over it, and what is discarded.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need_spillway
@@ -37,6 +37,27 @@ label=$("$tool" json "$tmp/block.json" devices.0.label)
 stored=$("$tool" json "$tmp/block.json" devices.0.pages_stored)
 [ "$name-$label" = "block:$loop-cellar" ] || fail "device is $name-$label"
 [ "$stored" -gt 1000 ] || fail "only $stored pages were in it"
+
+# ---- discard ----
+# disk_kib: what the file beneath the loop device takes; it has a hole where
+# something was discarded.
+disk_kib() {
+	du -k "$tmp/disk" | cut -f 1
+}
+[ "$(disk_kib)" -gt 16000 ] ||
+	fail "$(disk_kib) KiB written, too few to see them go"
+session once 16M --swap "block:$loop,discard=once" -- true
+[ "$rc" = 0 ] && [ "$(disk_kib)" -lt 1000 ] ||
+	fail "once: status $rc, $(disk_kib) KiB are left"
+session pages 16M --swap "block:$loop,discard=pages" -- \
+	"$workload" -s 48 -t 2 basic
+check_session 0
+stored=$("$tool" json "$tmp/pages.json" devices.0.pages_stored)
+[ "$stored" -gt 4000 ] || fail "pages: only $stored pages were in it"
+# A cluster that has the header, or a bad slot, never falls empty.
+[ "$(disk_kib)" -lt 6000 ] || fail "pages: $(disk_kib) KiB are left"
+policy=$("$tool" json "$tmp/pages.json" devices.0.discard)
+[ "$policy" = pages ] || fail "pages: the report says $policy"
 
 # Two runs cannot have it.
 "$SPILLWAY" run -m 16M --swap "block:$loop" -- \

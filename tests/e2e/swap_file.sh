@@ -1,6 +1,6 @@
 #!/bin/sh
-# Files as swap devices: made for the run, in a folder, by mkswap; encrypted;
-# beside zram by priority; and one that is spoiled while pages are in it.
+# Files as swap devices: made for the run, in a folder, by mkswap; what is
+# left on the disk, with discard and encryption; beside zram by priority; and one that is spoiled while pages are in it.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need_spillway
@@ -62,7 +62,7 @@ for turn in 1 2; do
 done
 head -c 4096 "$area" | cmp -s - "$tmp/header" || fail "the header changed"
 
-# ---- encrypted ----
+# ---- what is left on the disk ----
 # secrets NAME SETTINGS: sets `found` to how often the area has a program's
 # words afterwards.
 secrets() {
@@ -80,6 +80,13 @@ for i, w in enumerate(words):
 }
 secrets open ""
 [ "$found" -gt 10000 ] || fail "open: only $found words were to be hidden"
+session once 16M --swap "file:$area,discard=once" -- true
+[ "$rc" = 0 ] || fail "once: status $rc"
+grep -q -a "in plain words" "$area" && fail "once: the words are still there"
+[ "$(stat -c %b "$area")" -ge 262144 ] ||
+	fail "once: $(stat -c %b "$area") sectors of 262144 are left of its room"
+secrets pages ,discard=pages
+[ "$found" -lt 1000 ] || fail "pages: $found words are left"
 secrets sealed ,encrypt
 [ "$found" = 0 ] || fail "sealed: $found words lie on the disk"
 grep -q "on disk (.*, encrypted)" "$tmp/sealed.err" ||

@@ -25,7 +25,7 @@
 /* Not /tmp, which may be memory: files there are refused. */
 static char disk_folder[] = "/var/tmp/spillway-disk.XXXXXX";
 static char disk_path[sizeof(disk_folder) + 16];
-static bool disk_encrypts; /* the stores that disk_new() opens */
+static bool disk_encrypts, disk_discards; /* what disk_new() opens */
 
 /* False: there is no such place. */
 static inline bool disk_folder_make(void)
@@ -53,6 +53,7 @@ static inline struct sw_disk *disk_new(uint64_t slots)
 		.path = disk_path,
 		.size_bytes = slots * SW_PAGE_SIZE,
 		.encrypt = disk_encrypts,
+		.discard = disk_discards,
 	};
 
 	return sw_disk_open(&spec);
@@ -86,6 +87,15 @@ static inline int disk_file(void)
 	abort();
 }
 
+static inline void filter_system_calls(struct sock_filter *filter, size_t len)
+{
+	const struct sock_fprog prog = { .len = len, .filter = filter };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		abort();
+}
+
 /* From now on this system call says EPERM to this process. */
 static inline void forbid(unsigned syscall_nr)
 {
@@ -96,14 +106,8 @@ static inline void forbid(unsigned syscall_nr)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | 1 /* EPERM */),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
-	const struct sock_fprog prog = {
-		.len = SW_ARRAY_SIZE(filter),
-		.filter = filter,
-	};
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
-		abort();
+	filter_system_calls(filter, SW_ARRAY_SIZE(filter));
 }
 
 static inline void forbid_io_uring(void)

@@ -21,6 +21,7 @@
 	X(pgfault_zero)   /* of these: first touch, filled with zeros */       \
 	X(pgfault_wp)     /* of these: first write to a protected page */      \
 	X(pgfault_retry)  /* of these: met a busy window, faulted again */     \
+	X(pgfault_held)   /* of these: waited until the session thawed */      \
 	X(pswpin)         /* pages read from a store */                        \
 	X(pswpout)        /* pages written to a store */                       \
 	X(swpin_zero)     /* zero pages given back without I/O */              \

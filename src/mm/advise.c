@@ -229,7 +229,8 @@ bool sw_advice_heed(struct sw_space *space)
 	struct sw_advised_list *todo = &space->advice.todo;
 	struct sw_advised *a = &todo->at[0];
 
-	if (!todo->nr)
+	/* Frozen, nothing comes in: it is heeded later. */
+	if (!todo->nr || sw_freeze_is_on(space->mm))
 		return false;
 	sw_space_lock(space);
 	if (a->advice == SW_ADVICE_WILLNEED)

@@ -431,6 +431,11 @@ void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 		sw_space_unlock(f.space);
 		return;
 	}
+	if (sw_freeze_is_on(f.space->mm) &&
+	    sw_freeze_holds(f.space, sw_window_of(f.leaf, f.i))) {
+		sw_space_unlock(f.space);
+		return;
+	}
 	if (flags & SW_FAULT_WP) {
 		sw_fault_wp(&f);
 		return;

@@ -88,6 +88,37 @@ uint64_t sw_space_epoch(struct sw_space *space);
 int sw_space_note_present(struct sw_space *space, uint64_t epoch,
 			  uint64_t start, uint64_t end);
 
+/* ---- freezing ---- */
+
+struct sw_freeze_spec {
+	/* The device, in the swap layer, that gets what would stay in
+	 * compressed memory; -1: let it. */
+	int image_type;
+	bool thaw_on_fault;         /* the first one, as sw_mm_thaw() */
+	bool (*goes_on)(void *arg); /* false: give up; NULL: never */
+	void *arg;
+};
+
+/*
+ * Takes everything out that can be, and holds every fault from the beginning
+ * on: what is out stays out. 0; -EBUSY: it is frozen; -ECANCELED: called off;
+ * or -errno of a disk. After an error the session goes on as before. All but
+ * calling off is said.
+ */
+SW_MUST_CHECK int sw_mm_freeze(struct sw_mm *mm,
+			       const struct sw_freeze_spec *spec);
+/* Faults are served again, and pages come back as they are touched. 0; -EINVAL:
+ * not frozen; -ENOMEM: frozen still, try again. Both are said. */
+SW_MUST_CHECK int sw_mm_thaw(struct sw_mm *mm);
+
+struct sw_freeze_info {
+	bool frozen;
+	uint64_t resident_pages; /* that stayed in the program */
+	uint64_t image_pages;    /* on a disk in place of compressed memory */
+};
+
+void sw_mm_freeze_info(struct sw_mm *mm, struct sw_freeze_info *info);
+
 /* Pages the program has, by our books. */
 uint64_t sw_space_resident(struct sw_space *space);
 

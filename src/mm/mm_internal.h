@@ -8,7 +8,7 @@
  * bytes), handover.c (once for two), reclaim.c (when pages go), clock.c (which), prepare.c (where to),
  * evict.c (out of the program), staging.c (second chance, then into a store),
  * budget.c (how much), write_error.c and late.c (devices that fail, or do not
- * answer).
+ * answer), freeze.c (all of it, to stay out) and image.c.
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on
@@ -22,6 +22,7 @@
 #include "base/counters.h"
 #include "base/list.h"
 #include "base/lock.h"
+#include "mm/freeze.h"
 #include "mm/mm.h"
 #include "mm/pagetable.h"
 #include "mm/stream.h"
@@ -89,7 +90,8 @@ struct sw_space {
 	struct sw_list node; /* mm->spaces_lock */
 	unsigned users;      /* mm->spaces_lock: reclaim is at work on it */
 	uint64_t hand;       /* [atomic] reclaim goes on below this address */
-	uint64_t asked; /* [thread: reclaim] the hand may go down to here */
+	uint64_t asked;   /* [thread: reclaim] the hand may go down to here */
+	uint64_t seen_in; /* mm->spaces_lock: sw_spaces_next() */
 
 	struct sw_mutex lock; /* SW_RANK_SPACE: all below */
 	pthread_cond_t idle;  /* a window's busy bit was cleared */
@@ -450,7 +452,21 @@ struct sw_mm {
 	bool heat_known;      /* [atomic] mm->heat had an answer lately */
 	uint64_t met, spared; /* [atomic] pages under the hands, and the hot */
 	struct sw_evictor ev;
+	struct sw_freeze freeze;
 };
+
+/* Faults are held: freeze.c. */
+static inline bool sw_freeze_is_on(struct sw_mm *mm)
+{
+	return __atomic_load_n(&mm->freeze.state, __ATOMIC_RELAXED) !=
+	       SW_THAWED;
+}
+
+/* Reclaim is to rest. */
+static inline bool sw_freeze_parks(struct sw_mm *mm)
+{
+	return __atomic_load_n(&mm->freeze.park, __ATOMIC_RELAXED);
+}
 
 void sw_reclaim_wake(struct sw_mm *mm);
 
@@ -512,6 +528,9 @@ bool sw_reclaim_evict(struct sw_mm *mm);
 bool sw_reclaim_advised(struct sw_mm *mm);
 /* Likewise: what that thread does when it is woken. */
 void sw_reclaim_balance(struct sw_mm *mm);
+/* For whoever reclaim rests for (freeze.c): a step towards all being out, and
+ * written; `rounds` begins with 0. False: nothing more can be done. */
+bool sw_reclaim_progress(struct sw_mm *mm, unsigned *rounds);
 
 /* Pages came free (or never will): faults that wait have a look. */
 static inline void sw_room_wake(struct sw_mm *mm)

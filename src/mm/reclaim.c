@@ -162,7 +162,7 @@ bool sw_reclaim_advised(struct sw_mm *mm)
 static void pause_reclaim(struct sw_mm *mm, uint64_t ns)
 {
 	sw_mutex_lock(&mm->lock);
-	if (!mm->stop)
+	if (!mm->stop && !mm->freeze.park)
 		sw_mutex_wait(&mm->lock, &mm->wake, ns);
 	sw_mutex_unlock(&mm->lock);
 }
@@ -206,6 +206,11 @@ static enum progress make_progress(struct sw_mm *mm, unsigned *rounds)
 						 : PROGRESS_NONE;
 }
 
+bool sw_reclaim_progress(struct sw_mm *mm, unsigned *rounds)
+{
+	return make_progress(mm, rounds) != PROGRESS_NONE;
+}
+
 /*
  * Frees pages until the high mark is reached. When nothing can be done (no
  * slot, no agent, everything pinned) it says so, and faults do not wait for
@@ -216,7 +221,8 @@ static void balance(struct sw_mm *mm)
 	unsigned rounds = 0, failed = 0;
 
 	while (sw_budget_free(&mm->budget) < mm->budget.high &&
-	       !__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
+	       !__atomic_load_n(&mm->stop, __ATOMIC_RELAXED) &&
+	       !sw_freeze_parks(mm)) {
 		enum progress progress = make_progress(mm, &rounds);
 
 		if (progress == PROGRESS_MADE)
@@ -261,6 +267,7 @@ static void *reclaim_thread(void *arg)
 	/* Faults wait for it; as urgent as those who serve them. */
 	sw_hurry();
 	while (!__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
+		sw_freeze_heed(mm);
 		if (sw_budget_free(&mm->budget) >= mm->budget.low)
 			idle(mm);
 		else
@@ -295,6 +302,7 @@ struct sw_mm *sw_mm_new(const struct sw_mm_config *config)
 	pthread_cond_init(&mm->wake, NULL);
 	pthread_cond_init(&mm->room, NULL);
 	pthread_cond_init(&mm->unused, NULL);
+	sw_freeze_init(mm);
 	sw_list_init(&mm->spaces);
 	return mm;
 }
@@ -310,13 +318,15 @@ int sw_mm_start(struct sw_mm *mm)
 void sw_mm_stop(struct sw_mm *mm)
 {
 	if (!mm->started)
-		return;
+		goto out;
 	sw_mutex_lock(&mm->lock);
 	__atomic_store_n(&mm->stop, true, __ATOMIC_RELAXED);
 	pthread_cond_broadcast(&mm->wake);
 	sw_mutex_unlock(&mm->lock);
 	pthread_join(mm->thread, NULL);
 	mm->started = false;
+out:
+	sw_freeze_release(mm);
 }
 
 void sw_mm_free(struct sw_mm *mm)
@@ -327,6 +337,7 @@ void sw_mm_free(struct sw_mm *mm)
 	pthread_cond_destroy(&mm->wake);
 	pthread_cond_destroy(&mm->room);
 	pthread_cond_destroy(&mm->unused);
+	pthread_cond_destroy(&mm->freeze.turn);
 	sw_mutex_destroy(&mm->spaces_lock);
 	sw_mutex_destroy(&mm->lock);
 	free(mm);

@@ -256,8 +256,8 @@ void sw_mm_freeze_info(struct sw_mm *mm, struct sw_freeze_info *info)
 {
 	*info = (struct sw_freeze_info){
 		.frozen = state_of(mm) == SW_FROZEN,
-		.resident_pages = __atomic_load_n(&mm->budget.resident,
-						  __ATOMIC_RELAXED),
+		.resident_pages =
+			__atomic_load_n(&mm->budget.resident, __ATOMIC_RELAXED),
 		.image_pages = __atomic_load_n(&mm->freeze.image_pages,
 					       __ATOMIC_RELAXED),
 	};

@@ -31,8 +31,9 @@ struct sw_image_page {
 
 /* [thread: whoever freezes or thaws]; all zeros: there is none. */
 struct sw_image {
-	struct swsusp_extents slots; /* all that are the image's, on one device */
-	struct sw_image_page *page;  /* in the order they were written */
+	struct swsusp_extents
+		slots; /* all that are the image's, on one device */
+	struct sw_image_page *page; /* in the order they were written */
 	uint64_t nr, max;
 	uint64_t loaded;               /* of these: back, from the first on */
 	uint64_t *seen[MAX_SWAPFILES]; /* a bit for each slot that was met */
@@ -59,12 +60,12 @@ struct sw_freeze {
 	enum sw_freeze_state state; /* [atomic] changes under mm->lock */
 	bool thaw_on_fault;         /* [atomic] the next one is to thaw */
 	bool thaw_wanted;           /* [atomic] it came */
-	bool park;                  /* [atomic] under mm->lock: reclaim rests, */
-	bool parked;                /* mm->lock: and does so now */
-	pthread_cond_t turn;        /* one of the two has changed */
-	uint64_t round;             /* mm->spaces_lock: see sw_space.seen_in */
-	uint64_t image_pages;       /* [atomic] */
-	struct sw_image image;      /* whoever freezes or thaws */
+	bool park;             /* [atomic] under mm->lock: reclaim rests, */
+	bool parked;           /* mm->lock: and does so now */
+	pthread_cond_t turn;   /* one of the two has changed */
+	uint64_t round;        /* mm->spaces_lock: see sw_space.seen_in */
+	uint64_t image_pages;  /* [atomic] */
+	struct sw_image image; /* whoever freezes or thaws */
 };
 
 void sw_freeze_init(struct sw_mm *mm);

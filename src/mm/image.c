@@ -32,8 +32,7 @@ static bool is_in_memory(unsigned type)
 {
 	struct sw_swap_device_info info;
 
-	return swap_device_info(type, &info) &&
-	       info.flags & SWP_SYNCHRONOUS_IO;
+	return swap_device_info(type, &info) && info.flags & SWP_SYNCHRONOUS_IO;
 }
 
 /* ---- devices that are held ---- */
@@ -419,9 +418,8 @@ static int load_run(struct sw_mm *mm, struct sw_image *image, char *pages)
 		const struct sw_image_page *p = &image->page[image->loaded];
 		char *page = pages + k * SW_PAGE_SIZE;
 
-		if (is_wanted(p) &&
-		    (all || !move_bytes(swp_entry(type, p->at), 1, false,
-					page)))
+		if (is_wanted(p) && (all || !move_bytes(swp_entry(type, p->at),
+							1, false, page)))
 			err = put_back(mm, p, page);
 		if (err)
 			break;

@@ -121,6 +121,8 @@ static const struct swap_ops fx_store_ops = {
 
 /* ---- the session ---- */
 
+static unsigned fx_device_flags = SWP_SOLIDSTATE;
+
 struct fx {
 	struct fx_store store;
 	struct sw_sim_machine *machine;
@@ -175,7 +177,7 @@ static inline void fx_open_sized(struct fx *f, uint64_t budget, uint64_t slots)
 		.store = &f->store,
 		.max = slots + 1,
 		.prio = -1,
-		.flags = SWP_SOLIDSTATE,
+		.flags = fx_device_flags,
 	};
 
 	*f = (struct fx){ .host = { fx_forked, NULL, fx_forked_ready, f },

@@ -3,7 +3,8 @@
  * its event thread, children with threads of their own, and reclaim under a
  * budget of half of what they use. Each thread knows what its own pages hold;
  * they move through the space, so that one thread's pages come to where
- * another's just were.
+ * another's just were. With some seeds all of it is frozen and thawed again
+ * and again.
  *
  *        stress_mm [SEED [SECONDS]]
  */
@@ -223,16 +224,96 @@ static void take_turns(struct fx_store *st, uint64_t offset)
 	(void)offset;
 }
 
+/* ---- put aside, again and again ---- */
+
+static struct fx_store disk;
+
+static int disk_on(void)
+{
+	const struct swapon_spec spec = {
+		.name = "disk",
+		.ops = &fx_store_ops,
+		.store = &disk,
+		.max = FX_SLOTS + 1,
+		.prio = -1,
+		.flags = SWP_SOLIDSTATE,
+	};
+
+	disk.slots = FX_SLOTS + 1;
+	disk.page = calloc(FX_SLOTS + 1, PG);
+	disk.used = calloc(FX_SLOTS + 1, 1);
+	pthread_mutex_init(&disk.lock, NULL);
+	return swapon(&spec);
+}
+
+/* After the programs. */
+static void disk_off(unsigned type)
+{
+	fx_end(f.sim);
+	f.sim = NULL;
+	sw_mm_stop(f.mm);
+	sw_evict_unprepare(&f.mm->ev);
+	SW_BUG_ON(swapoff(type, NULL, NULL));
+	pthread_mutex_destroy(&disk.lock);
+	free(disk.page);
+	free(disk.used);
+}
+
+/* Until the programs have met some more faults. */
+static void let_them_run(void)
+{
+	uint64_t from = sw_counter_read(SW_CTR_pgfault);
+
+	while (sw_counter_read(SW_CTR_pgfault) - from < 300 &&
+	       sw_now_ns() < end_ns)
+		sched_yield();
+}
+
+static bool is_frozen(void)
+{
+	struct sw_freeze_info info;
+
+	sw_mm_freeze_info(f.mm, &info);
+	return info.frozen;
+}
+
+static void *freezer_main(void *arg)
+{
+	struct sw_freeze_spec spec = { .image_type = *(int *)arg };
+
+	while (sw_now_ns() < end_ns) {
+		let_them_run();
+		SW_BUG_ON(sw_mm_freeze(f.mm, &spec));
+		/* Who runs faults sooner or later; in the end nobody does. */
+		while (spec.thaw_on_fault && is_frozen() &&
+		       sw_now_ns() < end_ns)
+			sched_yield();
+		if (is_frozen() && sw_mm_thaw(f.mm))
+			SW_BUG_ON(!spec.thaw_on_fault);
+		/* Reclaim may be about it. */
+		while (sw_freeze_is_on(f.mm))
+			sched_yield();
+		spec.thaw_on_fault = !spec.thaw_on_fault;
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	struct worker w[THREADS] = { 0 };
 	pthread_t t[THREADS];
 	double seconds = argc > 2 ? atof(argv[2]) : 3;
+	int disk_type = -1;
+	pthread_t freezer;
+	bool freezes;
 
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : sw_now_ns();
 	printf("seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
 	end_ns = sw_now_ns() + seconds * 1e9;
+	freezes = seed / 4 % 2;
+	if (freezes)
+		fx_device_flags |= SWP_SYNCHRONOUS_IO;
 	sem_init(&child_slots, 0, CHILDREN);
 	/* Every other time slots are scarce, so that clean copies lose theirs. */
 	fx_open_sized(&f, THREADS * AREA_PAGES * 7 / 8,
@@ -248,11 +329,21 @@ int main(int argc, char **argv)
 		w[i].next = (i + 1) * 1000000ull;
 		SW_BUG_ON(pthread_create(&t[i], NULL, worker_main, &w[i]));
 	}
+	if (freezes) {
+		disk_type = disk_on();
+		SW_BUG_ON(disk_type < 0);
+		SW_BUG_ON(pthread_create(&freezer, NULL, freezer_main,
+					 &disk_type));
+	}
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
 	for (unsigned i = 0; i < CHILDREN; i++)
 		sem_wait(&child_slots);
+	if (freezes)
+		pthread_join(freezer, NULL);
 	fx_print_counters();
+	if (freezes)
+		disk_off(disk_type);
 	if (fx_finish(&f)) {
 		fprintf(stderr, "seed %llu: something is left at the end\n",
 			(unsigned long long)seed);

@@ -420,7 +420,8 @@ static bool loses_at(unsigned nth)
 	return came;
 }
 
-static void page_that_cannot_be_read_back_is_told_and_no_other_lost(void **state)
+static void page_that_cannot_be_read_back_is_told_and_no_other_lost(
+	void **state)
 {
 	sw_log_set_level(SW_LOG_ERROR);
 	assert_true(loses_at(0));
@@ -499,7 +500,8 @@ int main(void)
 		freeze_test(what_has_no_room_in_the_image_stays_in_memory),
 		freeze_test(failed_write_leaves_the_session_as_it_was),
 		freeze_test(called_off_at_any_time_it_goes_on),
-		freeze_test(page_that_cannot_be_read_back_is_told_and_no_other_lost),
+		freeze_test(
+			page_that_cannot_be_read_back_is_told_and_no_other_lost),
 		freeze_test(thaw_with_memory_full_leaves_pages_staged),
 		freeze_test(thaw_without_any_memory_can_be_tried_again),
 	};

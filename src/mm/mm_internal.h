@@ -295,6 +295,8 @@ struct sw_staging {
 	struct sw_mutex lock; /* SW_RANK_POOL */
 	struct sw_list lru;   /* lock: staged folios, oldest first */
 	uint64_t nr;          /* lock: their pages */
+	struct sw_list kept;  /* lock: SW_FOLIO_KEPT, write_error.c */
+	uint64_t nr_kept;     /* lock: their pages */
 	struct sw_bufs single;
 	struct sw_bufs block; /* of SW_BLOCK_PAGES, for large folios */
 	uint64_t target;      /* [const] pages worth a second chance */
@@ -320,6 +322,8 @@ unsigned sw_staging_write(struct sw_mm *mm, unsigned nr);
 bool sw_write_works_later(int err);
 /* The store refused a staged folio, which is locked and cached. */
 void sw_write_refused(struct sw_mm *mm, struct folio *folio, int err);
+/* Looks at `nr` kept folios, in turns, and lets go of those without owners. */
+void sw_kept_sweep(struct sw_mm *mm, uint64_t nr);
 /*
  * The device takes no new pages from now on, which is said once. Whatever can
  * empty it begins here. For the thread that writes staged pages, between two

@@ -325,6 +325,7 @@ void sw_mm_stop(struct sw_mm *mm)
 	sw_mutex_unlock(&mm->lock);
 	pthread_join(mm->thread, NULL);
 	mm->started = false;
+	sw_kept_sweep(mm, UINT64_MAX);
 out:
 	sw_freeze_release(mm);
 }

@@ -22,7 +22,8 @@
 #include "codec/codec.h"
 #include "mm/mm_internal.h"
 
-#define WARM_MAX SW_PREPARED /* free buffers that keep their memory */
+#define WARM_MAX   SW_PREPARED /* free buffers that keep their memory */
+#define KEPT_SWEEP 8           /* folios, each time something is written */
 
 /* ---- buffers ---- */
 
@@ -146,7 +147,10 @@ static void folio_release(struct folio *folio)
 	sw_mutex_lock(&mm->staging.lock);
 	if (!sw_list_empty(&folio->lru)) {
 		sw_list_del(&folio->lru);
-		mm->staging.nr -= folio_nr(folio);
+		if (folio_test(folio, SW_FOLIO_KEPT))
+			mm->staging.nr_kept -= folio_nr(folio);
+		else
+			mm->staging.nr -= folio_nr(folio);
 	}
 	sw_mutex_unlock(&mm->staging.lock);
 	sw_buf_put(mm, folio->data, folio_nr(folio));
@@ -318,6 +322,7 @@ unsigned sw_staging_write(struct sw_mm *mm, unsigned nr)
 {
 	unsigned done = 0, tried = 0, type;
 
+	sw_kept_sweep(mm, KEPT_SWEEP);
 	while (tried < nr) {
 		struct folio *folio = take_oldest(&mm->staging);
 		unsigned pages;
@@ -351,6 +356,7 @@ int sw_staging_init(struct sw_mm *mm)
 
 	sw_mutex_init(&st->lock, "staging", SW_RANK_POOL);
 	sw_list_init(&st->lru);
+	sw_list_init(&st->kept);
 	st->target = limit / 32;
 	if (bufs_init(&st->single, pages, 1))
 		return -ENOMEM;
@@ -363,7 +369,7 @@ int sw_staging_init(struct sw_mm *mm)
 
 void sw_staging_release(struct sw_mm *mm)
 {
-	SW_BUG_ON(mm->staging.nr);
+	SW_BUG_ON(mm->staging.nr || mm->staging.nr_kept);
 	bufs_release(&mm->staging.single);
 	bufs_release(&mm->staging.block);
 	folio_pool_release();

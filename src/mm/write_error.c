@@ -7,9 +7,13 @@
  * every fault is served, and the slot is condemned: with its last owner it
  * turns bad instead of free (swap/swap_bad.c). Touched, the page is the
  * program's again, and goes to another slot when its turn comes next. Such a
- * folio is on no list, so that reclaim does not try it over and over; what they
- * are at most is what was staged or prepared when the device was given up, and
- * WRITE_ERRORS_MAX before.
+ * folio is kept: on a list of its own, where reclaim does not try it over and
+ * over. What is kept is at most what was staged or prepared when the device was
+ * given up, and WRITE_ERRORS_MAX before.
+ *
+ * Like any staged folio, a kept one goes with its last owner, unless its lock is
+ * somebody's at that moment. Of the others the writer notices when their turn
+ * comes; for these the list is looked through, a little at a time.
  *
  * A large folio is tried again page by page: one bad sector costs one slot.
  *
@@ -32,10 +36,55 @@ bool sw_write_works_later(int err)
 	return err == -ENOMEM || err == -EAGAIN;
 }
 
-static void condemn(struct folio *folio)
+/* Folio locked, of one page. */
+static void keep(struct sw_mm *mm, struct folio *folio)
 {
+	struct sw_staging *st = &mm->staging;
+
 	folio_condemn_slot(folio);
 	sw_count(swap_condemned, 1);
+	if (folio_free_swap(folio))
+		return; /* its owners left meanwhile */
+	folio_set(folio, SW_FOLIO_KEPT);
+	sw_mutex_lock(&st->lock);
+	sw_list_add_tail(&st->kept, &folio->lru);
+	st->nr_kept++;
+	sw_mutex_unlock(&st->lock);
+}
+
+/* The first kept folio, with a reference, and behind the others from now on. */
+static struct folio *next_kept(struct sw_staging *st)
+{
+	struct folio *folio, *found = NULL;
+
+	sw_mutex_lock(&st->lock);
+	sw_list_for_each(folio, &st->kept, lru) {
+		if (!folio_try_get(folio))
+			continue;
+		found = folio;
+		sw_list_del(&folio->lru);
+		sw_list_add_tail(&st->kept, &folio->lru);
+		break;
+	}
+	sw_mutex_unlock(&st->lock);
+	return found;
+}
+
+void sw_kept_sweep(struct sw_mm *mm, uint64_t nr)
+{
+	struct sw_staging *st = &mm->staging;
+	struct folio *folio;
+
+	sw_mutex_lock(&st->lock);
+	nr = sw_min(nr, st->nr_kept);
+	sw_mutex_unlock(&st->lock);
+	while (nr-- && (folio = next_kept(st))) {
+		if (folio_trylock(folio)) {
+			folio_free_swap(folio);
+			folio_unlock(folio);
+		}
+		folio_put(folio);
+	}
 }
 
 /* Folio locked. In place of a large folio there are single pages then. False:
@@ -54,10 +103,10 @@ static bool refused_in_pages(struct sw_mm *mm, struct folio *folio, int err)
 	}
 	sw_folio_split(folio, part, nr);
 	for (n = 0; n < nr; n++) {
-		/* Before it can fall free: the bytes may still come. */
+		/* Not tried again: the bytes may still come. */
 		if (err == -ETIMEDOUT)
-			condemn(part[n]);
-		if (!folio_free_swap(part[n]) && err != -ETIMEDOUT)
+			keep(mm, part[n]);
+		else if (!folio_free_swap(part[n]))
 			sw_staging_add(mm, part[n]);
 		folio_unlock(part[n]);
 		folio_put(part[n]);
@@ -72,7 +121,7 @@ void sw_write_refused(struct sw_mm *mm, struct folio *folio, int err)
 	if (folio->order || sw_write_works_later(err))
 		sw_staging_add(mm, folio);
 	else
-		condemn(folio);
+		keep(mm, folio);
 }
 
 /* ---- devices ---- */

@@ -135,7 +135,7 @@ static void give(struct sw_rings *r, const struct ring *ring)
 
 /* ---- late: under the lock ---- */
 
-static void hold(struct sw_rings *r, struct ring *ring)
+static void hold(struct sw_rings *r, struct ring *ring) SW_REQUIRES(&r->lock)
 {
 	sw_assert_held(&r->lock);
 	ring->late = LATE;
@@ -153,7 +153,7 @@ static void hold(struct sw_rings *r, struct ring *ring)
 		(unsigned long long)(ring->pos / SW_PAGE_SIZE));
 }
 
-static void let_go(struct sw_rings *r, struct ring *ring)
+static void let_go(struct sw_rings *r, struct ring *ring) SW_REQUIRES(&r->lock)
 {
 	sw_assert_held(&r->lock);
 	ring->late = ON_TIME;
@@ -163,6 +163,7 @@ static void let_go(struct sw_rings *r, struct ring *ring)
 
 /* Has the answer come? */
 static void look_for_answer(struct sw_rings *r, struct ring *ring)
+	SW_REQUIRES(&r->lock)
 {
 	struct io_uring_cqe *cqe;
 
@@ -192,6 +193,7 @@ static bool covers(const struct ring *ring, uint64_t pos, size_t len)
 }
 
 static void void_reads(struct sw_rings *r, uint64_t pos, size_t len)
+	SW_REQUIRES(&r->lock)
 {
 	for (unsigned i = 0; i < r->nr; i++) {
 		struct ring *ring = &r->ring[i];
@@ -206,7 +208,7 @@ static void void_reads(struct sw_rings *r, uint64_t pos, size_t len)
 
 /* A read that was answered late, for who asks again. */
 static ssize_t late_answer(struct sw_rings *r, struct ring *ring, void *buf,
-			   size_t len, uint64_t pos)
+			   size_t len, uint64_t pos) SW_REQUIRES(&r->lock)
 {
 	size_t skip = pos - ring->pos;
 	ssize_t n = ring->n;
@@ -224,7 +226,7 @@ static ssize_t late_answer(struct sw_rings *r, struct ring *ring, void *buf,
 }
 
 /* Answers that nobody came for hold no ring that is needed. */
-static void drop_an_answer(struct sw_rings *r)
+static void drop_an_answer(struct sw_rings *r) SW_REQUIRES(&r->lock)
 {
 	for (unsigned i = 0; i < r->nr; i++) {
 		if (r->ring[i].late != ANSWERED)
@@ -237,6 +239,7 @@ static void drop_an_answer(struct sw_rings *r)
 /* True: *n is all there is to say. */
 static bool known_already_locked(struct sw_rings *r, bool write, void *buf,
 				 size_t len, uint64_t pos, ssize_t *n)
+	SW_REQUIRES(&r->lock)
 {
 	sw_assert_held(&r->lock);
 	for (unsigned i = 0; i < r->nr; i++)

@@ -38,6 +38,7 @@ enum sw_folio_flags {
 	SW_FOLIO_WORKINGSET = 1u << 7, /* was active when evicted */
 	SW_FOLIO_READAHEAD = 1u << 8,  /* came in ahead of its fault */
 	SW_FOLIO_CONDEMNED = 1u << 9,  /* its slot is to become bad */
+	SW_FOLIO_KEPT = 1u << 10,      /* staged, and not to be written */
 };
 
 struct folio {

@@ -63,7 +63,9 @@ static const struct sw_report sample = {
 			  .size_bytes = 1 << 30,
 			  .pages_stored = 256,
 			  .read_errors = 2,
-			  .write_errors = 1 },
+			  .write_errors = 1,
+			  .bad_slots = 16,
+			  .failed = true },
 			{ .name = "block:/\xff", .on_disk = true },
 		},
 	.nr_devices = 4,
@@ -111,11 +113,14 @@ static void disks_are_there(json_t *devices)
 	assert_int_equal(number(dev, "pages_stored"), 256);
 	assert_int_equal(number(dev, "read_errors"), 2);
 	assert_int_equal(number(dev, "write_errors"), 1);
+	assert_int_equal(number(dev, "bad_slots"), 16);
+	assert_true(json_is_true(json_object_get(dev, "failed")));
 	assert_true(json_is_null(json_object_get(dev, "ratio")));
 	dev = json_array_get(devices, 3);
 	assert_true(json_is_null(json_object_get(dev, "name"))); /* no UTF-8 */
 	text_is(dev, "io", "pread");
 	text_is(dev, "discard", "none");
+	assert_true(json_is_false(json_object_get(dev, "failed")));
 	assert_true(json_is_false(json_object_get(dev, "direct")));
 }
 

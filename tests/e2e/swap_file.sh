@@ -108,21 +108,23 @@ large=$("$tool" json "$tmp/both.json" devices.1.pages_stored)
 
 # ---- spoiled ----
 # spoil NAME COMMAND...: runs COMMAND again and again, until somebody wants a
-# page back. Who does gets SIGBUS: no zeros, and nothing of another page.
+# page back. Who does gets SIGBUS: no zeros, and nothing of another page. Not
+# before the area is open, which it is when the command starts.
 spoil() {
 	session=$1
 	shift
 	rm -f "$tmp/$session.json"
-	"$SPILLWAY" run -vv -m 16M --swap "file:$area" \
+	"$SPILLWAY" run -m 16M --swap "file:$area" \
 		--report "$tmp/$session.json" -- \
+		sh -c 'echo STARTED && exec "$@"' sh \
 		"$workload" -s 48 -r 1000 basic \
 		>"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null &
 	supervisor=$!
 	E2E_MARK=- "$tool" reaper $supervisor 50 &
 	reaper=$!
-	until grep -q "file:$area: .* pages, " "$tmp/$session.err"; do
-		kill -0 $supervisor || { fail "$session: not open"; break; }
-		sleep 0.01
+	until grep -q STARTED "$tmp/$session.out" ||
+		! kill -0 $supervisor; do
+		sleep 0.02
 	done
 	tries=200
 	until grep -q "cannot be read" "$tmp/$session.err"; do

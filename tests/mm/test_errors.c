@@ -139,6 +139,33 @@ static void bad_sector_in_a_large_folio_costs_one_slot(void **state)
 	fx_close(&f);
 }
 
+/* Its lock is somebody's when its last owner leaves. */
+static void page_that_cannot_be_written_is_not_left_behind(void **state)
+{
+	struct folio *folio;
+	struct fx f;
+
+	fx_open(&f);
+	fx_keep_small(&f);
+	fx_fill(f.sim, 0, 2);
+	fx_evict(&f);
+	f.store.fail_writes = true;
+	sw_staging_write(f.mm, 100);
+	assert_int_equal(f.mm->staging.nr_kept, 2);
+	folio = folio_of(&f, 0);
+	folio_get(folio);
+	folio_lock(folio);
+	sw_sim_munmap(f.sim, fx_at(0), fx_at(1));
+	folio_unlock(folio);
+	folio_put(folio);
+	assert_int_equal(fx_slots_used(&f), 2);
+	sw_staging_write(f.mm, 100);
+	assert_int_equal(fx_slots_used(&f), 1);
+	assert_int_equal(f.mm->staging.nr_kept, 1);
+	fx_expect(f.sim, 1, 101);
+	fx_close(&f);
+}
+
 /* ---- devices ---- */
 
 static void device_with_many_errors_takes_no_more_pages(void **state)
@@ -279,14 +306,16 @@ static void who_waits_for_a_late_page_keeps_nobody_else_waiting(void **state)
 	struct fx f;
 
 	fx_open(&f);
-	f.threaded = true;
-	assert_int_equal(sw_sim_start(f.sim), 0);
 	fx_fill(f.sim, 0, 10);
 	fx_swap_out(&f);
 	fx_fill(f.sim, 64, 10);
 	fx_evict(&f);
+	assert_int_equal(fx_kind(f.sim, 3), SW_WORD_SWAP);
+	assert_null(folio_of(&f, 3));
 	f.store.read_err = -EINPROGRESS;
 	set_late(&f, true);
+	f.threaded = true;
+	assert_int_equal(sw_sim_start(f.sim), 0);
 	late = (struct reader){ .sim = f.sim, .page = 3 };
 	assert_int_equal(pthread_create(&thread, NULL, read_page, &late), 0);
 	/* Tried more than once, and others are served in between. */
@@ -311,6 +340,7 @@ int main(void)
 		fx_test(program_that_ends_leaves_its_bad_slots_behind),
 		fx_test(forked_children_share_a_page_that_cannot_be_written),
 		fx_test(bad_sector_in_a_large_folio_costs_one_slot),
+		fx_test(page_that_cannot_be_written_is_not_left_behind),
 		fx_test(device_with_many_errors_takes_no_more_pages),
 		fx_test(pages_go_to_another_device_when_one_is_given_up),
 		fx_test(device_that_does_not_answer_a_write_is_given_up_at_once),

@@ -328,7 +328,7 @@ static bool fails_at(unsigned nth)
 	open_frozen(&z);
 	fx_fill(z.f.sim, 0, 300);
 	z.f.store.fail_write = nth;
-	failed = freeze(&z, true, false) == -ENOSPC;
+	failed = freeze(&z, true, false) == -EIO;
 	z.f.store.fail_write = 0;
 	if (failed) {
 		assert_false(info_of(&z).frozen);

@@ -10,9 +10,21 @@
 
 static enum sw_log_level log_level = SW_LOG_WARN; /* [const] after start */
 
+/* Where errors of this thread go, if not to stderr. */
+static __thread struct {
+	void (*say)(void *arg, const char *text);
+	void *arg;
+} diverted;
+
 void sw_log_set_level(enum sw_log_level level)
 {
 	log_level = level;
+}
+
+void sw_log_divert(void (*say)(void *arg, const char *text), void *arg)
+{
+	diverted.say = say;
+	diverted.arg = arg;
 }
 
 bool sw_log_enabled(enum sw_log_level level)
@@ -33,6 +45,10 @@ void sw_log(enum sw_log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	m = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
 	va_end(ap);
+	if (level == SW_LOG_ERROR && diverted.say) {
+		diverted.say(diverted.arg, line + n);
+		return;
+	}
 	n = sw_min(n + m, (int)sizeof(line) - 2);
 	line[n++] = '\n';
 	if (write(STDERR_FILENO, line, n) < 0)

@@ -19,6 +19,13 @@ void sw_log_set_level(enum sw_log_level level);
 bool sw_log_enabled(enum sw_log_level level);
 void sw_log(enum sw_log_level level, const char *fmt, ...) SW_PRINTF(2, 3);
 
+/*
+ * What the calling thread says with sw_error() from now on goes to `say`, as it
+ * is without prefix and end of line, and not to stderr: it works for somebody
+ * who will read it elsewhere. NULL: to stderr again.
+ */
+void sw_log_divert(void (*say)(void *arg, const char *text), void *arg);
+
 #define sw_error(...) sw_log(SW_LOG_ERROR, __VA_ARGS__)
 #define sw_warn(...)  sw_log(SW_LOG_WARN, __VA_ARGS__)
 #define sw_info(...)  sw_log(SW_LOG_INFO, __VA_ARGS__)

@@ -12,8 +12,6 @@
 #include "run/doctor.h"
 #include "run/session.h"
 
-#define EXIT_NO 1 /* no session runs here */
-
 static const char help[] =
 	"Usage: spillway doctor [OPTION]...\n"
 	"\n"
@@ -89,7 +87,7 @@ static int diagnose(bool json)
 	}
 	if (fflush(stdout) || err)
 		return SW_EXIT_FAILURE;
-	return runs ? 0 : EXIT_NO;
+	return runs ? 0 : CMD_EXIT_REFUSED;
 }
 
 int cmd_doctor(int argc, char **argv)

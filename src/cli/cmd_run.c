@@ -5,7 +5,6 @@
  */
 #include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "cli/cmd.h"
 #include "run/preflight.h"
@@ -14,13 +13,13 @@
 static const char help[] =
 	"Usage: spillway run -m SIZE [OPTION]... [--] COMMAND [ARG]...\n"
 	"\n"
-	"Runs COMMAND unmodified and keeps the anonymous memory of its process tree\n"
-	"within SIZE. What does not fit goes to the swap devices given, and comes back\n"
-	"when it is touched.\n"
+	"Runs COMMAND unmodified, with the anonymous memory of its process tree within\n"
+	"SIZE: what does not fit goes to swap devices and comes back when it is touched.\n"
 	"\n"
 	"  -m, --memory SIZE   the budget, at least 8M; auto: 90 % of our own limit\n"
 	"      --swap SPEC     a swap device; may be given again. Default: zram:\n"
 	"      --report FILE   write what happened to FILE, as JSON\n"
+	"      --name NAME     how other commands call the session, beside its pid\n"
 	"  -v, --verbose       say what happened; twice: while it happens\n"
 	"  -h, --help          show this\n"
 	"\n"
@@ -39,32 +38,18 @@ static const char help[] =
 enum {
 	OPT_SWAP = 256,
 	OPT_REPORT,
+	OPT_NAME,
 };
 
 static const struct option long_options[] = {
 	{ "memory", required_argument, NULL, 'm' },
 	{ "swap", required_argument, NULL, OPT_SWAP },
 	{ "report", required_argument, NULL, OPT_REPORT },
+	{ "name", required_argument, NULL, OPT_NAME },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
 };
-
-/* What getopt did not like, in our own words. */
-static int say_bad_option(int c, char **argv)
-{
-	const char *word = argv[optind - 1];
-
-	if (c == ':')
-		fprintf(stderr, "spillway: run: option '%s' needs a value; ",
-			word);
-	else if (optopt && optopt < OPT_SWAP && !strchr("vh", optopt))
-		fprintf(stderr, "spillway: run: no option '-%c'; ", optopt);
-	else /* a long one, perhaps a value too many: --verbose=3 */
-		fprintf(stderr, "spillway: run: no option '%s'; ", word);
-	fputs("see 'spillway run --help'\n", stderr);
-	return SW_EXIT_FAILURE;
-}
 
 /* 0 to go on, an exit status, or -1 when all was said with success. */
 static int parse(struct sw_run_options *opt, int argc, char **argv)
@@ -84,6 +69,9 @@ static int parse(struct sw_run_options *opt, int argc, char **argv)
 		case OPT_REPORT:
 			opt->report_path = optarg;
 			break;
+		case OPT_NAME:
+			err = sw_run_options_set_name(opt, optarg);
+			break;
 		case 'v':
 			opt->verbose++;
 			break;
@@ -91,7 +79,7 @@ static int parse(struct sw_run_options *opt, int argc, char **argv)
 			fputs(help, stdout);
 			return fflush(stdout) ? SW_EXIT_FAILURE : -1;
 		default:
-			return say_bad_option(c, argv);
+			return cmd_say_bad_option("run", c, long_options, argv);
 		}
 		if (err)
 			return SW_EXIT_FAILURE;

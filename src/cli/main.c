@@ -14,8 +14,35 @@ static const struct {
 	const char *about;
 } commands[] = {
 	{ "run", cmd_run, "run a command in less memory than it needs" },
+	{ "show", cmd_show, "list the swap devices of a running session" },
 	{ "doctor", cmd_doctor, "say what this machine gives, and lacks" },
 };
+
+/* Every letter is a long option's, too. */
+static bool has_letter(const struct option *options, int letter)
+{
+	while (options->name && options->val != letter)
+		options++;
+	return options->name;
+}
+
+int cmd_say_bad_option(const char *command, int c, const struct option *options,
+		       char **argv)
+{
+	const char *word = argv[optind - 1];
+
+	if (c == ':')
+		fprintf(stderr, "spillway: %s: option '%s' needs a value; ",
+			command, word);
+	else if (optopt && !has_letter(options, optopt))
+		fprintf(stderr, "spillway: %s: no option '-%c'; ", command,
+			optopt);
+	else /* a long one, perhaps a value too many: --verbose=3 */
+		fprintf(stderr, "spillway: %s: no option '%s'; ", command,
+			word);
+	fprintf(stderr, "see 'spillway %s --help'\n", command);
+	return SW_EXIT_FAILURE;
+}
 
 static int usage(FILE *out)
 {

@@ -147,76 +147,153 @@ static int device_on(struct sw_device *dev, struct sw_report_device *report,
 	return 0;
 }
 
+/* A place for one more, the first that is free; -1: all are taken. */
+static int take_place(struct sw_devices *d)
+{
+	unsigned i = 0;
+
+	sw_mutex_lock(&d->lock);
+	while (i < SW_MAX_DEVICES && d->device[i].state)
+		i++;
+	if (i < SW_MAX_DEVICES)
+		d->device[i].state = SW_DEVICE_COMING;
+	sw_mutex_unlock(&d->lock);
+	return i < SW_MAX_DEVICES ? (int)i : -1;
+}
+
+int sw_devices_add(struct sw_devices *d, const struct sw_device_spec *spec,
+		   char name[sizeof(((struct sw_report_device *)0)->name)])
+{
+	struct sw_report_device report = { 0 };
+	struct sw_device dev = { 0 };
+	int i = take_place(d), err;
+
+	if (i < 0) {
+		sw_error("at most %u devices can be used", SW_MAX_DEVICES);
+		return -EPERM;
+	}
+	/* To make a file may take seconds, and the loop wants the lock. */
+	err = device_on(&dev, &report, spec, i);
+	sw_mutex_lock(&d->lock);
+	dev.state = err ? SW_DEVICE_NONE : SW_DEVICE_ON;
+	if (!err) {
+		d->report[i] = report;
+		d->nr = sw_max(d->nr, (unsigned)i + 1);
+	}
+	d->device[i] = dev;
+	sw_mutex_unlock(&d->lock);
+	memcpy(name, report.name, sizeof(report.name));
+	return err;
+}
+
 int sw_devices_on(struct sw_devices *d, const struct sw_device_spec *spec,
 		  unsigned nr)
 {
+	char name[sizeof(d->report[0].name)];
 	int err = swap_init();
 
-	d->nr = 0;
+	memset(d, 0, sizeof(*d));
+	sw_mutex_init(&d->lock, "devices", SW_RANK_SESSION);
 	if (err) {
 		sw_error("not enough memory for swap devices");
 		return err;
 	}
-	for (unsigned i = 0; !err && i < nr; i++) {
-		err = device_on(&d->device[i], &d->report[i], &spec[i], i);
-		d->nr += !err;
-	}
+	for (unsigned i = 0; !err && i < nr; i++)
+		err = sw_devices_add(d, &spec[i], name);
 	if (err)
 		sw_devices_off(d);
 	return err;
 }
 
-void sw_devices_sample(struct sw_devices *d)
+/* Of a device that has a store. Lock held. */
+static void sample(struct sw_device *dev, struct sw_report_device *r)
 {
-	for (unsigned i = 0; i < d->nr; i++) {
-		struct sw_report_device *r = &d->report[i];
-		struct sw_device *dev = &d->device[i];
-		struct sw_swap_device_info info;
-		struct sw_store_stats st;
+	struct sw_swap_device_info info;
+	struct sw_store_stats st;
 
-		if (!swap_device_info(dev->type, &info))
-			continue;
-		r->used_pages = info.used;
-		r->bad_slots = info.condemned;
-		r->failed = info.flags & SWP_FAILED;
-		dev->kind->stats(dev->store, &st);
-		r->memory_peak_bytes = st.mem_bytes_peak;
-		r->read_errors = st.read_errors;
-		r->write_errors = st.write_errors;
-		if (st.pages < r->pages_stored)
-			continue;
-		r->pages_stored = st.pages;
-		r->compressed_bytes = st.compr_bytes;
-		r->memory_bytes = st.mem_bytes;
-	}
+	if (!swap_device_info(dev->type, &info))
+		return;
+	r->used_pages = info.used;
+	r->bad_slots = info.condemned;
+	r->failed = info.flags & SWP_FAILED;
+	dev->kind->stats(dev->store, &st);
+	r->memory_peak_bytes = st.mem_bytes_peak;
+	r->read_errors = st.read_errors;
+	r->write_errors = st.write_errors;
+	if (st.pages < r->pages_stored)
+		return;
+	r->pages_stored = st.pages;
+	r->compressed_bytes = st.compr_bytes;
+	r->memory_bytes = st.mem_bytes;
 }
 
-uint64_t sw_devices_memory(const struct sw_devices *d)
+void sw_devices_sample(struct sw_devices *d)
+{
+	sw_mutex_lock(&d->lock);
+	for (unsigned i = 0; i < d->nr; i++)
+		if (d->device[i].store)
+			sample(&d->device[i], &d->report[i]);
+	sw_mutex_unlock(&d->lock);
+}
+
+uint64_t sw_devices_memory(struct sw_devices *d)
 {
 	uint64_t bytes = 0;
 
+	sw_mutex_lock(&d->lock);
 	for (unsigned i = 0; i < d->nr; i++) {
 		struct sw_store_stats st;
 
+		if (!d->device[i].store)
+			continue;
 		d->device[i].kind->stats(d->device[i].store, &st);
 		bytes += st.mem_bytes;
 	}
+	sw_mutex_unlock(&d->lock);
 	return bytes;
+}
+
+unsigned sw_devices_list(struct sw_devices *d,
+			 struct sw_device_line line[SW_MAX_DEVICES])
+{
+	unsigned nr = 0;
+
+	sw_mutex_lock(&d->lock);
+	for (unsigned i = 0; i < d->nr; i++) {
+		struct sw_device *dev = &d->device[i];
+		struct sw_swap_device_info info;
+		struct sw_device_line *l = &line[nr];
+
+		if (!dev->store || !swap_device_info(dev->type, &info))
+			continue;
+		memcpy(l->name, d->report[i].name, sizeof(l->name));
+		l->kind = dev->kind->name;
+		l->size_bytes = info.pages * SW_PAGE_SIZE;
+		l->used_bytes = info.used * SW_PAGE_SIZE;
+		l->prio = info.prio;
+		nr++;
+	}
+	sw_mutex_unlock(&d->lock);
+	return nr;
 }
 
 void sw_devices_off(struct sw_devices *d)
 {
-	while (d->nr) {
-		struct sw_device *dev = &d->device[--d->nr];
-		int err = swapoff(dev->type, NULL, NULL);
+	for (unsigned i = d->nr; i-- > 0;) {
+		struct sw_device *dev = &d->device[i];
+		int err;
 
+		if (!dev->store)
+			continue;
+		err = swapoff(dev->type, NULL, NULL);
 		if (err) {
 			sw_error(
 				"swap device %u is still in use at the end: %s",
-				d->nr, strerror(-err));
+				i, strerror(-err));
 			continue;
 		}
 		dev->kind->close(dev->store);
 	}
+	sw_mutex_destroy(&d->lock);
 	swap_exit();
 }

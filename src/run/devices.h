@@ -1,25 +1,37 @@
 /*
  * devices.h - the swap devices of a session: opened from their specs, turned
- * on in the order given, sampled for the report, turned off at the end.
+ * on in the order given, sampled for the report, turned off at the end; and
+ * on and off in between. A device has a place in the two arrays; what the
+ * report says of one that is off stays until another one takes its place.
  */
 #ifndef SW_RUN_DEVICES_H
 #define SW_RUN_DEVICES_H
 
+#include "base/lock.h"
 #include "run/options.h"
 #include "run/report.h"
 
 struct sw_store_kind;
 
+enum sw_device_state {
+	SW_DEVICE_NONE,   /* the place is free */
+	SW_DEVICE_COMING, /* and has no store yet */
+	SW_DEVICE_ON,
+};
+
 struct sw_device {
+	enum sw_device_state state;       /* lock */
 	const struct sw_store_kind *kind; /* [private to devices.c] */
 	void *store;
 	unsigned type; /* in the swap layer */
 };
 
 struct sw_devices {
-	unsigned nr;
+	struct sw_mutex lock; /* SW_RANK_SESSION */
+	unsigned nr;          /* lock: places ever used */
 	struct sw_device device[SW_MAX_DEVICES];
-	/* At the moment each held the most; used_pages: at the last sample. */
+	/* At the moment each held the most; used_pages: at the last sample.
+	 * lock, as long as devices come and go. */
 	struct sw_report_device report[SW_MAX_DEVICES];
 };
 
@@ -28,7 +40,24 @@ SW_MUST_CHECK int sw_devices_on(struct sw_devices *d,
 				const struct sw_device_spec *spec, unsigned nr);
 void sw_devices_sample(struct sw_devices *d);
 /* Bytes that they keep pages in right now. */
-uint64_t sw_devices_memory(const struct sw_devices *d);
+uint64_t sw_devices_memory(struct sw_devices *d);
 void sw_devices_off(struct sw_devices *d);
+
+/* ---- of a running session, from any thread ---- */
+
+struct sw_device_line {
+	char name[sizeof(((struct sw_report_device *)0)->name)];
+	const char *kind; /* "zram", "file", ... */
+	uint64_t size_bytes, used_bytes;
+	int prio;
+};
+
+/* The devices that are on; returns how many. */
+unsigned sw_devices_list(struct sw_devices *d,
+			 struct sw_device_line line[SW_MAX_DEVICES]);
+/* One more; says in `name` how it is called. 0, or -errno after a line. */
+SW_MUST_CHECK int sw_devices_add(
+	struct sw_devices *d, const struct sw_device_spec *spec,
+	char name[sizeof(((struct sw_report_device *)0)->name)]);
 
 #endif

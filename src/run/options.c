@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "run/cgroup.h"
+#include "run/door.h"
 
 #define DEVICE_PER_BUDGET 3
 
@@ -397,6 +398,18 @@ int sw_run_options_add_device(struct sw_run_options *opt, const char *spec)
 err_free_path:
 	free(dev.path);
 	return err;
+}
+
+int sw_run_options_set_name(struct sw_run_options *opt, const char *name)
+{
+	if (!sw_door_is_name(name)) {
+		sw_error(
+			"--name %s: a name has 1 to %u letters, digits and _ . -, and is no number",
+			name, SW_DOOR_NAME_MAX);
+		return -EINVAL;
+	}
+	opt->name = name;
+	return 0;
 }
 
 int sw_run_options_finish(struct sw_run_options *opt)

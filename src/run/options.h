@@ -42,6 +42,7 @@ struct sw_run_options {
 	struct sw_device_spec *devices;
 	unsigned nr_devices;
 	const char *report_path; /* NULL: no report */
+	const char *name;        /* of the session; NULL: its pid */
 	int verbose;             /* how many -v */
 	char **argv;             /* the command, NULL-terminated; borrowed */
 };
@@ -70,6 +71,9 @@ SW_MUST_CHECK int sw_run_options_set_budget(struct sw_run_options *opt,
 					    const char *text);
 SW_MUST_CHECK int sw_run_options_add_device(struct sw_run_options *opt,
 					    const char *spec);
+
+SW_MUST_CHECK int sw_run_options_set_name(struct sw_run_options *opt,
+					  const char *name);
 
 /* Once everything is read: the budget is there, a device exists (the default
  * is `zram:`), and zram without a size gets three times the budget. */

@@ -202,6 +202,42 @@ static int start_bury(struct session *s)
 	return err;
 }
 
+/* Sessions are steered by whoever finds them. One that nobody can find, where
+ * there is no folder for it, runs as well; unless it was given a name. */
+static int open_door(struct session *s)
+{
+	int err = sw_door_open(&s->door, s->opt->name);
+
+	if (!err) {
+		s->control.kinds = sw_requests;
+		s->control.arg = s;
+		sw_control_init(&s->control);
+		err = sw_control_start(&s->control, s->door.listen);
+		if (err)
+			sw_door_close(&s->door);
+	}
+	if (err == -EADDRINUSE) {
+		sw_error("--name %s: another session has this name",
+			 s->opt->name ? s->opt->name : s->door.name);
+	} else if (err && s->opt->name) {
+		sw_error(
+			"--name %s: no socket can be made for it: %s; without /run, or XDG_RUNTIME_DIR of one's own, leave the option away",
+			s->opt->name, strerror(-err));
+	} else if (err) {
+		sw_info("the session cannot be talked to: %s", strerror(-err));
+		return 0;
+	}
+	return err;
+}
+
+static void close_door(struct session *s)
+{
+	if (s->door.dir < 0)
+		return;
+	sw_control_stop(&s->control);
+	sw_door_close(&s->door);
+}
+
 static int start_command(struct session *s)
 {
 	char agent[PATH_MAX];
@@ -279,9 +315,10 @@ int sw_session_run(const struct sw_run_options *opt)
 		return status;
 	if (sw_devices_on(&s.devices, opt->devices, opt->nr_devices))
 		return status;
-	if (open_mm(&s) || start_bury(&s) || start_command(&s))
+	if (open_mm(&s) || start_bury(&s) || open_door(&s) || start_command(&s))
 		return status;
 	loop(&s);
+	close_door(&s);
 	sw_bury_stop(&s.bury);
 	sw_session_free_children(&s);
 	sw_mm_stop(s.mm);

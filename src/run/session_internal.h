@@ -12,8 +12,10 @@
 #include <sys/resource.h>
 
 #include "base/lock.h"
+#include "run/control.h"
 #include "run/correction.h"
 #include "run/devices.h"
+#include "run/door.h"
 #include "run/keeper.h"
 #include "run/options.h"
 #include "run/proc.h"
@@ -43,6 +45,8 @@ struct session {
 	struct sw_mm *mm;
 	struct sw_keeper keeper;
 	struct sw_devices devices;
+	struct sw_door door;       /* where who talks to us comes in, */
+	struct sw_control control; /* and is answered */
 	int epoll, signals, listen, timer, born_event;
 	sigset_t old_mask;
 	struct rlimit old_nofile;

@@ -8,6 +8,7 @@ prints 0 "Usage: spillway COMMAND [OPTION]...
 
 Commands:
   run      run a command in less memory than it needs
+  show     list the swap devices of a running session
   doctor   say what this machine gives, and lacks
 
 'spillway COMMAND --help' tells more about a command;
@@ -34,9 +35,25 @@ refuses 125 "run: option '--memory' needs a value; $see" \
 refuses 125 "run: option '--swap' needs a value; $see" \
         "$spillway" run -m 64M --swap
 
+refuses 125 "run: no option '-x'; $see" "$spillway" run --verbose -xv true
+
+refuses 125 "show: no option '-x'; see 'spillway show --help'" \
+        "$spillway" show -x
+refuses 125 "show: option '-s' needs a value; see 'spillway show --help'" \
+        "$spillway" show -s
+refuses 125 "show: 'redis' is one word too many; see 'spillway show --help'" \
+        "$spillway" show redis
+refuses 1 "no session 'no.such' of yours is running; it is a pid of 'spillway run' or what --name gave it" \
+        "$spillway" show -s no.such
+for name in '' 7 12 a/b .hidden 'with blank' \
+        "$(printf '%065d' 0 | tr 0 x)"; do
+        refuses 125 "--name $name: a name has 1 to 64 letters, digits and _ . -, and is no number" \
+                "$spillway" run -m 64M --name "$name" -- true
+done
+
 # Help is complete, fits on a screen of 24 lines, and no line is cut off.
 "$spillway" run --help >"$dir/help" || failures=1
-for option in -m --memory --swap --report -v --verbose -h --help; do
+for option in -m --memory --swap --report --name -v --verbose -h --help; do
         grep -q -e "$option" "$dir/help" || compare help "$option" "missing"
 done
 [ "$(wc -l <"$dir/help")" -le 23 ] || compare help "23 lines" "more"

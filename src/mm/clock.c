@@ -149,7 +149,7 @@ static void put(struct sw_mm *mm, struct sw_space *space)
 		pthread_cond_broadcast(&mm->unused);
 }
 
-void sw_advised_put(struct sw_mm *mm, struct sw_space *space)
+void sw_space_put(struct sw_mm *mm, struct sw_space *space)
 {
 	sw_mutex_lock(&mm->spaces_lock);
 	put(mm, space);

@@ -122,6 +122,25 @@ void sw_mm_freeze_info(struct sw_mm *mm, struct sw_freeze_info *info);
 /* Pages the program has, by our books. */
 uint64_t sw_space_resident(struct sw_space *space);
 
+/* ---- a device goes off ---- */
+
+struct sw_off {
+	/* Asked every now and then: `left` of `total` pages are still there.
+	 * False: it is to stop. */
+	bool (*goes_on)(void *arg, uint64_t left, uint64_t total);
+	void *arg;
+};
+
+/*
+ * swapoff() of device `type`, whose pages go to other devices or, where those
+ * are full, back to their programs. One at a time. What it returns then, or else
+ * the device is in use as before and what has moved has moved: -EINTR (it was
+ * to stop), -ENOSPC (neither devices nor budget have room for the rest), what a
+ * store said, -EBUSY (pages did not move for some seconds), -ENOMEM.
+ */
+SW_MUST_CHECK int sw_mm_swapoff(struct sw_mm *mm, unsigned type,
+				const struct sw_off *off);
+
 /* ---- the budget ---- */
 
 /* Pages of the tree beyond what the spaces' words say, as measured. */

@@ -8,7 +8,8 @@
  * bytes), handover.c (once for two), reclaim.c (when pages go), clock.c (which), prepare.c (where to),
  * evict.c (out of the program), staging.c (second chance, then into a store),
  * budget.c (how much), write_error.c and late.c (devices that fail, or do not
- * answer), freeze.c (all of it, to stay out) and image.c.
+ * answer), unuse.c (off a device that goes), freeze.c (all of it, to stay out)
+ * and image.c.
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on
@@ -88,10 +89,11 @@ struct sw_space {
 	struct sw_mm *mm;    /* [const] */
 	struct sw_mmu *mmu;  /* [const] after sw_space_set_mmu() */
 	struct sw_list node; /* mm->spaces_lock */
-	unsigned users;      /* mm->spaces_lock: reclaim is at work on it */
+	unsigned users;      /* mm->spaces_lock: somebody is at work on it */
 	uint64_t hand;       /* [atomic] reclaim goes on below this address */
 	uint64_t asked;   /* [thread: reclaim] the hand may go down to here */
 	uint64_t seen_in; /* mm->spaces_lock: sw_spaces_next() */
+	uint64_t walked;  /* mm->spaces_lock: the last walk that saw it */
 
 	struct sw_mutex lock; /* SW_RANK_SPACE: all below */
 	pthread_cond_t idle;  /* a window's busy bit was cleared */
@@ -312,6 +314,9 @@ void sw_buf_put(struct sw_mm *mm, void *buf, unsigned pages);
 void sw_staging_add(struct sw_mm *mm, struct folio *folio);
 uint64_t sw_staging_nr(struct sw_mm *mm);
 bool sw_page_is_zero(const void *page);
+/* Writes to slots that nobody else writes to; 0 or what the store says. No lock
+ * held. */
+int sw_slots_write(swp_entry_t entry, unsigned nr, const void *data);
 /* Writes the oldest `nr` staged pages, and what is in a folio with them, to their
  * stores; returns how many buffers came free. No lock held. */
 unsigned sw_staging_write(struct sw_mm *mm, unsigned nr);
@@ -381,6 +386,9 @@ struct sw_evictor { /* [thread: reclaim] */
 	unsigned nr_busy;
 };
 
+/* A folio in slots of its own, prepared as those of ev->ready are; its data may
+ * come later. NULL: there are no slots, or no memory. */
+struct folio *sw_folio_prepare(struct sw_mm *mm, unsigned order, void *data);
 /* Fills ev->ready; false when there are not slots and buffers enough for one
  * window. */
 bool sw_evict_prepare(struct sw_mm *mm, struct sw_evictor *ev);
@@ -442,6 +450,7 @@ struct sw_mm {
 	unsigned nr_waiting;  /* [atomic] faults that wait for room */
 	bool stuck;           /* [atomic] reclaim can free nothing right now */
 	bool full;            /* [atomic] no slot left */
+	bool unprepare; /* [atomic] reclaim is to give up what it prepared */
 	bool started;
 	pthread_t thread;
 
@@ -449,6 +458,7 @@ struct sw_mm {
 	pthread_cond_t unused;       /* a space's users fell to 0 */
 	struct sw_list spaces;       /* spaces_lock */
 	uint64_t generation;         /* [atomic] of that list */
+	uint64_t walks;              /* spaces_lock: of unuse.c over it */
 	uint64_t took;        /* [thread: reclaim] pages, in this round */
 	unsigned take_shared; /* same: batches that may take them */
 	uint64_t sweep;       /* same: rounds so far */
@@ -501,7 +511,7 @@ struct sw_space *sw_hand_get(struct sw_mm *mm);
 /* The next space with advice of its program (sw_advice_waits()), used by the
  * caller until it is put. NULL: there is none. */
 struct sw_space *sw_advised_get(struct sw_mm *mm, bool now);
-void sw_advised_put(struct sw_mm *mm, struct sw_space *space);
+void sw_space_put(struct sw_mm *mm, struct sw_space *space);
 /* Gives the space back. Returns true when all are swept: all begin again. */
 bool sw_hand_put(struct sw_mm *mm, struct sw_space *space);
 /* Makes hot what was touched of the pages that the hand meets next. No lock
@@ -523,6 +533,9 @@ uint64_t sw_make_shadow(struct sw_mm *mm);
 
 /* ---- reclaim.c ---- */
 
+/* Makes reclaim give back slots in which nothing is yet, and tells when it has. */
+void sw_reclaim_unprepare(struct sw_mm *mm);
+bool sw_reclaim_is_unprepared(struct sw_mm *mm);
 /* Less than an eighth of all swap is free. */
 bool sw_slots_are_scarce(void);
 /* Takes one batch out of the space that is next; true when pages went. For

@@ -100,7 +100,7 @@ static bool split_larger(struct sw_evictor *ev, unsigned order)
 /* ---- preparing ---- */
 
 /* `data`, pages of one buffer, is the folio's from now on; NULL: it is not. */
-static struct folio *prepare_folio(struct sw_mm *mm, unsigned order, void *data)
+struct folio *sw_folio_prepare(struct sw_mm *mm, unsigned order, void *data)
 {
 	struct folio *folio = folio_alloc(order);
 	int err;
@@ -136,7 +136,7 @@ static bool prepare_single(struct sw_mm *mm, struct sw_evictor *ev)
 
 	if (!data)
 		return false;
-	folio = prepare_folio(mm, 0, data);
+	folio = sw_folio_prepare(mm, 0, data);
 	if (!folio) {
 		sw_count(swap_full, 1);
 		sw_buf_put(mm, data, 1);
@@ -170,7 +170,7 @@ static bool prepare_block(struct sw_mm *mm, struct sw_evictor *ev)
 		return false;
 	while (at < SW_BLOCK_PAGES && order) {
 		struct folio *folio =
-			prepare_folio(mm, order, data + at * SW_PAGE_SIZE);
+			sw_folio_prepare(mm, order, data + at * SW_PAGE_SIZE);
 
 		if (folio) {
 			push_ready(ev, folio);

@@ -89,7 +89,7 @@ static enum step advised_step(struct sw_mm *mm, bool now)
 	if (!space)
 		return STEP_NOBODY;
 	if (!prepare_step(mm)) {
-		sw_advised_put(mm, space);
+		sw_space_put(mm, space);
 		return STEP_FULL;
 	}
 	sw_space_lock(space);
@@ -104,7 +104,7 @@ static enum step advised_step(struct sw_mm *mm, bool now)
 		sw_advice_again(space, ev);
 		sw_space_unlock(space);
 	}
-	sw_advised_put(mm, space);
+	sw_space_put(mm, space);
 	sw_count(advice_out, taken);
 	return taken ? STEP_TOOK : STEP_NOTHING;
 }
@@ -211,6 +211,15 @@ bool sw_reclaim_progress(struct sw_mm *mm, unsigned *rounds)
 	return make_progress(mm, rounds) != PROGRESS_NONE;
 }
 
+/* A device goes off (unuse.c), and slots of it may wait here for pages. */
+static void heed_unprepare(struct sw_mm *mm)
+{
+	if (!__atomic_load_n(&mm->unprepare, __ATOMIC_ACQUIRE))
+		return;
+	sw_evict_unprepare(&mm->ev);
+	__atomic_store_n(&mm->unprepare, false, __ATOMIC_RELEASE);
+}
+
 /*
  * Frees pages until the high mark is reached. When nothing can be done (no
  * slot, no agent, everything pinned) it says so, and faults do not wait for
@@ -225,6 +234,7 @@ static void balance(struct sw_mm *mm)
 	       !sw_freeze_parks(mm)) {
 		enum progress progress = make_progress(mm, &rounds);
 
+		heed_unprepare(mm);
 		if (progress == PROGRESS_MADE)
 			failed = 0;
 		failed += progress == PROGRESS_NONE;
@@ -259,6 +269,18 @@ static void idle(struct sw_mm *mm)
 		pause_reclaim(mm, step == STEP_NOTHING ? NOTHING_NS : IDLE_NS);
 }
 
+void sw_reclaim_unprepare(struct sw_mm *mm)
+{
+	__atomic_store_n(&mm->unprepare, true, __ATOMIC_RELEASE);
+	if (!mm->started)
+		heed_unprepare(mm);
+}
+
+bool sw_reclaim_is_unprepared(struct sw_mm *mm)
+{
+	return !__atomic_load_n(&mm->unprepare, __ATOMIC_ACQUIRE);
+}
+
 static void *reclaim_thread(void *arg)
 {
 	struct sw_mm *mm = arg;
@@ -268,6 +290,7 @@ static void *reclaim_thread(void *arg)
 	sw_hurry();
 	while (!__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
 		sw_freeze_heed(mm);
+		heed_unprepare(mm);
 		if (sw_budget_free(&mm->budget) >= mm->budget.low)
 			idle(mm);
 		else

@@ -200,7 +200,7 @@ static struct folio *take_oldest(struct sw_staging *st)
 /* ---- out ---- */
 
 /* Under writeback, unlocked: nobody changes the data, anybody may read it. */
-static int write_data(swp_entry_t entry, unsigned nr, const void *data)
+int sw_slots_write(swp_entry_t entry, unsigned nr, const void *data)
 {
 	struct swap_info_struct *si = get_swap_device(entry);
 	const struct swap_ops *ops;
@@ -247,9 +247,9 @@ static int write_large(struct folio *folio)
 
 		n = owned_run(folio, at, &owned);
 		if (owned)
-			err = write_data(entry, n,
-					 (char *)folio->data +
-						 at * SW_PAGE_SIZE);
+			err = sw_slots_write(entry, n,
+					     (char *)folio->data +
+						     at * SW_PAGE_SIZE);
 		if (!err && n == folio_nr(folio))
 			sw_count_order(swpout, folio->order);
 	}
@@ -288,7 +288,7 @@ static int write_folio(struct folio *folio)
 	if (folio->order)
 		err = write_large(folio);
 	else
-		err = write_data(folio->swap, 1, folio->data);
+		err = sw_slots_write(folio->swap, 1, folio->data);
 	folio_lock(folio);
 	folio_clear(folio, SW_FOLIO_WRITEBACK);
 	return err;

@@ -147,6 +147,7 @@ struct sw_swap_device_info {
 	int prio;
 	unsigned flags;
 	uint64_t pages; /* usable slots */
+	uint64_t max;   /* slots, the header's and bad ones among them */
 	uint64_t used;
 	uint64_t condemned; /* slots since it is on, bad by now or to be */
 };

@@ -170,6 +170,7 @@ bool swap_device_info(unsigned type, struct sw_swap_device_info *info)
 		.prio = si->prio,
 		.flags = swap_flags(si),
 		.pages = __atomic_load_n(&si->pages, __ATOMIC_RELAXED),
+		.max = si->max,
 		.used = swap_usage_in_pages(si),
 		.condemned = __atomic_load_n(&si->condemned, __ATOMIC_RELAXED),
 	};

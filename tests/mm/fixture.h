@@ -119,9 +119,42 @@ static const struct swap_ops fx_store_ops = {
 	.slot_free = fx_store_free,
 };
 
-/* ---- the session ---- */
-
 static unsigned fx_device_flags = SWP_SOLIDSTATE;
+
+/* Turns a device on, with what the store got when it was first on. */
+static inline int fx_store_on(struct fx_store *st, uint64_t slots, int prio)
+{
+	struct swapon_spec spec = {
+		.name = "test",
+		.ops = &fx_store_ops,
+		.store = st,
+		.max = slots + 1,
+		.prio = prio,
+		.flags = fx_device_flags,
+	};
+	int type;
+
+	if (!st->page) {
+		st->page = calloc(slots + 1, PG);
+		st->used = calloc(slots + 1, 1);
+		st->slots = slots + 1;
+		pthread_mutex_init(&st->lock, NULL);
+	}
+	type = swapon(&spec);
+	SW_BUG_ON(type < 0);
+	return type;
+}
+
+static inline void fx_store_release(struct fx_store *st)
+{
+	if (!st->page)
+		return;
+	pthread_mutex_destroy(&st->lock);
+	free(st->page);
+	free(st->used);
+}
+
+/* ---- the session ---- */
 
 struct fx {
 	struct fx_store store;
@@ -130,8 +163,10 @@ struct fx {
 	struct sw_mm *mm;
 	struct sw_sim *sim;     /* of the first program */
 	struct sw_space *space; /* the same, as mm sees it */
-	int type;               /* of the device */
+	int type;               /* of the device, -1: it is off */
 	uint64_t slots;
+	struct fx_store other; /* of a second one, which is off at first */
+	int other_type;
 	bool threaded;
 	unsigned born; /* [atomic] children whose events are read */
 };
@@ -171,24 +206,12 @@ static inline void fx_open_sized(struct fx *f, uint64_t budget, uint64_t slots)
 {
 	struct sw_mm_config config = { .budget_pages = budget,
 				       .host = &f->host };
-	struct swapon_spec spec = {
-		.name = "test",
-		.ops = &fx_store_ops,
-		.store = &f->store,
-		.max = slots + 1,
-		.prio = -1,
-		.flags = fx_device_flags,
-	};
 
 	*f = (struct fx){ .host = { fx_forked, NULL, fx_forked_ready, f },
-			  .slots = slots };
-	f->store.page = calloc(slots + 1, PG);
-	f->store.used = calloc(slots + 1, 1);
-	f->store.slots = slots + 1;
-	pthread_mutex_init(&f->store.lock, NULL);
+			  .slots = slots,
+			  .other_type = -1 };
 	SW_BUG_ON(swap_init());
-	f->type = swapon(&spec);
-	SW_BUG_ON(f->type < 0);
+	f->type = fx_store_on(&f->store, slots, -1);
 	f->machine = sw_sim_machine_new();
 	f->mm = sw_mm_new(&config);
 	SW_BUG_ON(!f->mm || !f->machine);
@@ -215,9 +238,13 @@ static inline void fx_keep_small(struct fx *f)
 static inline uint64_t fx_slots_used(struct fx *f)
 {
 	struct sw_swap_device_info info;
+	uint64_t used = 0;
 
-	SW_BUG_ON(!swap_device_info(f->type, &info));
-	return info.used;
+	if (f->type >= 0 && swap_device_info(f->type, &info))
+		used += info.used;
+	if (f->other_type >= 0 && swap_device_info(f->other_type, &info))
+		used += info.used;
+	return used;
 }
 
 /* The end of a program. */
@@ -252,13 +279,13 @@ static inline unsigned fx_finish(struct fx *f)
 			(unsigned long long)fx_slots_used(f),
 			folio_pool_in_use(), (long long)f->mm->budget.resident,
 			(long long)f->mm->budget.staged);
-	SW_BUG_ON(swapoff(f->type, NULL, NULL));
+	SW_BUG_ON(f->type >= 0 && swapoff(f->type, NULL, NULL));
+	SW_BUG_ON(f->other_type >= 0 && swapoff(f->other_type, NULL, NULL));
 	sw_mm_free(f->mm);
 	swap_exit();
 	sw_sim_machine_free(f->machine);
-	pthread_mutex_destroy(&f->store.lock);
-	free(f->store.page);
-	free(f->store.used);
+	fx_store_release(&f->store);
+	fx_store_release(&f->other);
 	return bad;
 }
 

@@ -26,6 +26,7 @@ struct model {
 	bool allow_late; /* a read may come late, and the access then */
 	bool allow_loss; /* a store may lose pages: SIGBUS, never zeros */
 	bool check;      /* walk all invariants after each step */
+	bool devices;    /* they come and go */
 };
 
 static inline uint64_t md_random(struct model *m, uint64_t below)
@@ -335,11 +336,42 @@ static inline void md_replace(struct model *m, unsigned s)
 	memset(&m->space[s].mapped[i], 0, nr);
 }
 
+static inline bool md_goes_on(void *arg, uint64_t left, uint64_t total)
+{
+	struct model *m = arg;
+
+	if (left > total)
+		md_die(m, "more is left of a device than was on it", 0, 0);
+	return md_random(m, 4);
+}
+
+/* One of two devices goes off, or the one that is off comes. */
+static inline void md_device(struct model *m)
+{
+	struct fx *f = &m->f;
+	struct sw_off off = { md_goes_on, m };
+	int *type = md_random(m, 2) ? &f->type : &f->other_type, err;
+
+	if (f->type < 0) {
+		f->type = fx_store_on(&f->store, f->slots, -1);
+	} else if (f->other_type < 0) {
+		f->other_type = fx_store_on(&f->other, f->slots,
+					    (int)md_random(m, 3) - 1);
+	} else {
+		err = sw_mm_swapoff(f->mm, *type, &off);
+		if (err && err != -EINTR)
+			md_die(m, strerror(-err), 0, 0);
+		*type = err ? *type : -1;
+	}
+}
+
 static inline void md_step(struct model *m)
 {
 	unsigned s;
 
 	m->steps++;
+	if (m->devices && !md_random(m, 40))
+		md_device(m);
 	do {
 		s = md_random(m, MD_SPACES);
 	} while (!m->space[s].sim);

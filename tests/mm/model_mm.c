@@ -1,7 +1,7 @@
 /*
  * model_mm.c - random reads, writes, munmaps, remaps, dontneeds, forks and
- * exits over several spaces, with eviction in between, against the naive
- * model of model.h.
+ * exits over several spaces, with eviction in between and devices that come and
+ * go, against the naive model of model.h.
  *
  *        model_mm [SEED [STEPS]]
  */
@@ -9,13 +9,15 @@
 
 #include "base/time.h"
 
-static void run(uint64_t seed, uint64_t steps, uint64_t slots, bool exact)
+static void run(uint64_t seed, uint64_t steps, uint64_t slots, bool exact,
+		bool devices)
 {
 	struct model m;
 
 	md_open(&m, seed, 1 << 20, slots);
 	m.exact = exact;
 	m.f.mm->heat = exact ? &sim_heat : NULL;
+	m.devices = devices;
 	while (m.steps < steps) {
 		md_step(&m);
 		md_check(&m, m.steps % 16 == 0);
@@ -31,9 +33,11 @@ int main(int argc, char **argv)
 
 	printf("seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
-	run(seed, steps, 8192, false); /* room for all */
-	run(seed + 1, steps, 8192, true);
-	run(seed + 2, steps, 700, false); /* full at times */
+	run(seed, steps, 8192, false, false); /* room for all */
+	run(seed + 1, steps, 8192, true, false);
+	run(seed + 2, steps, 700, false, false); /* full at times */
+	run(seed + 3, steps / 2, 2048, false, true);
+	run(seed + 4, steps / 2, 700, true, true);
 	fx_print_counters();
 	return 0;
 }

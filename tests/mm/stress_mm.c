@@ -3,8 +3,8 @@
  * its event thread, children with threads of their own, and reclaim under a
  * budget of half of what they use. Each thread knows what its own pages hold;
  * they move through the space, so that one thread's pages come to where
- * another's just were. With some seeds all of it is frozen and thawed again
- * and again.
+ * another's just were. With some seeds devices come and go, or all of it is
+ * frozen and thawed, again and again.
  *
  *        stress_mm [SEED [SECONDS]]
  */
@@ -23,6 +23,7 @@
 static struct fx f;
 static uint64_t end_ns, seed;
 static sem_t child_slots;
+static unsigned switched[2]; /* devices that stayed, or went off */
 static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* A thread of a program and the area it owns. */
@@ -298,20 +299,60 @@ static void *freezer_main(void *arg)
 	return NULL;
 }
 
+/* ---- devices ---- */
+
+static bool goes_on(void *arg, uint64_t left, uint64_t total)
+{
+	struct worker *w = arg;
+
+	SW_BUG_ON(left > total);
+	return rnd(w, 4);
+}
+
+/* One of two devices goes off, perhaps, and comes back. */
+static void switch_device(struct worker *w, struct fx_store *st, int *type)
+{
+	struct sw_off off = { goes_on, w };
+	int err = sw_mm_swapoff(f.mm, *type, &off);
+
+	if (!err)
+		*type = fx_store_on(st, st->slots - 1, (int)rnd(w, 3) - 1);
+	else if (err != -EINTR && err != -ENOSPC)
+		die(w, strerror(-err), 0, 0);
+	else
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	__atomic_fetch_add(&switched[!err], 1, __ATOMIC_RELAXED);
+}
+
+static void *switcher_main(void *arg)
+{
+	struct worker *w = arg;
+
+	while (sw_now_ns() < end_ns) {
+		if (rnd(w, 2))
+			switch_device(w, &f.store, &f.type);
+		else
+			switch_device(w, &f.other, &f.other_type);
+	}
+	return NULL;
+}
+
 int main(int argc, char **argv)
 {
 	struct worker w[THREADS] = { 0 };
-	pthread_t t[THREADS];
+	struct worker switcher = { 0 };
+	pthread_t t[THREADS], switching;
 	double seconds = argc > 2 ? atof(argv[2]) : 3;
 	int disk_type = -1;
 	pthread_t freezer;
-	bool freezes;
+	bool devices, freezes;
 
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : sw_now_ns();
 	printf("seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
+	devices = seed / 4 % 2;
 	end_ns = sw_now_ns() + seconds * 1e9;
-	freezes = seed / 4 % 2;
+	freezes = !devices && seed / 8 % 2;
 	if (freezes)
 		fx_device_flags |= SWP_SYNCHRONOUS_IO;
 	sem_init(&child_slots, 0, CHILDREN);
@@ -321,6 +362,8 @@ int main(int argc, char **argv)
 	f.threaded = true;
 	f.store.before_read = take_turns;
 	f.mm->heat = seed / 2 % 2 ? &sim_heat : NULL;
+	if (devices)
+		f.other_type = fx_store_on(&f.other, FX_SLOTS, -1);
 	SW_BUG_ON(sw_sim_start(f.sim));
 	SW_BUG_ON(sw_mm_start(f.mm));
 	for (unsigned i = 0; i < THREADS; i++) {
@@ -335,13 +378,20 @@ int main(int argc, char **argv)
 		SW_BUG_ON(pthread_create(&freezer, NULL, freezer_main,
 					 &disk_type));
 	}
+	switcher.rng = seed * 0x9e3779b97f4a7c15ull | 1;
+	if (devices)
+		SW_BUG_ON(pthread_create(&switching, NULL, switcher_main,
+					 &switcher));
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
+	if (devices)
+		pthread_join(switching, NULL);
 	for (unsigned i = 0; i < CHILDREN; i++)
 		sem_wait(&child_slots);
 	if (freezes)
 		pthread_join(freezer, NULL);
 	fx_print_counters();
+	printf("devices off %u, stayed %u\n", switched[1], switched[0]);
 	if (freezes)
 		disk_off(disk_type);
 	if (fx_finish(&f)) {

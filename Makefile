@@ -7,6 +7,7 @@
 #   make asan tsan  the tests that make sense there, under a sanitizer
 #   make soak       ten minutes of 16 threads and forks, then the same on a
 #                   supervisor with ASan and UBSan, and with TSan
+#   make soak-live  ten minutes of programs whose swap devices come and go
 #   make tsa        clang's analysis of who holds which lock
 #   make coverage   how much of the swap layer its tests reach (needs gcovr)
 #   make bench      beside the kernel's swap, on an optimised build without
@@ -45,6 +46,10 @@ soak: all build-asan/build.ninja build-tsan/build.ninja
 		ninja -C $$b && SPILLWAY=$$b/src/cli/spillway \
 		E2E_BIN=build/tests/e2e tests/e2e/soak.sh $(SOAK_SECONDS) || exit 1; \
 	done
+
+soak-live: all
+	SPILLWAY=build/src/cli/spillway E2E_BIN=build/tests/e2e \
+		tests/e2e/live.sh $(SOAK_SECONDS)
 
 tsa:
 	tests/tsa.sh
@@ -95,5 +100,5 @@ build-coverage/build.ninja:
 build-release/build.ninja:
 	meson setup build-release --buildtype=release -Dchecks=off
 
-.PHONY: all demo test asan tsan tsa coverage bench bench-quick bench-check \
-	bench-record release format install clean
+.PHONY: all demo test asan tsan soak soak-live tsa coverage bench bench-quick \
+	bench-check bench-record release format install clean

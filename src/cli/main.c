@@ -15,6 +15,8 @@ static const struct {
 } commands[] = {
 	{ "run", cmd_run, "run a command in less memory than it needs" },
 	{ "show", cmd_show, "list the swap devices of a running session" },
+	{ "on", cmd_on, "give a running session another swap device" },
+	{ "off", cmd_off, "empty a swap device of a session, and turn it off" },
 	{ "doctor", cmd_doctor, "say what this machine gives, and lacks" },
 };
 

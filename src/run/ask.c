@@ -13,6 +13,13 @@
 #include "run/control.h"
 #include "run/door.h"
 
+static volatile int asking = -1; /* the connection, for signals */
+
+void sw_ask_call_off(void)
+{
+	shutdown(asking, SHUT_WR);
+}
+
 static int send_request(int fd, json_t *request)
 {
 	char *text = request ? json_dumps(request, JSON_COMPACT) : NULL;
@@ -77,10 +84,13 @@ json_t *sw_ask(const char *target, json_t *request,
 	int fd = sw_door_knock(target);
 	json_t *answer = NULL;
 
-	if (fd < 0 || !buf)
+	if (fd < 0 || !buf) {
 		json_decref(request);
-	else if (!send_request(fd, request))
+	} else if (!send_request(fd, request)) {
+		asking = fd;
 		answer = wait_for_answer(fd, buf, progress, arg);
+		asking = -1;
+	}
 	if (fd >= 0)
 		close(fd);
 	free(buf);

@@ -16,4 +16,8 @@
 json_t *sw_ask(const char *target, json_t *request,
 	       void (*progress)(void *arg, const json_t *how_far), void *arg);
 
+/* For handlers of signals: calls off what is being asked. The session will say
+ * that it was. */
+void sw_ask_call_off(void);
+
 #endif

@@ -162,7 +162,7 @@ static int take_place(struct sw_devices *d)
 }
 
 int sw_devices_add(struct sw_devices *d, const struct sw_device_spec *spec,
-		   char name[sizeof(((struct sw_report_device *)0)->name)])
+		   char name[SW_DEVICE_NAME_MAX])
 {
 	struct sw_report_device report = { 0 };
 	struct sw_device dev = { 0 };
@@ -189,7 +189,7 @@ int sw_devices_add(struct sw_devices *d, const struct sw_device_spec *spec,
 int sw_devices_on(struct sw_devices *d, const struct sw_device_spec *spec,
 		  unsigned nr)
 {
-	char name[sizeof(d->report[0].name)];
+	char name[SW_DEVICE_NAME_MAX];
 	int err = swap_init();
 
 	memset(d, 0, sizeof(*d));
@@ -275,6 +275,61 @@ unsigned sw_devices_list(struct sw_devices *d,
 	}
 	sw_mutex_unlock(&d->lock);
 	return nr;
+}
+
+bool sw_device_is_called(const char *device, const char *name)
+{
+	const char *path = strchr(device, ':');
+
+	return !strcmp(device, name) || (path && !strcmp(path + 1, name));
+}
+
+/* Marks it as going. -errno after a line. */
+static int find_to_remove(struct sw_devices *d, const char *name)
+{
+	int found = -ENOENT;
+
+	sw_mutex_lock(&d->lock);
+	for (unsigned i = 0; i < d->nr && found < 0; i++) {
+		if (!d->device[i].store ||
+		    !sw_device_is_called(d->report[i].name, name))
+			continue;
+		found = -EBUSY;
+		if (d->device[i].state == SW_DEVICE_ON) {
+			d->device[i].state = SW_DEVICE_GOING;
+			found = i;
+		}
+	}
+	sw_mutex_unlock(&d->lock);
+	if (found == -ENOENT)
+		sw_error("%s: no such device is on; 'spillway show' lists them",
+			 name);
+	else if (found < 0)
+		sw_error("%s: is going off already", name);
+	return found;
+}
+
+int sw_devices_remove(struct sw_devices *d, const char *name,
+		      int (*off)(void *arg, unsigned type), void *arg)
+{
+	int i = find_to_remove(d, name), err;
+	struct sw_device gone = { 0 };
+
+	if (i < 0)
+		return i;
+	sw_devices_sample(d);
+	err = off(arg, d->device[i].type);
+	sw_mutex_lock(&d->lock);
+	d->device[i].state = SW_DEVICE_ON;
+	if (!err) {
+		gone = d->device[i];
+		d->device[i] = (struct sw_device){ 0 };
+		d->report[i].used_pages = 0;
+	}
+	sw_mutex_unlock(&d->lock);
+	if (!err)
+		gone.kind->close(gone.store);
+	return err;
 }
 
 void sw_devices_off(struct sw_devices *d)

@@ -17,6 +17,7 @@ enum sw_device_state {
 	SW_DEVICE_NONE,   /* the place is free */
 	SW_DEVICE_COMING, /* and has no store yet */
 	SW_DEVICE_ON,
+	SW_DEVICE_GOING, /* and has its store */
 };
 
 struct sw_device {
@@ -45,19 +46,33 @@ void sw_devices_off(struct sw_devices *d);
 
 /* ---- of a running session, from any thread ---- */
 
+#define SW_DEVICE_NAME_MAX sizeof(((struct sw_report_device *)0)->name)
+
 struct sw_device_line {
-	char name[sizeof(((struct sw_report_device *)0)->name)];
+	char name[SW_DEVICE_NAME_MAX];
 	const char *kind; /* "zram", "file", ... */
 	uint64_t size_bytes, used_bytes;
 	int prio;
 };
 
-/* The devices that are on; returns how many. */
+/* The devices that are on or going off; returns how many. */
 unsigned sw_devices_list(struct sw_devices *d,
 			 struct sw_device_line line[SW_MAX_DEVICES]);
+/* Is `name` the device's, with or without its kind before it? */
+bool sw_device_is_called(const char *device, const char *name);
 /* One more; says in `name` how it is called. 0, or -errno after a line. */
 SW_MUST_CHECK int sw_devices_add(
 	struct sw_devices *d, const struct sw_device_spec *spec,
 	char name[sizeof(((struct sw_report_device *)0)->name)]);
+
+/*
+ * One less: the first one that is called so. `off`
+ * turns its type off in the swap layer, which may take long, and returns 0 or
+ * -errno after a line: then all is as before. -errno after a line also if there
+ * is no such device, or it is going already.
+ */
+SW_MUST_CHECK int sw_devices_remove(struct sw_devices *d, const char *name,
+				    int (*off)(void *arg, unsigned type),
+				    void *arg);
 
 #endif

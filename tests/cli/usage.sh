@@ -9,6 +9,8 @@ prints 0 "Usage: spillway COMMAND [OPTION]...
 Commands:
   run      run a command in less memory than it needs
   show     list the swap devices of a running session
+  on       give a running session another swap device
+  off      empty a swap device of a session, and turn it off
   doctor   say what this machine gives, and lacks
 
 'spillway COMMAND --help' tells more about a command;
@@ -43,6 +45,10 @@ refuses 125 "show: option '-s' needs a value; see 'spillway show --help'" \
         "$spillway" show -s
 refuses 125 "show: 'redis' is one word too many; see 'spillway show --help'" \
         "$spillway" show redis
+refuses 125 "on: no device given; see 'spillway on --help'" "$spillway" on
+refuses 125 "off: no device given; see 'spillway off --help'" \
+        "$spillway" off -s redis
+refuses 125 "off: no option '-a'; see 'spillway off --help'" "$spillway" off -a
 refuses 1 "no session 'no.such' of yours is running; it is a pid of 'spillway run' or what --name gave it" \
         "$spillway" show -s no.such
 for name in '' 7 12 a/b .hidden 'with blank' \

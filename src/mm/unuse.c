@@ -44,7 +44,7 @@
 
 /* Pages of one window on their way. */
 struct job {
-	uint64_t addr; /* of the window; 0: there is none */
+	uint64_t addr; /* of the window */
 	struct sw_batch batch;
 	swp_entry_t from[SW_WINDOW_PAGES];
 	struct folio *to[SW_WINDOW_PAGES]; /* in a slot elsewhere */
@@ -65,8 +65,8 @@ struct unuse {
 	int why; /* nothing moves, if it does not */
 	/* By the slot it was in: the entry of where it went, or 0. */
 	uint64_t *moved;
-	uint64_t nr_moved, nr_slots;
-	char *buf; /* a window's pages */
+	uint64_t nr_moved, end_moved; /* so many, below this one */
+	char *buf;                    /* a window's pages */
 	struct job job;
 };
 
@@ -143,13 +143,14 @@ static void remember(struct unuse *u, swp_entry_t from, struct folio *to)
 	if (folio_dup_swap(to, -1))
 		return; /* whoever else names the old slot reads it once more */
 	u->moved[swp_offset(from)] = to->swap.val;
+	u->end_moved = sw_max(u->end_moved, swp_offset(from) + 1);
 	u->nr_moved++;
 }
 
 /* Those that nobody can ask for any more; or all. */
 static void forget_moved(struct unuse *u, bool all)
 {
-	for (uint64_t o = 0; u->nr_moved && o < u->nr_slots; o++) {
+	for (uint64_t o = 0; u->nr_moved && o < u->end_moved; o++) {
 		if (!u->moved[o] ||
 		    (!all && swp_swapcount(swp_entry(u->type, o))))
 			continue;
@@ -188,32 +189,36 @@ static bool follow(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 	return true;
 }
 
-/* What names the device in one window: follows, or is the job. */
-static void collect(struct unuse *u, struct sw_space *space,
+/* What names the device in one window: follows, or is the job. False: nothing
+ * does. */
+static bool collect(struct unuse *u, struct sw_space *space,
 		    struct sw_leaf *leaf, unsigned w)
 {
 	struct sw_batch *b = &u->job.batch;
 	unsigned first = w * SW_WINDOW_PAGES;
+	bool found = false;
 
 	b->nr = 0;
 	if (leaf->win[w].busy)
-		return;
+		return false;
 	for (unsigned i = first; i < first + SW_WINDOW_PAGES; i++) {
 		swp_entry_t from = sw_word_entry(leaf->word[i]), to;
 
 		if (sw_word_kind(leaf->word[i]) != SW_WORD_SWAP ||
 		    swp_type(from) != u->type)
 			continue;
+		found = true;
 		to = moved_to(u, from);
 		if (to.val && follow(space, leaf, i, to))
 			continue;
 		u->job.from[b->nr] = from;
 		b->page[b->nr++] = i;
 	}
+	return found;
 }
 
-/* The next window from `at` on that has something to do; gives up after some
- * leaves, and returns where to go on. 0: at the end. */
+/* The next window from `at` on that names the device; gives up after some
+ * leaves, and returns where to go on. 0: at the end. Space lock held. */
 static uint64_t find_job(struct unuse *u, struct sw_space *space, uint64_t at)
 {
 	struct job *job = &u->job;
@@ -227,9 +232,8 @@ static uint64_t find_job(struct unuse *u, struct sw_space *space, uint64_t at)
 		at = sw_max(at, leaf->base);
 		for (unsigned w = sw_leaf_index(at) / SW_WINDOW_PAGES;
 		     w < SW_LEAF_WINDOWS; w++) {
-			collect(u, space, leaf, w);
 			job->addr = leaf->base + w * SW_WINDOW_BYTES;
-			if (job->batch.nr)
+			if (collect(u, space, leaf, w))
 				return job->addr + SW_WINDOW_BYTES;
 		}
 		at = leaf->base + SW_LEAF_BYTES;
@@ -548,9 +552,7 @@ int sw_mm_swapoff(struct sw_mm *mm, unsigned type, const struct sw_off *off)
 
 	if (!swap_device_info(type, &info))
 		return -EINVAL;
-	/* Slot 0 and bad ones are in no page's way, but they are slots. */
-	u.nr_slots = info.max;
-	bytes = u.nr_slots * sizeof(*u.moved);
+	bytes = info.max * sizeof(*u.moved);
 	u.moved = reserve(bytes);
 	u.buf = reserve(SW_WINDOW_BYTES);
 	if (u.moved && u.buf)

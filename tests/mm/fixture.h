@@ -44,6 +44,8 @@ struct fx_store {
 	uint64_t read_calls, write_calls;
 	/* Called before each read, with nothing held. */
 	void (*before_read)(struct fx_store *st, uint64_t offset);
+	void (*meanwhile)(void *arg); /* called by the next write, or NULL */
+	void *arg;
 	pthread_mutex_t lock;
 };
 
@@ -56,8 +58,13 @@ static inline int fx_store_write(void *arg, uint64_t offset, unsigned nr,
 				 const void *pages)
 {
 	struct fx_store *st = arg;
+	void (*meanwhile)(void *arg) = st->meanwhile;
 	int err = 0;
 
+	if (meanwhile) {
+		st->meanwhile = NULL;
+		meanwhile(st->arg);
+	}
 	pthread_mutex_lock(&st->lock);
 	SW_BUG_ON(offset + nr > st->slots);
 	st->write_calls++;

@@ -216,6 +216,91 @@ static void what_reclaim_has_prepared_holds_nothing_up(void **state)
 	close_without(&f, &f.type);
 }
 
+/* ---- meanwhile ---- */
+
+/* The first device goes off, and something happens after the bytes of its first
+ * window have been read. */
+static void off_while(struct fx *f, void (*meanwhile)(void *arg))
+{
+	other_on(f, 1000, -1);
+	f->other.meanwhile = meanwhile;
+	f->other.arg = f;
+	assert_int_equal(off(f, f->type), 0);
+	assert_null(f->other.meanwhile);
+	assert_int_equal(swap_check(NULL, NULL), 0);
+}
+
+static void write_and_evict(void *arg)
+{
+	struct fx *f = arg;
+
+	fx_write(f->sim, 3, 777);
+	fx_write(f->sim, 4, 888);
+	fx_evict(f);
+	fx_write(f->sim, 4, 999);
+}
+
+static void what_is_written_meanwhile_is_newer(void **state)
+{
+	struct fx f;
+
+	(void)state;
+	fx_open(&f);
+	fx_fill(f.sim, 0, 100);
+	fx_swap_out(&f);
+	off_while(&f, write_and_evict);
+	expect_all(f.sim, 0, 3);
+	fx_expect(f.sim, 3, 777);
+	fx_expect(f.sim, 4, 999);
+	expect_all(f.sim, 5, 95);
+	close_without(&f, &f.type);
+}
+
+static void unmap_all(void *arg)
+{
+	struct fx *f = arg;
+
+	sw_sim_munmap(f->sim, fx_at(128), fx_at(128 + 600));
+}
+
+static void what_is_unmapped_meanwhile_stays_nothing(void **state)
+{
+	struct fx f;
+
+	(void)state;
+	fx_open(&f);
+	fx_fill(f.sim, 128, 600); /* its words go as a whole */
+	fx_swap_out(&f);
+	off_while(&f, unmap_all);
+	assert_null(sw_pt_lookup(&f.space->pt, fx_at(128)));
+	assert_int_equal(used(f.other_type), 0);
+	close_without(&f, &f.type);
+}
+
+static struct sw_sim *born;
+
+static void fork_it(void *arg)
+{
+	struct fx *f = arg;
+
+	born = sw_sim_fork(f->sim);
+}
+
+static void who_is_born_meanwhile_is_found(void **state)
+{
+	struct fx f;
+
+	(void)state;
+	fx_open(&f);
+	fx_fill(f.sim, 0, 200);
+	fx_swap_out(&f);
+	off_while(&f, fork_it);
+	expect_all(born, 0, 200);
+	expect_all(f.sim, 0, 200);
+	fx_end(born);
+	close_without(&f, &f.type);
+}
+
 /* ---- back ---- */
 
 static void without_another_device_pages_come_back(void **state)
@@ -391,6 +476,9 @@ int main(void)
 		fx_test(clean_copies_are_forgotten),
 		fx_test(forked_processes_go_on_sharing_slots),
 		fx_test(what_reclaim_has_prepared_holds_nothing_up),
+		fx_test(what_is_written_meanwhile_is_newer),
+		fx_test(what_is_unmapped_meanwhile_stays_nothing),
+		fx_test(who_is_born_meanwhile_is_found),
 		fx_test(without_another_device_pages_come_back),
 		fx_test(a_full_device_takes_what_it_can),
 		fx_test(a_page_that_is_there_is_newer),

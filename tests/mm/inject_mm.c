@@ -73,6 +73,7 @@ static bool run(uint64_t seed, const struct failure *f, unsigned nth)
 	md_open(&m, seed, 1 << 20, 2048);
 	m.allow_loss = f->loses;
 	m.allow_late = f->err == -EINPROGRESS;
+	m.devices = nth % 4 == 1;
 	arm(&m, f, nth);
 	while (m.steps < STEPS) {
 		md_step(&m);

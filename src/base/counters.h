@@ -25,6 +25,8 @@
 	X(pswpin)         /* pages read from a store */                        \
 	X(pswpout)        /* pages written to a store */                       \
 	X(swpin_zero)     /* zero pages given back without I/O */              \
+	X(swpin_clean)    /* pages that kept their slot as a clean copy */     \
+	X(clean_lost)     /* of these: written to, or beside one that was */   \
 	X(swpin_shared)   /* pages another space's fault had just read */      \
 	X(swpout_zero)    /* zero pages dropped without I/O */                 \
 	X(pgscan)         /* pages looked at by reclaim */                     \

@@ -123,7 +123,7 @@ static void commit_clean(struct sw_space *space, struct sw_leaf *leaf,
 	swap_cache_del_folio(folio, sw_make_shadow(space->mm));
 	folio_unlock(folio);
 	folio_put(folio);
-	__atomic_fetch_add(&space->mm->clean_kept, 1, __ATOMIC_RELAXED);
+	sw_clean_paid(space->mm);
 	sw_count(pgsteal_clean, 1);
 }
 

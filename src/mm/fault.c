@@ -151,19 +151,6 @@ static void fault_present(struct sw_fault *f)
 
 /* ---- swap-in ---- */
 
-/* Clean copies are kept only while they pay, with a sample of pages to notice
- * a change; and never when slots are scarce. */
-static bool keep_clean(struct sw_mm *mm)
-{
-	static __thread unsigned sample;
-
-	/* A kept slot is unowned: when slots get scarce the allocator takes it
-	 * back by itself, so the line is drawn late. */
-	if (sw_slots_are_scarce())
-		return false;
-	return sw_clean_pays(mm) || ++sample % 16 == 0;
-}
-
 /* Pages on their way in: those of a fault, or further ones of its stream. */
 struct swapin {
 	struct sw_batch *batch;
@@ -238,7 +225,7 @@ static int swapin_read(struct sw_fault *f, struct swapin *s, bool wait)
 			s->keep |= 1ull << k;
 	/* What is kept leaves no bytes to who waits. */
 	if (s->keep &&
-	    (f->flags & SW_FAULT_WRITE || !keep_clean(f->space->mm) ||
+	    (f->flags & SW_FAULT_WRITE || !sw_clean_keep(f->space->mm) ||
 	     sw_swapin_is_awaited(s->in, got)))
 		s->keep = 0;
 	if (s->keep)

@@ -32,7 +32,13 @@ void sw_fault_end(struct sw_fault *f, struct sw_streams *st, unsigned nr);
  * is idle. */
 void sw_fault_wp(struct sw_fault *f);
 
-/* Are more clean copies evicted again untouched than written to? */
+/* ---- clean.c ---- */
+
+/* Do clean copies save more than the first writes to some of them cost? */
 bool sw_clean_pays(struct sw_mm *mm);
+/* Shall what comes in now keep its slots? */
+bool sw_clean_keep(struct sw_mm *mm);
+/* A write met copies, which are given up for it. */
+void sw_clean_met(struct sw_mm *mm);
 
 #endif

@@ -1,15 +1,15 @@
 /*
  * mm_internal.h - the structs and the calls between the files of this room.
  * The files, from the fault down: space.c (words, windows, regions), layout.c
- * (layout events), owed.c (unmaps that come late), forget.c (and those that never
- * come), fork.c, share.c (frames of
- * several words), fault.c and write_fault.c (into the program), stream.c (how many at once),
- * batch.c (which ones), advise.c (what the program says), swapin.c (from slot to
- * bytes), handover.c (once for two), reclaim.c (when pages go), clock.c (which), prepare.c (where to),
- * evict.c (out of the program), staging.c (second chance, then into a store),
- * budget.c (how much), write_error.c and late.c (devices that fail, or do not
- * answer), unuse.c (off a device that goes), freeze.c (all of it, to stay out)
- * and image.c.
+ * (layout events), owed.c (unmaps that come late), forget.c (and those that
+ * never come), fork.c, share.c (frames of several words), fault.c and
+ * write_fault.c (into the program), stream.c (how many at once), batch.c (which
+ * ones), advise.c (what the program says), swapin.c (from slot to bytes),
+ * handover.c (once for two), clean.c (does the slot stay), reclaim.c (when pages
+ * go), clock.c (which), prepare.c (where to), evict.c (out of the program),
+ * staging.c (second chance, then into a store), budget.c (how much),
+ * write_error.c and late.c (devices that fail, or do not answer), unuse.c (off a
+ * device that goes), freeze.c (all of it, to stay out) and image.c.
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on
@@ -266,6 +266,12 @@ void sw_swapin_done(struct sw_mm *mm, struct sw_swapin *in);
 void sw_swapin_keep(struct sw_space *space, uint64_t addr,
 		    struct sw_swapin *in);
 
+/* ---- clean.c ---- */
+
+void sw_clean_init(struct sw_mm *mm);
+/* A page went out that had a clean copy. */
+void sw_clean_paid(struct sw_mm *mm);
+
 /* ---- handover.c ---- */
 
 /* Does another space wait for a page that was read here? */
@@ -439,9 +445,9 @@ struct sw_mm {
 	struct sw_budget budget;
 	struct sw_staging staging;
 	struct sw_shares shares;
-	uint64_t evictions;  /* [atomic] clock of the shadows */
-	uint64_t clean_kept; /* [atomic] kept copies that paid, */
-	uint64_t clean_lost; /* [atomic] or were written to */
+	uint64_t evictions;    /* [atomic] clock of the shadows */
+	int64_t clean_worth;   /* [atomic] of clean copies: clean.c */
+	unsigned clean_sample; /* [atomic] same */
 
 	struct sw_mutex lock; /* SW_RANK_SESSION */
 	pthread_cond_t wake;  /* reclaim: there is work */

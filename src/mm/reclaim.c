@@ -311,6 +311,7 @@ struct sw_mm *sw_mm_new(const struct sw_mm_config *config)
 	mm->host = config->host;
 	mm->heat = config->heat;
 	sw_budget_init(&mm->budget, config->budget_pages);
+	sw_clean_init(mm);
 	if (sw_shares_init(mm)) {
 		free(mm);
 		return NULL;

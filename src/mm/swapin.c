@@ -284,4 +284,5 @@ void sw_swapin_keep(struct sw_space *space, uint64_t addr, struct sw_swapin *in)
 	folio_clear(folio, SW_FOLIO_DIRTY);
 	folio_unlock(folio);
 	folio_put(folio);
+	sw_count(swpin_clean, 1);
 }

@@ -9,24 +9,14 @@
  */
 #include "mm/fault.h"
 
-bool sw_clean_pays(struct sw_mm *mm)
-{
-	uint64_t kept = __atomic_load_n(&mm->clean_kept, __ATOMIC_RELAXED);
-	uint64_t lost = __atomic_load_n(&mm->clean_lost, __ATOMIC_RELAXED);
-
-	if (kept + lost > 4096) {
-		__atomic_store_n(&mm->clean_kept, kept / 2, __ATOMIC_RELAXED);
-		__atomic_store_n(&mm->clean_lost, lost / 2, __ATOMIC_RELAXED);
-	}
-	return kept * 10 + 64 >= lost * 13;
-}
-
 /* Lifts the protection of one page's word; the books follow. */
 static void unprotect_word(struct sw_space *space, struct sw_leaf *leaf,
 			   unsigned i)
 {
-	if (leaf->word[i] & SW_WORD_CLEAN)
+	if (leaf->word[i] & SW_WORD_CLEAN) {
 		sw_clean_forget(space, leaf, i);
+		sw_count(clean_lost, 1);
+	}
 	/* A frame that was shared is left to the others: a write copies it. */
 	sw_word_set(space, leaf, i, sw_word_unshared(leaf->word[i]));
 }
@@ -42,15 +32,15 @@ static unsigned nr_shared(struct sw_fault *f)
 	return shared;
 }
 
-/* How many of them have a clean copy. */
-static unsigned nr_clean(struct sw_fault *f)
+/* Does any of them have a clean copy? */
+static bool has_clean(struct sw_fault *f)
 {
 	const struct sw_batch *b = &f->batch;
-	unsigned clean = 0;
 
 	for (unsigned k = 0; k < b->nr; k++)
-		clean += !!(f->leaf->word[b->page[k]] & SW_WORD_CLEAN);
-	return clean;
+		if (f->leaf->word[b->page[k]] & SW_WORD_CLEAN)
+			return true;
+	return false;
 }
 
 /* Is the page's protection worth nothing: a fork whose other side has left the
@@ -124,8 +114,8 @@ static int fault_wp_ours(struct sw_fault *f)
 	if (copies)
 		b->nr = sw_min(b->nr, sw_budget_reserve(space->mm, copies));
 	sw_space_lock(space);
-	__atomic_fetch_add(&space->mm->clean_lost, nr_clean(f),
-			   __ATOMIC_RELAXED);
+	if (has_clean(f))
+		sw_clean_met(space->mm);
 	sw_fault_end(f, &space->wp_streams, b->nr);
 	return unprotect_batch(f);
 }

@@ -158,6 +158,9 @@ static struct drive_result counters(void)
 	return (struct drive_result){
 		.faults = sw_counter_read(SW_CTR_pgfault),
 		.wp_faults = sw_counter_read(SW_CTR_pgfault_wp),
+		.kept = sw_counter_read(SW_CTR_swpin_clean),
+		.lost = sw_counter_read(SW_CTR_clean_lost),
+		.paid = sw_counter_read(SW_CTR_pgsteal_clean),
 		.stored = stored,
 		/* Of a fault, and those that came along. */
 		.staged = sw_counter_read(SW_CTR_pgfault_staged) +
@@ -173,6 +176,9 @@ static void subtract(struct drive_result *r, const struct drive_result *from)
 	r->faults -= from->faults;
 	r->wp_faults -= from->wp_faults;
 	r->staged -= from->staged;
+	r->kept -= from->kept;
+	r->lost -= from->lost;
+	r->paid -= from->paid;
 	r->stored -= from->stored;
 	r->written -= from->written;
 	r->taken -= from->taken;

@@ -18,6 +18,9 @@ struct drive_config {
 struct drive_result {
 	uint64_t faults;    /* all kinds */
 	uint64_t wp_faults; /* of these: only to write */
+	uint64_t kept;      /* pages that kept their slot when they came, */
+	uint64_t lost;      /* and lost it to a write, */
+	uint64_t paid;      /* or went out again without being written */
 	uint64_t staged;    /* pages that came back from staging, */
 	uint64_t stored;    /* from the store, or as marked zeros */
 	uint64_t written;   /* pages to the store */

@@ -25,9 +25,9 @@ struct options {
 
 static void print_head(void)
 {
-	printf("%-10s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n", "trace", "faults",
-	       "staged", "store", "written", "swap-ins", "kernel", "~kernel",
-	       "lru", "min");
+	printf("%-10s %8s %8s %8s %8s %8s %8s %8s %8s %8s %8s %8s %8s\n",
+	       "trace", "faults", "staged", "store", "written", "kept", "lost",
+	       "paid", "swap-ins", "kernel", "~kernel", "lru", "min");
 }
 
 static void replay(const char *name, const struct trace *t,
@@ -38,9 +38,11 @@ static void replay(const char *name, const struct trace *t,
 	struct drive_result r;
 
 	drive(t, &config, &r);
-	printf("%-10s %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu\n",
+	printf("%-10s %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu %8llu\n",
 	       name, (unsigned long long)r.faults, (unsigned long long)r.staged,
 	       (unsigned long long)r.stored, (unsigned long long)r.written,
+	       (unsigned long long)r.kept, (unsigned long long)r.lost,
+	       (unsigned long long)r.paid,
 	       (unsigned long long)drive_swapins(&r),
 	       (unsigned long long)ref_kernel(t, config.budget),
 	       (unsigned long long)ref_kernel(t, r.room),

@@ -91,6 +91,23 @@ static void uniform(struct trace *t, const struct trace_shape *shape)
 	}
 }
 
+/* Any page is read and, a hundred accesses later, written: of what comes back by
+ * a read next to nothing stays as it was. */
+static void update(struct trace *t, const struct trace_shape *shape)
+{
+	struct chance c = chance_of(shape);
+	uint32_t late[50] = { 0 };
+
+	fill(t, shape->nr_pages);
+	for (uint64_t i = 0; i < shape->nr / 2; i++) {
+		uint32_t *slot = &late[i % 50];
+
+		add(t, *slot, true);
+		*slot = below(&c, shape->nr_pages);
+		add(t, *slot, false);
+	}
+}
+
 /* Page of rank r is touched in proportion to 1 / r^0.99; ranks are scattered
  * over the pages. `writes` of 100 are writes. */
 static void zipf(struct trace *t, const struct trace_shape *shape,
@@ -273,6 +290,7 @@ const struct trace_kind trace_kinds[] = {
 	{ "loop", "1.25 times the budget round and round, in order", loop },
 	{ "cycle", "the same in a shuffled order", cycle },
 	{ "uniform", "any page, 25 % writes", uniform },
+	{ "update", "any page, read and soon after written", update },
 	{ "phases", "hot sets of 0.6 of the budget, one after the other",
 	  phases },
 	{ "tree", "the search tree of xz -9, all writes", tree },

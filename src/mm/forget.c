@@ -41,9 +41,8 @@
  *        mremap(C to A)                   its event waits for our lock, and
  *                                         brings the words of C
  *
- * So the word of a page where nobody reports to us is nobody's. What the list
- * of mappings says counts only for regions: one that should have stayed is
- * found anew by the next look.
+ * So the word of a page where nobody reports to us is nobody's. Where there are
+ * no words, only the region goes, and one page in 16 is asked for.
  *
  * Above: run/maps.c. Beside: layout.c.
  */
@@ -52,6 +51,7 @@
 #include "mm/mm_internal.h"
 
 #define LOCKED_PAGES 16 /* asked for under one hold of the space lock */
+#define ASKED_BYTES  (64 * 1024) /* no region is smaller, as a rule */
 
 static int ask(struct sw_space *space, uint64_t addr)
 {
@@ -84,6 +84,20 @@ static bool is_known(struct sw_space *space, uint64_t start, uint64_t end)
 
 	return next_word(space, start, end) < end ||
 	       (at < space->nr_regions && space->region[at].start < end);
+}
+
+/* Where to ask next: the next page with a word, or in a region after so little
+ * that no mapping which reports to us lies in between. */
+static uint64_t next_page(struct sw_space *space, uint64_t at, uint64_t end)
+{
+	unsigned r = sw_region_at(space, at);
+
+	if (r < space->nr_regions) {
+		uint64_t step = (at / ASKED_BYTES + 1) * ASKED_BYTES;
+
+		end = sw_min(end, sw_max(step, space->region[r].start));
+	}
+	return next_word(space, at + SW_PAGE_SIZE, end);
 }
 
 /* Forgets page `at`, if nobody reports to us from there, and that anything was
@@ -119,7 +133,7 @@ static int forget_some(struct sw_space *space, uint64_t *at, uint64_t end)
 
 		if (!is_known(space, *at, end))
 			return 0;
-		next = next_word(space, *at + SW_PAGE_SIZE, end);
+		next = next_page(space, *at, end);
 		err = forget_page(space, *at, next);
 		*at = next;
 	}

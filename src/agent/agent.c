@@ -11,7 +11,7 @@
  * target's parent, which for a forked process is the program itself).
  *
  * The helper is dumb: it moves pages into staging, drops them, write-touches
- * pages, on command (mmu/protocol.h). It must never wait for a page fault of
+ * pages, moves huge ones back in, on command (mmu/protocol.h). It must never wait for a page fault of
  * its own making, so it runs on memory that is never paged out: this object's
  * text and its `own` block, whose range the supervisor is told. Raw system
  * calls only, no libc, no relocation that needs the dynamic linker: nothing
@@ -34,53 +34,20 @@
 
 #include "agent/agent.h"
 #include "agent/gate.h"
+#include "agent/own.h"
 #include "agent/sys.h"
 #include "mmu/protocol.h"
 
-#define PAGE           4096ul
-#define STAGE_BYTES    (SW_STAGE_PAGES * PAGE)
 #define POPULATE_WRITE 23 /* MADV_POPULATE_WRITE, Linux 5.14 */
 #define UNSHARE_FDS    2  /* CLOSE_RANGE_UNSHARE */
-#define MINOR_STACK    4096
-#define HELPER_STACK   (32 * 1024)
 
-/* Everything the helper writes to. Page-aligned and page-sized, so that no
- * variable of the program shares a page with it. */
-static struct {
-	char helper_stack[HELPER_STACK];
-	char minor_stack[MINOR_STACK];
-	char socket_name[108];
-	unsigned socket_name_len;
-	int pid;
-	int forked;
-	int sock;
-	int pidfd; /* the target, to be killed when the supervisor dies */
-	uint64_t pid_ino; /* of that, 0: not known; and of no other process */
-	int uffd;         /* the program's memory; moves go into `stage` */
-	int dropfd;       /* event-free; moves go into `drop` */
-	char *stage;
-	char *drop;
-	struct sw_agent_ctl *ctl;
-
-	union {
-		uint32_t op;
-		struct sw_agent_attach attach;
-		struct sw_agent_take take;
-		struct sw_agent_unshare unshare;
-	} msg;
-	struct sw_agent_taken taken;
-	uint64_t entry[SW_STAGE_PAGES]; /* of /proc/self/pagemap */
-	int pagemap;
-	int unclean; /* somebody (a debugger) touched the staging area */
-	int broken;  /* staging could not be emptied: take nothing till then */
-	int recv_fd[SW_AGENT_FDS];
-} own __attribute__((aligned(4096)));
+struct agent_own own __attribute__((aligned(4096)));
 
 #define OWN_BYTES ((sizeof(own) + PAGE - 1) & ~(PAGE - 1))
 
 /* ---- messages ---- */
 
-static long send_msg(const void *msg, unsigned len, int fd)
+long agent_send(const void *msg, unsigned len, int fd)
 {
 	union {
 		struct cmsghdr h;
@@ -138,18 +105,17 @@ static long recv_msg(void)
  * locked is cheap this way; it invalidates nothing. (A lock that comes between
  * this and the move finds its pages out and brings them in again.)
  */
-static void unlock_areas(void)
+void agent_unlock_areas(void)
 {
 	if (sys3(SYS_msync, own.stage, PAGE, MS_INVALIDATE) == -EBUSY)
-		sys2(SYS_munlock, own.stage, 2 * STAGE_BYTES);
+		sys2(SYS_munlock, own.stage, SW_CTL_PAGE * PAGE);
 }
 
 /* Moves pages dst <- src; returns bytes moved (maybe less than len), or
  * -errno when not even the first page could be moved. */
-static long move_pages(int uffd, char *dst, uint64_t src, uint64_t len)
+long agent_move(int uffd, char *dst, uint64_t src, uint64_t len, uint64_t mode)
 {
-	struct sw_uffdio_move m = { (uint64_t)dst, src, len,
-				    SW_UFFDIO_MOVE_ALLOW_SRC_HOLES, 0 };
+	struct sw_uffdio_move m = { (uint64_t)dst, src, len, mode, 0 };
 	long err = sys3(SYS_ioctl, uffd, SW_UFFDIO_MOVE, &m);
 
 	if (!err)
@@ -157,19 +123,24 @@ static long move_pages(int uffd, char *dst, uint64_t src, uint64_t len)
 	return m.move > 0 ? m.move : err;
 }
 
+static long move_pages(int uffd, char *dst, uint64_t src, uint64_t len)
+{
+	return agent_move(uffd, dst, src, len, SW_UFFDIO_MOVE_ALLOW_SRC_HOLES);
+}
+
 /*
  * Moves one run into staging. A page the kernel refuses is marked and passed
  * over; a range it refuses as a whole (a border between two mappings lies in
  * it) is tried page by page. EAGAIN without progress: the layout is changing
  * right now, and the rest of the batch is stale. Whether a page that is not
- * said to be moved really was not, note_staged() finds out.
+ * said to be moved really was not, note_agent_staged() finds out.
  */
 static int take_run(const struct sw_agent_run *run, uint64_t epoch)
 {
 	uint64_t done = 0, len = run->nr * PAGE;
 	int single = 0;
 
-	unlock_areas();
+	agent_unlock_areas();
 	gate_lock(own.ctl);
 	if (own.ctl->epoch != epoch) {
 		gate_unlock(own.ctl);
@@ -200,10 +171,8 @@ static int take_run(const struct sw_agent_run *run, uint64_t epoch)
 	return 0;
 }
 
-#define PAGEMAP_OCCUPIED (3ull << 62) /* present, or swapped out by the host */
-
 /* Pagemap entries of `nr` pages. */
-static int read_pagemap(uint64_t addr, uint64_t *entry, unsigned nr)
+int agent_read_pagemap(uint64_t addr, uint64_t *entry, unsigned nr)
 {
 	long n = sys4(SYS_pread64, own.pagemap, entry, nr * 8, addr / PAGE * 8);
 
@@ -227,7 +196,7 @@ static int note_run(const struct sw_agent_run *run)
 		if (!(own.entry[run->at + i] & PAGEMAP_OCCUPIED))
 			continue;
 		if (*page != SW_PAGE_HOLE &&
-		    read_pagemap(run->addr + i * PAGE, &source, 1))
+		    agent_read_pagemap(run->addr + i * PAGE, &source, 1))
 			return -EIO;
 		if (source & PAGEMAP_OCCUPIED) {
 			own.unclean = 1;
@@ -241,7 +210,8 @@ static int note_run(const struct sw_agent_run *run)
 
 static int note_staged(const struct sw_agent_take *t)
 {
-	int err = read_pagemap((uint64_t)own.stage, own.entry, SW_STAGE_PAGES);
+	int err = agent_read_pagemap((uint64_t)agent_staged(), own.entry,
+				     own.huge ? SW_HUGE_PAGES : SW_STAGE_PAGES);
 
 	for (unsigned i = 0; i < t->nr_runs && !err; i++)
 		err = note_run(&t->run[i]);
@@ -255,32 +225,34 @@ static int note_staged(const struct sw_agent_take *t)
  */
 static void do_drop(void)
 {
-	uint64_t done = 0;
+	char *drop = own.stage +
+		     (own.huge ? SW_HUGE_DROP_PAGE : SW_STAGE_PAGES) * PAGE;
+	uint64_t done = 0, bytes = own.huge ? HUGE_BYTES : STAGE_BYTES;
 	int tries = 1000;
 
-	unlock_areas();
-	sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
-	while (done < STAGE_BYTES && tries--) {
-		long n = move_pages(own.dropfd, own.drop + done,
-				    (uint64_t)own.stage + done,
-				    STAGE_BYTES - done);
+	agent_unlock_areas();
+	sys3(SYS_madvise, drop, bytes, MADV_DONTNEED);
+	while (done < bytes && tries--) {
+		long n = move_pages(own.dropfd, drop + done,
+				    (uint64_t)agent_staged() + done,
+				    bytes - done);
 
 		if (n > 0) {
 			done += n;
 		} else if (n == -EEXIST || n == -EINVAL) {
 			/* Moved before and not counted, or filled or locked by
 			 * mlockall(), which keeps it from being dropped. */
-			unlock_areas();
-			sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
+			agent_unlock_areas();
+			sys3(SYS_madvise, drop, bytes, MADV_DONTNEED);
 		} else if (n != -EAGAIN && n != -EBUSY) {
 			break;
 		} else {
 			sys0(SYS_sched_yield);
 		}
 	}
-	own.broken = done < STAGE_BYTES;
+	own.broken = done < bytes;
 	own.unclean = 0;
-	sys3(SYS_madvise, own.drop, STAGE_BYTES, MADV_DONTNEED);
+	sys3(SYS_madvise, drop, bytes, MADV_DONTNEED);
 	__atomic_store_n(&own.ctl->dropped, own.ctl->batch, __ATOMIC_RELEASE);
 }
 
@@ -291,13 +263,19 @@ static void do_take(void)
 	if (own.unclean || own.broken)
 		do_drop();
 	own.taken.op = SW_AGENT_TAKEN;
-	for (unsigned i = 0; i < SW_STAGE_PAGES; i++)
+	for (unsigned i = 0; i < SW_HUGE_PAGES; i++)
 		own.taken.page[i] = SW_PAGE_HOLE;
-	if (!own.broken)
+	if (!own.broken) {
+		own.huge = t->run[0].nr == SW_HUGE_PAGES;
 		__atomic_fetch_add(&own.ctl->batch, 1, __ATOMIC_RELEASE);
+	}
 	for (unsigned i = 0; i < t->nr_runs; i++) {
 		struct sw_agent_run *r = &t->run[i];
 
+		if (!own.broken && own.huge) {
+			agent_take_huge(r, t->epoch);
+			continue;
+		}
 		if (!own.broken && !take_run(r, t->epoch))
 			continue;
 		for (unsigned k = 0; k < r->nr; k++)
@@ -307,7 +285,7 @@ static void do_take(void)
 	 * itself when we are gone. */
 	if (!own.broken && note_staged(t))
 		sys1(SYS_exit_group, 1);
-	send_msg(&own.taken, sizeof(own.taken), -1);
+	agent_send(&own.taken, sizeof(own.taken), -1);
 }
 
 static void do_unshare(void)
@@ -318,7 +296,7 @@ static void do_unshare(void)
 	for (unsigned i = 0; i < u->nr_runs; i++)
 		sys3(SYS_madvise, u->run[i].addr, u->run[i].nr * PAGE,
 		     POPULATE_WRITE);
-	send_msg(&done, sizeof(done), -1);
+	agent_send(&done, sizeof(done), -1);
 }
 
 /* ---- attaching ---- */
@@ -331,29 +309,54 @@ static int new_uffd(int dev)
 	return sys1(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
 }
 
-/* Both staging areas, a place for the control page, and the bell. */
+/* As much memory as the areas take, from a multiple of a huge page on. */
+static char *map_aligned(void)
+{
+	unsigned long end,
+		p = sys6(SYS_mmap, 0, AREA_BYTES + HUGE_BYTES,
+			 PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	unsigned long at = (p + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
+
+	if (p > -4096ul)
+		return NULL;
+	end = p + AREA_BYTES + HUGE_BYTES;
+	if (at > p)
+		sys2(SYS_munmap, p, at - p);
+	if (end > at + AREA_BYTES)
+		sys2(SYS_munmap, at + AREA_BYTES, end - at - AREA_BYTES);
+	return (char *)at;
+}
+
+/* All areas, a place for the control page, and the bell. */
 static char *map_area(void)
 {
-	char *p = (char *)sys6(
-		SYS_mmap, 0, SW_AREA_PAGES * PAGE, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p = map_aligned();
 
-	if ((unsigned long)p > -4096ul)
+	if (!p)
 		return NULL;
-	sys3(SYS_madvise, p, SW_AREA_PAGES * PAGE, MADV_DONTFORK);
-	sys3(SYS_madvise, p, 2 * STAGE_BYTES, MADV_NOHUGEPAGE);
+	sys3(SYS_madvise, p, AREA_BYTES, MADV_DONTFORK);
+	/* Nothing huge comes to be there but what is moved or brought. */
+	sys3(SYS_madvise, p, SW_BRING_PAGE * PAGE, MADV_NOHUGEPAGE);
+	sys3(SYS_madvise, p + SW_BRING_PAGE * PAGE, HUGE_BYTES, MADV_HUGEPAGE);
 	/* A debugger that writes a core would map zeros here. */
-	sys3(SYS_madvise, p, 2 * STAGE_BYTES, MADV_DONTDUMP);
+	sys3(SYS_madvise, p, SW_CTL_PAGE * PAGE, MADV_DONTDUMP);
 	return p;
 }
 
-static int setup_drop_area(int dev)
+static long register_drop(unsigned page, uint64_t bytes)
 {
-	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = {
-		.range = { (uint64_t)own.drop, STAGE_BYTES },
+		.range = { (uint64_t)own.stage + page * PAGE, bytes },
 		.mode = UFFDIO_REGISTER_MODE_WP,
 	};
+
+	return sys3(SYS_ioctl, own.dropfd, UFFDIO_REGISTER, &reg);
+}
+
+static int setup_drop_areas(int dev)
+{
+	struct uffdio_api api = { .api = UFFD_API };
 	long err;
 
 	own.dropfd = new_uffd(dev);
@@ -361,7 +364,9 @@ static int setup_drop_area(int dev)
 		return own.dropfd;
 	err = sys3(SYS_ioctl, own.dropfd, UFFDIO_API, &api);
 	if (!err)
-		err = sys3(SYS_ioctl, own.dropfd, UFFDIO_REGISTER, &reg);
+		err = register_drop(SW_STAGE_PAGES, STAGE_BYTES);
+	if (!err)
+		err = register_drop(SW_HUGE_DROP_PAGE, HUGE_BYTES);
 	return err;
 }
 
@@ -379,8 +384,7 @@ static int setup(int ctl, int pagemap, int dev, int make_uffd)
 		return p;
 	sys3(SYS_madvise, p, PAGE, MADV_DONTFORK);
 	__atomic_store_n(&own.ctl, (struct sw_agent_ctl *)p, __ATOMIC_RELEASE);
-	own.drop = own.stage + STAGE_BYTES;
-	own.broken = own.unclean = 0;
+	own.broken = own.unclean = own.huge = 0;
 	own.pagemap = sys3(SYS_fcntl, pagemap, F_DUPFD_CLOEXEC, 0);
 	if (own.pagemap < 0)
 		return own.pagemap;
@@ -389,7 +393,7 @@ static int setup(int ctl, int pagemap, int dev, int make_uffd)
 		if (own.uffd < 0)
 			return own.uffd;
 	}
-	return setup_drop_area(dev);
+	return setup_drop_areas(dev);
 }
 
 static void do_attach(void)
@@ -403,7 +407,7 @@ static void do_attach(void)
 	for (unsigned i = 0; i < SW_AGENT_FDS; i++)
 		if (fd[i] >= 0)
 			sys1(SYS_close, fd[i]);
-	send_msg(&ready, sizeof(ready), own.uffd);
+	agent_send(&ready, sizeof(ready), own.uffd);
 }
 
 static long say_hello(void)
@@ -425,7 +429,7 @@ static long say_hello(void)
 	own.sock = sys3(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	err = sys3(SYS_connect, own.sock, &u,
 		   offsetof(struct sockaddr_un, sun_path) + 1 + len);
-	return err ? err : send_msg(&hello, sizeof(hello), -1);
+	return err ? err : agent_send(&hello, sizeof(hello), -1);
 }
 
 /* ---- for the program's threads ---- */
@@ -487,6 +491,9 @@ static void helper(void)
 			break;
 		case SW_AGENT_UNSHARE:
 			do_unshare();
+			break;
+		case SW_AGENT_BRING:
+			agent_bring();
 			break;
 		case SW_AGENT_LEAVE:
 			return;

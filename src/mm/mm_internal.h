@@ -355,7 +355,7 @@ uint64_t sw_late_retry(struct sw_space *space);
 /* ---- prepare.c, evict.c ---- */
 
 /* Pages of prepared folios. */
-#define SW_PREPARED SW_MMU_BATCH
+#define SW_PREPARED SW_STAGE_PAGES
 
 /* A folio has 1, 4, 8, ... or all pages of a window. */
 #define SW_ORDER_MIN 2

@@ -19,7 +19,7 @@
 #include "base/base.h"
 #include "mmu/protocol.h"
 
-#define SW_MMU_BATCH    SW_STAGE_PAGES
+#define SW_MMU_BATCH    SW_HUGE_PAGES
 #define SW_MMU_MAX_RUNS SW_TAKE_RUNS
 
 struct sw_mmu;
@@ -53,7 +53,8 @@ struct sw_mmu_ops {
 	/*
          * Unmaps runs of pages into staging, atomically a page. `page` gets
          * an enum sw_agent_page for each staging page. Needs `epoch` as it
-         * was when the caller chose the runs. -ESRCH: no agent.
+         * was when the caller chose the runs. SW_STAGE_PAGES at most, or one
+         * run that is a huge page. -ESRCH: no agent.
          */
 	int (*take)(struct sw_mmu *mmu, const struct sw_agent_run *run,
 		    unsigned nr_runs, uint64_t epoch,
@@ -70,6 +71,20 @@ struct sw_mmu_ops {
          * taken. May fault: the caller holds nothing. */
 	int (*unshare)(struct sw_mmu *mmu, const struct sw_agent_run *run,
 		       unsigned nr_runs);
+
+	/* Are the SW_HUGE_PAGES pages at `addr`, a multiple of their size, one
+         * huge page right now? For the thread that takes pages. */
+	bool (*is_huge)(struct sw_mmu *mmu, uint64_t addr);
+
+	/*
+         * Maps copies of SW_HUGE_PAGES pages at `addr`, all by one huge page
+         * where the kernel has one to spare, and wakes who waits there. `page`
+         * says which are there now: SW_PAGE_TAKEN. Does not wait for others who
+         * need the agent. For the thread that reads events. 1: as a huge page;
+         * 0: not so, or not all of them, or none; -errno: nothing was done.
+         */
+	int (*bring)(struct sw_mmu *mmu, uint64_t addr, const void *pages,
+		     uint8_t page[SW_MMU_BATCH]);
 };
 
 struct sw_mmu {

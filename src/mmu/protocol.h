@@ -11,10 +11,13 @@
  *   superv > TAKE  > agent > TAKEN       move runs of pages into staging
  *   superv > DROP                        forget what is staged
  *   superv > UNSHARE > agent > UNSHARED  write-touch pages shared by fork
+ *   superv > BRING > agent > BROUGHT     move what is in the area for that into
+ *                                        the program
  *   superv > LEAVE                       not wanted: end, and do no harm
  *
  * The staging areas lie in one mapping: SW_STAGE_PAGES pages that are filled, as
- * many to drop them through, the control page, and the *bell*. Before it
+ * many to drop them through, both once more for a huge page, one by which huge
+ * pages come back, the control page, and the *bell*. Before it
  * forks the program writes to the bell, which is missing or write-protected:
  * the supervisor, whose fault this is, write-protects what is present, and the
  * fork goes on when it has answered.
@@ -34,14 +37,25 @@
 
 #define SW_AGENT_ENV     "SPILLWAY_AGENT" /* name of the abstract socket */
 #define SW_AGENT_COMM    "spillway-agent"
-#define SW_AGENT_VERSION 3
+#define SW_AGENT_VERSION 4
 #define SW_AGENT_FDS     3 /* with one message, at most */
 
-#define SW_STAGE_PAGES 256u /* one staging area; a batch is at most this */
+#define SW_STAGE_PAGES 256u /* one staging area; a batch is at most this, */
+#define SW_HUGE_PAGES  512u /* or one run of these, a huge page */
 #define SW_TAKE_RUNS   32u  /* runs in one batch */
-#define SW_CTL_PAGE    (2 * SW_STAGE_PAGES) /* of the agent's mapping */
-#define SW_BELL_PAGE   (SW_CTL_PAGE + 1)
-#define SW_AREA_PAGES  (SW_BELL_PAGE + 1)
+
+/*
+ * Where things are in the agent's mapping, in pages; the mapping and what is for
+ * huge pages begin at multiples of a huge page. The kernel moves one whole
+ * only where no page table lies at the other end: so nothing smaller may ever
+ * come to those areas.
+ */
+#define SW_HUGE_PAGE      (2 * SW_STAGE_PAGES)
+#define SW_HUGE_DROP_PAGE (SW_HUGE_PAGE + SW_HUGE_PAGES)
+#define SW_BRING_PAGE     (SW_HUGE_DROP_PAGE + SW_HUGE_PAGES)
+#define SW_CTL_PAGE       (SW_BRING_PAGE + SW_HUGE_PAGES)
+#define SW_BELL_PAGE      (SW_CTL_PAGE + 1)
+#define SW_AREA_PAGES     (SW_BELL_PAGE + 1)
 
 enum sw_agent_op {
 	SW_AGENT_HELLO = 1,
@@ -53,6 +67,8 @@ enum sw_agent_op {
 	SW_AGENT_DROP,
 	SW_AGENT_UNSHARE,
 	SW_AGENT_UNSHARED,
+	SW_AGENT_BRING,
+	SW_AGENT_BROUGHT,
 	SW_AGENT_LEAVE,
 };
 
@@ -84,6 +100,8 @@ struct sw_agent_run {
 	uint32_t at;
 };
 
+/* One run of SW_HUGE_PAGES is a huge page, which is taken whole or, when it is
+ * none any more, not at all. */
 struct sw_agent_take {
 	uint32_t op;
 	uint32_t nr_runs;
@@ -93,7 +111,7 @@ struct sw_agent_take {
 
 enum sw_agent_page {
 	SW_PAGE_HOLE = 0, /* nothing was there */
-	SW_PAGE_TAKEN,    /* it is in staging now */
+	SW_PAGE_TAKEN,    /* it is in staging now (BROUGHT: in the program) */
 	SW_PAGE_BUSY,     /* shared by fork or pinned: still in place */
 	SW_PAGE_REFUSED,  /* the kernel will not move it: still in place */
 	SW_PAGE_STALE,    /* not tried: the layout changed */
@@ -101,7 +119,13 @@ enum sw_agent_page {
 
 struct sw_agent_taken {
 	uint32_t op;
-	uint8_t page[SW_STAGE_PAGES]; /* enum sw_agent_page, staging order */
+	uint32_t huge;               /* BROUGHT: as one huge page */
+	uint8_t page[SW_HUGE_PAGES]; /* enum sw_agent_page, staging order */
+};
+
+struct sw_agent_bring {
+	uint32_t op;
+	uint64_t addr; /* of SW_HUGE_PAGES pages, where nothing is */
 };
 
 struct sw_agent_unshare {
@@ -238,6 +262,19 @@ struct sw_uffdio_poison {
 	uint64_t start, len, mode;
 	int64_t updated;
 };
+
+/* Of /proc/PID/pagemap, Linux 6.7. */
+struct sw_pm_scan {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t inverted, all_of, any_of, wanted;
+};
+
+struct sw_pm_region {
+	uint64_t start, end, categories;
+};
+
+#define SW_PAGEMAP_SCAN _IOWR('f', 16, struct sw_pm_scan)
+#define SW_PM_IS_HUGE   (1ull << 6)
 
 #define SW_UFFDIO_POISON       _IOWR(0xAA, 0x08, struct sw_uffdio_poison)
 #define SW_USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)

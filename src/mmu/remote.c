@@ -9,11 +9,13 @@
  * Locks: `agent_lock` serialises conversations with the agent; it is a leaf
  * and is held while waiting for the agent's answer, which depends on no event
  * and no fault, except for `unshare`: so whoever unshares holds nothing that
- * the event thread needs.
+ * the event thread needs, and that thread, which brings huge pages, waits for
+ * the lock for a bounded time.
  */
 #include "mmu/remote.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,10 +25,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "mmu/remote_internal.h"
+
+#define BRING_WAIT_NS 2000000
 
 uint64_t sw_remote_features(void)
 {
@@ -140,6 +145,37 @@ static int talk(struct sw_remote *r, const void *msg, size_t len, void *answer,
 	return n == (ssize_t)answer_len ? 0 : -ESRCH;
 }
 
+static int open_pagemap(const struct sw_remote *r)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", r->at.pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* The agent's area for what was taken last. */
+static uint64_t staged_at(const struct sw_remote *r)
+{
+	return r->at.stage + (r->huge ? SW_HUGE_PAGE * SW_PAGE_SIZE : 0);
+}
+
+/* What the page table has in `nr` pages of an area whose agent has died. */
+static int look_at_area(const struct sw_remote *r, uint64_t area, unsigned nr,
+			bool there[SW_MMU_BATCH])
+{
+	uint64_t entry[SW_MMU_BATCH];
+	int fd = open_pagemap(r);
+	ssize_t n;
+
+	if (fd < 0)
+		return -ESRCH;
+	n = pread(fd, entry, nr * 8, area / SW_PAGE_SIZE * 8);
+	close(fd);
+	for (unsigned i = 0; i < nr; i++)
+		there[i] = entry[i] >> 62;
+	return n == nr * 8 ? 0 : -ESRCH;
+}
+
 /*
  * The agent died in the middle of a batch: its process may live on, and what
  * was moved is in its staging area. Ask the page table which pages are there.
@@ -147,26 +183,16 @@ static int talk(struct sw_remote *r, const void *msg, size_t len, void *answer,
  */
 static int staged_after_death(struct sw_remote *r, uint8_t *page)
 {
-	uint64_t entry[SW_MMU_BATCH];
-	char path[64];
-	FILE *f;
-	size_t n;
+	unsigned nr = r->huge ? SW_HUGE_PAGES : SW_STAGE_PAGES;
+	bool there[SW_MMU_BATCH];
 
 	if (__atomic_load_n(&r->ctl->batch, __ATOMIC_ACQUIRE) == r->batch)
 		return -ESRCH;
 	r->batch = r->ctl->batch;
-	snprintf(path, sizeof(path), "/proc/%d/pagemap", r->at.pid);
-	f = fopen(path, "r");
-	if (!f)
+	if (look_at_area(r, staged_at(r), nr, there))
 		return -ESRCH;
-	setvbuf(f, NULL, _IONBF, 0);
-	fseek(f, r->at.stage / SW_PAGE_SIZE * 8, SEEK_SET);
-	n = fread(entry, 8, SW_MMU_BATCH, f);
-	fclose(f);
-	if (n != SW_MMU_BATCH)
-		return -ESRCH;
-	for (unsigned i = 0; i < SW_MMU_BATCH; i++)
-		page[i] = entry[i] >> 62 ? SW_PAGE_TAKEN : SW_PAGE_STALE;
+	for (unsigned i = 0; i < nr; i++)
+		page[i] = there[i] ? SW_PAGE_TAKEN : SW_PAGE_STALE;
 	return 0;
 }
 
@@ -183,6 +209,7 @@ static int remote_take(struct sw_mmu *mmu, const struct sw_agent_run *run,
 
 	memcpy(t.run, run, nr_runs * sizeof(*run));
 	pthread_mutex_lock(&r->agent_lock);
+	r->huge = run[0].nr == SW_HUGE_PAGES;
 	err = talk(r, &t, sizeof(t), &answer, sizeof(answer));
 	if (err) {
 		sw_remote_agent_dead(r);
@@ -222,7 +249,7 @@ static int remote_read_staged(struct sw_mmu *mmu, const uint16_t *at,
 	pid_t who[2] = { r->at.helper, r->at.pid };
 
 	for (unsigned i = 0; i < nr; i++) {
-		void *page = (void *)(r->at.stage + at[i] * SW_PAGE_SIZE);
+		void *page = (void *)(staged_at(r) + at[i] * SW_PAGE_SIZE);
 
 		nr_local = add_page(local, nr_local, buf[i]);
 		nr_remote = add_page(remote, nr_remote, page);
@@ -267,11 +294,112 @@ static int remote_unshare(struct sw_mmu *mmu, const struct sw_agent_run *run,
 	int err;
 
 	memcpy(u.run, run, nr_runs * sizeof(*run));
+	__atomic_store_n(&r->unsharing, true, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&r->agent_lock);
 	err = talk(r, &u, sizeof(u), &done, sizeof(done));
 	pthread_mutex_unlock(&r->agent_lock);
+	__atomic_store_n(&r->unsharing, false, __ATOMIC_RELAXED);
 	if (err)
 		sw_remote_agent_dead(r);
+	return err;
+}
+
+/* ---- huge pages ---- */
+
+static bool remote_is_huge(struct sw_mmu *mmu, uint64_t addr)
+{
+	struct sw_remote *r = sw_remote_of(mmu);
+	struct sw_pm_region found = { 0 };
+	struct sw_pm_scan a = {
+		.size = sizeof(a),
+		.start = addr,
+		.end = addr + SW_HUGE_PAGES * SW_PAGE_SIZE,
+		.vec = (uint64_t)&found,
+		.vec_len = 1,
+		.all_of = SW_PM_IS_HUGE,
+		.wanted = SW_PM_IS_HUGE,
+	};
+
+	if (r->pagemap < 0)
+		r->pagemap = open_pagemap(r);
+	return ioctl(r->pagemap, SW_PAGEMAP_SCAN, &a) == 1 &&
+	       found.start == a.start && found.end == a.end;
+}
+
+/* Fills the agent's area by which huge pages come, all of it or for nothing. */
+static int fill_area(const struct sw_remote *r, uint64_t area,
+		     const void *pages)
+{
+	ssize_t len = SW_HUGE_PAGES * SW_PAGE_SIZE;
+	struct iovec from = { (void *)pages, len }, to = { (void *)area, len };
+
+	if (process_vm_writev(r->at.helper, &from, 1, &to, 1, 0) == len)
+		return 0;
+	return -ESRCH;
+}
+
+/* The agent died over it. What has left the area is in the program. */
+static int brought_after_death(const struct sw_remote *r, uint64_t area,
+			       uint8_t *page)
+{
+	bool there[SW_MMU_BATCH];
+
+	if (look_at_area(r, area, SW_HUGE_PAGES, there))
+		return -ESRCH;
+	for (unsigned i = 0; i < SW_HUGE_PAGES; i++)
+		page[i] = there[i] ? SW_PAGE_STALE : SW_PAGE_TAKEN;
+	return 0;
+}
+
+/* agent_lock held. */
+static int bring_locked(struct sw_remote *r, uint64_t addr, const void *pages,
+			uint8_t *page)
+{
+	uint64_t area = r->at.stage + SW_BRING_PAGE * SW_PAGE_SIZE;
+	struct sw_agent_bring b = { .op = SW_AGENT_BRING, .addr = addr };
+	struct sw_agent_taken answer;
+	int err = fill_area(r, area, pages);
+
+	if (err)
+		return err;
+	if (talk(r, &b, sizeof(b), &answer, sizeof(answer))) {
+		sw_remote_agent_dead(r);
+		return brought_after_death(r, area, page);
+	}
+	memcpy(page, answer.page, sizeof(answer.page));
+	return answer.huge;
+}
+
+/* For as long as a batch may take. What an unsharing agent touches is the thread's
+ * to serve that calls us: whoever begins that meanwhile is not waited for any
+ * longer. */
+static int lock_agent_soon(struct sw_remote *r)
+{
+	struct timespec t;
+
+	if (__atomic_load_n(&r->unsharing, __ATOMIC_RELAXED))
+		return pthread_mutex_trylock(&r->agent_lock);
+	clock_gettime(CLOCK_REALTIME, &t);
+	t.tv_nsec += BRING_WAIT_NS;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return pthread_mutex_timedlock(&r->agent_lock, &t);
+}
+
+/* The agent's answer depends on no event and no fault. */
+static int remote_bring(struct sw_mmu *mmu, uint64_t addr, const void *pages,
+			uint8_t page[SW_MMU_BATCH])
+{
+	struct sw_remote *r = sw_remote_of(mmu);
+	int err = -ESRCH;
+
+	if (lock_agent_soon(r))
+		return -EBUSY;
+	if (__atomic_load_n(&r->mmu.can_take, __ATOMIC_ACQUIRE))
+		err = bring_locked(r, addr, pages, page);
+	pthread_mutex_unlock(&r->agent_lock);
 	return err;
 }
 
@@ -285,6 +413,8 @@ static const struct sw_mmu_ops remote_ops = {
 	.read_staged = remote_read_staged,
 	.drop_staged = remote_drop_staged,
 	.unshare = remote_unshare,
+	.is_huge = remote_is_huge,
+	.bring = remote_bring,
 };
 
 /* ---- life ---- */
@@ -303,6 +433,7 @@ struct sw_remote *sw_remote_new(int uffd, pid_t pid,
 	r->sock = -1;
 	r->client = client;
 	r->cpu_fd = -1;
+	r->pagemap = -1;
 	r->cpu = -1;
 	r->nr_threads = 2; /* perhaps */
 	r->no_ctl.gate = 0;
@@ -381,6 +512,8 @@ void sw_remote_free(struct sw_remote *r)
 		close(r->sock);
 	if (r->cpu_fd >= 0)
 		close(r->cpu_fd);
+	if (r->pagemap >= 0)
+		close(r->pagemap);
 	if (r->ctl != &r->no_ctl)
 		munmap(r->ctl, SW_PAGE_SIZE);
 	pthread_mutex_destroy(&r->agent_lock);

@@ -20,9 +20,12 @@ struct sw_remote {
 	uint64_t batch;           /* agent_lock: as many have been answered */
 	unsigned nr_taken;        /* same: pages that the last one moved */
 	unsigned nr_staged;       /* [atomic] to be dropped with batch `drop` */
-	uint64_t drop;            /* [atomic] */
+	bool huge;                /* agent_lock: the last one was a huge page */
+	int pagemap;   /* [thread: who takes] of the process; -1: not open */
+	uint64_t drop; /* [atomic] */
 	struct sw_agent_ctl no_ctl; /* stands in until there is one */
 	pthread_mutex_t agent_lock; /* one conversation at a time */
+	bool unsharing;             /* [atomic] it is or will be such a one */
 
 	/* The event thread. */
 	pthread_t thread;

@@ -47,7 +47,7 @@ void sim_page_clear(struct sim_page *p)
 	if (p->frame)
 		sim_frame_put(p->frame);
 	p->frame = NULL;
-	p->wp = p->poison = p->exclusive = false;
+	p->wp = p->poison = p->exclusive = p->huge = false;
 }
 
 void sim_wake_range(struct sw_sim *sim, uint64_t start, uint64_t end)
@@ -61,7 +61,7 @@ void sim_wake_range(struct sw_sim *sim, uint64_t start, uint64_t end)
 }
 
 /* Takes the machine's lock and says whether the call is to fail. */
-static int op_begin(struct sw_sim *sim, enum sw_sim_op op)
+int sim_op_begin(struct sw_sim *sim, enum sw_sim_op op)
 {
 	struct sw_sim_machine *m = sim->m;
 
@@ -72,7 +72,7 @@ static int op_begin(struct sw_sim *sim, enum sw_sim_op op)
 	return sim->dead ? -ESRCH : 0;
 }
 
-static int op_end(struct sw_sim *sim, int ret)
+int sim_op_end(struct sw_sim *sim, int ret)
 {
 	pthread_mutex_unlock(&sim->m->lock);
 	return ret;
@@ -81,7 +81,7 @@ static int op_end(struct sw_sim *sim, int ret)
 /* ---- mapping ---- */
 
 /* How many pages of the range one call of the kernel would accept. */
-static int same_mapping(struct sw_sim *sim, uint64_t addr, unsigned nr)
+int sim_same_mapping(struct sw_sim *sim, uint64_t addr, unsigned nr)
 {
 	struct sim_page *first = sim_page_at(sim, addr);
 
@@ -96,14 +96,14 @@ static int same_mapping(struct sw_sim *sim, uint64_t addr, unsigned nr)
 	return nr;
 }
 
-static int copy_locked(struct sw_sim *sim, uint64_t addr, const void *pages,
-		       unsigned nr, bool protect)
+int sim_copy_locked(struct sw_sim *sim, uint64_t addr, const void *pages,
+		    unsigned nr, bool protect)
 {
 	unsigned done;
 
 	if (sim->changing)
 		return -EAGAIN;
-	nr = same_mapping(sim, addr, nr);
+	nr = sim_same_mapping(sim, addr, nr);
 	if (!nr)
 		return -ENOENT;
 	for (done = 0; done < nr; done++) {
@@ -129,35 +129,37 @@ static int sim_copy(struct sw_mmu *mmu, uint64_t addr, const void *pages,
 		    unsigned nr, bool protect)
 {
 	struct sw_sim *sim = sw_sim_of(mmu);
-	int err = op_begin(sim, SW_SIM_COPY);
+	int err = sim_op_begin(sim, SW_SIM_COPY);
 
 	if (!err)
-		err = copy_locked(sim, addr, pages, nr, protect);
-	return op_end(sim, err);
+		err = sim_copy_locked(sim, addr, pages, nr, protect);
+	return sim_op_end(sim, err);
 }
 
 static int sim_protect(struct sw_mmu *mmu, uint64_t addr, uint64_t nr, bool on)
 {
 	struct sw_sim *sim = sw_sim_of(mmu);
-	int err = op_begin(sim, SW_SIM_PROTECT);
+	int err = sim_op_begin(sim, SW_SIM_PROTECT);
 	bool any = false;
 
 	if (err || sim->changing)
-		return op_end(sim, err ? err : -EAGAIN);
+		return sim_op_end(sim, err ? err : -EAGAIN);
 	for (uint64_t k = 0; k < nr; k++) {
 		struct sim_page *p = sim_page_at(sim, addr + k * SW_PAGE_SIZE);
 
 		if (!p || !p->vma)
 			continue;
 		if (!p->registered)
-			return op_end(sim, -ENOENT);
+			return sim_op_end(sim, -ENOENT);
 		any = true;
+		if (nr < SW_HUGE_PAGES)
+			sim_split(sim, addr + k * SW_PAGE_SIZE);
 		if (p->frame)
 			p->wp = on;
 	}
 	if (any && !on)
 		sim_wake_range(sim, addr, addr + nr * SW_PAGE_SIZE);
-	return op_end(sim, any ? 0 : -ENOENT);
+	return sim_op_end(sim, any ? 0 : -ENOENT);
 }
 
 static void sim_wake(struct sw_mmu *mmu, uint64_t addr, unsigned nr)
@@ -173,7 +175,7 @@ static int sim_poison(struct sw_mmu *mmu, uint64_t addr)
 {
 	struct sw_sim *sim = sw_sim_of(mmu);
 	struct sim_page *p = sim_page_at(sim, addr);
-	int err = op_begin(sim, SW_SIM_POISON);
+	int err = sim_op_begin(sim, SW_SIM_POISON);
 
 	if (!err && sim->changing)
 		err = -EAGAIN;
@@ -185,7 +187,7 @@ static int sim_poison(struct sw_mmu *mmu, uint64_t addr)
 		p->poison = true;
 		sim_wake_range(sim, addr, addr + SW_PAGE_SIZE);
 	}
-	return op_end(sim, err);
+	return sim_op_end(sim, err);
 }
 
 /* The kernel, too, looks for an event before it takes the lock under which it
@@ -209,16 +211,17 @@ static int sim_lookup(struct sw_mmu *mmu, uint64_t addr)
 /* ---- the agent ---- */
 
 /* Machine lock held; dead: true, and nobody may ask it any more. */
-static bool agent_is_dead(struct sw_sim *sim)
+bool sim_agent_is_dead(struct sw_sim *sim)
 {
 	return !__atomic_load_n(&sim->mmu.can_take, __ATOMIC_ACQUIRE);
 }
 
-static enum sw_agent_page take_page(struct sw_sim *sim, uint64_t addr,
-				    struct sim_frame **staged)
+enum sw_agent_page sim_take_page(struct sw_sim *sim, uint64_t addr,
+				 struct sim_frame **staged)
 {
 	struct sim_page *p = sim_page_at(sim, addr);
 
+	sim_split(sim, addr);
 	if (!p || !p->registered || p->poison || p->refused)
 		return SW_PAGE_REFUSED;
 	if (!p->frame)
@@ -241,15 +244,22 @@ static bool take_run(struct sw_sim *sim, const struct sw_agent_run *run,
 	pthread_mutex_lock(&sim->gate);
 	pthread_mutex_lock(&sim->m->lock);
 	stale = sim->gate_epoch != epoch || sim->changing || sim->dead;
-	for (unsigned k = 0; k < run->nr; k++) {
+	if (run->nr == SW_HUGE_PAGES) {
+		memset(page, SW_PAGE_STALE, SW_HUGE_PAGES);
+		alive = !sim->agent_dying || sim->agent_pages;
+		if (alive && !stale)
+			sim_take_huge(sim, run->addr, page);
+	}
+	for (unsigned k = 0; k < run->nr && run->nr < SW_HUGE_PAGES; k++) {
 		unsigned at = run->at + k;
 
 		page[at] = SW_PAGE_STALE;
 		if (alive && sim->agent_dying && !sim->agent_pages--)
 			alive = false;
 		if (alive && !stale)
-			page[at] = take_page(sim, run->addr + k * SW_PAGE_SIZE,
-					     &sim->staged[at]);
+			page[at] =
+				sim_take_page(sim, run->addr + k * SW_PAGE_SIZE,
+					      &sim->staged[at]);
 	}
 	pthread_mutex_unlock(&sim->m->lock);
 	pthread_mutex_unlock(&sim->gate);
@@ -271,13 +281,14 @@ static int sim_take(struct sw_mmu *mmu, const struct sw_agent_run *run,
 		    uint8_t page[SW_MMU_BATCH])
 {
 	struct sw_sim *sim = sw_sim_of(mmu);
-	int err = op_end(sim, op_begin(sim, SW_SIM_TAKE));
+	int err = sim_op_end(sim, sim_op_begin(sim, SW_SIM_TAKE));
 
-	if (err || agent_is_dead(sim))
+	if (err || sim_agent_is_dead(sim))
 		return err ? err : -ESRCH;
 	memset(page, SW_PAGE_HOLE, SW_MMU_BATCH);
 	for (unsigned i = 0; i < nr_runs; i++) {
-		SW_BUG_ON(run[i].at + run[i].nr > SW_MMU_BATCH);
+		SW_BUG_ON(run[i].at + run[i].nr > SW_STAGE_PAGES &&
+			  (nr_runs > 1 || run[i].nr != SW_HUGE_PAGES));
 		if (!take_run(sim, &run[i], epoch, page)) {
 			agent_died(sim, page);
 			break;
@@ -290,15 +301,15 @@ static int sim_read_staged(struct sw_mmu *mmu, const uint16_t *at,
 			   void *const *buf, unsigned nr)
 {
 	struct sw_sim *sim = sw_sim_of(mmu);
-	int err = op_begin(sim, SW_SIM_READ_STAGED);
+	int err = sim_op_begin(sim, SW_SIM_READ_STAGED);
 
 	if (err)
-		return op_end(sim, -EIO);
+		return sim_op_end(sim, -EIO);
 	for (unsigned i = 0; i < nr; i++) {
 		SW_BUG_ON(!sim->staged[at[i]]);
 		memcpy(buf[i], sim->staged[at[i]]->word, SW_PAGE_SIZE);
 	}
-	return op_end(sim, 0);
+	return sim_op_end(sim, 0);
 }
 
 static void drop_locked(struct sw_sim *sim)
@@ -314,7 +325,7 @@ static void sim_drop_staged(struct sw_mmu *mmu)
 {
 	struct sw_sim *sim = sw_sim_of(mmu);
 
-	if (agent_is_dead(sim))
+	if (sim_agent_is_dead(sim))
 		return;
 	pthread_mutex_lock(&sim->m->lock);
 	drop_locked(sim);
@@ -327,16 +338,16 @@ static int sim_unshare(struct sw_mmu *mmu, const struct sw_agent_run *run,
 		       unsigned nr_runs)
 {
 	struct sw_sim *sim = sw_sim_of(mmu);
-	int err = op_begin(sim, SW_SIM_UNSHARE);
+	int err = sim_op_begin(sim, SW_SIM_UNSHARE);
 
-	if (!err && agent_is_dead(sim))
+	if (!err && sim_agent_is_dead(sim))
 		err = -ESRCH;
 	for (unsigned r = 0; !err && r < nr_runs; r++)
 		for (unsigned k = 0; k < run[r].nr; k++)
 			if (sim_access(sim, run[r].addr + k * SW_PAGE_SIZE,
 				       true))
 				break;
-	return op_end(sim, err);
+	return sim_op_end(sim, err);
 }
 
 static const struct sw_mmu_ops sim_ops = {
@@ -349,6 +360,8 @@ static const struct sw_mmu_ops sim_ops = {
 	.read_staged = sim_read_staged,
 	.drop_staged = sim_drop_staged,
 	.unshare = sim_unshare,
+	.is_huge = sim_is_huge,
+	.bring = sim_bring,
 };
 
 /* ---- advice ---- */

@@ -82,7 +82,13 @@ void sw_sim_say_remap(struct sw_sim *sim, uint64_t from, uint64_t to,
  * the sum of `by` is above 0. */
 void sw_sim_change(struct sw_sim *sim, int by);
 
+/* The SW_HUGE_PAGES pages at `addr`, a multiple of their size, are one huge page
+ * from now on: all there, of one mapping, and the program's alone. False: they
+ * are not. */
+bool sw_sim_collapse(struct sw_sim *sim, uint64_t addr);
+
 /* ---- looking without touching ---- */
+bool sw_sim_is_huge(struct sw_sim *sim, uint64_t addr);
 bool sw_sim_is_present(struct sw_sim *sim, uint64_t addr);
 bool sw_sim_is_mapped(struct sw_sim *sim, uint64_t addr);
 /* Pages of all spaces that show the same frame; 0: missing. */
@@ -102,6 +108,7 @@ enum sw_sim_op {
 	SW_SIM_TAKE, /* as if the agent failed: nothing is moved */
 	SW_SIM_READ_STAGED,
 	SW_SIM_UNSHARE,
+	SW_SIM_BRING,
 	SW_SIM_NR_OPS,
 };
 

@@ -23,6 +23,7 @@ struct sim_page {
 	bool exclusive; /* no fork since it was last written */
 	bool pinned, refused;
 	bool accessed; /* since sw_sim_touched() last looked */
+	bool huge;     /* of a huge page; so are all others of it */
 };
 
 enum sim_msg_kind {
@@ -90,5 +91,32 @@ void sim_wake_range(struct sw_sim *sim, uint64_t start, uint64_t end);
 void sim_hear_advice(struct sw_sim *sim);
 /* A write by the program or its agent until it succeeds; lock held. */
 int sim_access(struct sw_sim *sim, uint64_t addr, bool write);
+
+/* ---- sim.c for sim_huge.c ---- */
+
+/* Takes the machine's lock and says whether the call is to fail; gives it back
+ * and returns `ret`. */
+int sim_op_begin(struct sw_sim *sim, enum sw_sim_op op);
+int sim_op_end(struct sw_sim *sim, int ret);
+/* How many pages of the range one call of the kernel would accept. For these
+ * the lock is held. */
+int sim_same_mapping(struct sw_sim *sim, uint64_t addr, unsigned nr);
+int sim_copy_locked(struct sw_sim *sim, uint64_t addr, const void *pages,
+		    unsigned nr, bool protect);
+enum sw_agent_page sim_take_page(struct sw_sim *sim, uint64_t addr,
+				 struct sim_frame **staged);
+bool sim_agent_is_dead(struct sw_sim *sim);
+
+/* ---- sim_huge.c ---- */
+
+/* The huge page that the page is of, if any, is none any more. */
+void sim_split(struct sw_sim *sim, uint64_t addr);
+/* A huge page moves in one step, or not at all. Under the gate and the machine
+ * lock. */
+void sim_take_huge(struct sw_sim *sim, uint64_t addr, uint8_t *page);
+/* Operations of struct sw_mmu_ops. */
+bool sim_is_huge(struct sw_mmu *mmu, uint64_t addr);
+int sim_bring(struct sw_mmu *mmu, uint64_t addr, const void *pages,
+	      uint8_t page[SW_MMU_BATCH]);
 
 #endif

@@ -214,7 +214,8 @@ void sw_sim_be(int tid)
 	program_tid = tid;
 }
 
-/* The write that makes the page its space's own. */
+/* The write that makes the page its space's own; one that is of a huge page was
+ * split before. */
 static void break_sharing(struct sim_page *p)
 {
 	struct sim_frame *copy;
@@ -247,8 +248,10 @@ int sim_access(struct sw_sim *sim, uint64_t addr, bool write)
 			p->exclusive = true;
 		}
 		if (p->frame && !(write && p->wp)) {
-			if (write && !p->exclusive)
+			if (write && !p->exclusive) {
+				sim_split(sim, addr);
 				break_sharing(p);
+			}
 			p->accessed = true;
 			return 0;
 		}
@@ -336,11 +339,20 @@ uint64_t sw_sim_map_free(struct sw_sim *sim, uint64_t len)
 	return at;
 }
 
+/* Machine lock held: no page of the range is of a huge page any more. The kernel
+ * keeps one that is treated alike in all its parts; nobody relies on that. */
+static void split_all(struct sw_sim *sim, uint64_t start, uint64_t end)
+{
+	for (; start < end; start += SW_PAGE_SIZE)
+		sim_split(sim, start);
+}
+
 /* Machine lock held. */
 static bool forget_pages(struct sw_sim *sim, uint64_t start, uint64_t end)
 {
 	bool any = false;
 
+	split_all(sim, start, end);
 	for_each_page(p, sim, start, end)
 	{
 		any |= p->registered;
@@ -362,6 +374,7 @@ void sw_sim_replace_unseen(struct sw_sim *sim, uint64_t start, uint64_t end)
 static void move_pages(struct sw_sim *sim, uint64_t from, uint64_t to,
 		       uint64_t len)
 {
+	split_all(sim, from, from + len);
 	for (uint64_t off = 0; off < len; off += SW_PAGE_SIZE) {
 		struct sim_page *p = sim_page_at(sim, from + off);
 
@@ -438,6 +451,7 @@ void sw_sim_dontneed(struct sw_sim *sim, uint64_t start, uint64_t end)
 		sched_yield();
 		pthread_mutex_lock(&sim->m->lock);
 	}
+	split_all(sim, start, end);
 	for_each_page(p, sim, start, end) sim_page_clear(p);
 	pthread_mutex_unlock(&sim->m->lock);
 }
@@ -498,11 +512,15 @@ static struct sw_sim *clone_pages(struct sw_sim *sim)
 		p->frame->refs++;
 		/* A pinned page is copied at once and stays the parent's. */
 		child->page[i].exclusive = false;
-		if (p->pinned && p->exclusive)
+		if (p->pinned && p->exclusive) {
+			sim_split(sim, sim->base + i * SW_PAGE_SIZE);
 			break_sharing(&child->page[i]);
-		else
+		} else {
 			p->exclusive = false;
+		}
 	}
+	for (uint64_t i = 0; i < sim->nr_pages; i++)
+		child->page[i].huge = sim->page[i].huge;
 	return child;
 }
 

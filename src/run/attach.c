@@ -222,16 +222,28 @@ int sw_proc_ready(struct sw_proc *p, bool make_uffd, int *uffd)
 
 /* ---- attach ---- */
 
-/* Staging is filled through the program's own userfaultfd: moves into it fail
- * while the program's layout is changing. */
-static int register_stage(int uffd, uint64_t stage)
+static int register_pages(int uffd, uint64_t start, unsigned nr)
 {
 	struct uffdio_register reg = {
-		.range = { stage, SW_STAGE_PAGES * SW_PAGE_SIZE },
+		.range = { start, nr * SW_PAGE_SIZE },
 		.mode = UFFDIO_REGISTER_MODE_WP,
 	};
 
 	return ioctl(uffd, UFFDIO_REGISTER, &reg) ? -errno : 0;
+}
+
+/* Staging is filled through the program's own userfaultfd: moves into it fail
+ * while the program's layout is changing. */
+static int register_stage(int uffd, uint64_t stage)
+{
+	return register_pages(uffd, stage, SW_STAGE_PAGES);
+}
+
+/* The same for huge pages. */
+static int register_huge(int uffd, uint64_t stage)
+{
+	return register_pages(uffd, stage + SW_HUGE_PAGE * SW_PAGE_SIZE,
+			      SW_HUGE_PAGES);
 }
 
 static int enable(int uffd)
@@ -258,6 +270,8 @@ int sw_proc_prepare(struct sw_proc *p)
 		err = enable(p->uffd);
 	if (!err)
 		err = register_stage(p->uffd, p->at.stage);
+	if (!err)
+		err = register_huge(p->uffd, p->at.stage);
 	return err;
 }
 
@@ -333,7 +347,8 @@ bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 	/* In the wrong address space this maps a page of zeros where the
          * program would have found one anyway. */
 	if (ioctl(uffd, UFFDIO_ZEROPAGE, &zero) ||
-	    !sw_page_is_present(p->at.helper, page)) {
+	    !sw_page_is_present(p->at.helper, page) ||
+	    register_huge(uffd, p->at.stage)) {
 		ioctl(uffd, UFFDIO_UNREGISTER, &range);
 		return false;
 	}

@@ -4,6 +4,7 @@
  * the other end of the socket; its staging area is memory of the test itself.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,15 +72,15 @@ static int set_up(void **state)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return -1;
-	s.area = mmap(NULL, SW_STAGE_PAGES * SW_PAGE_SIZE,
-		      PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		      0);
+	s.area =
+		mmap(NULL, SW_AREA_PAGES * SW_PAGE_SIZE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	s.ctl = mmap(NULL, SW_PAGE_SIZE, PROT_READ | PROT_WRITE,
 		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	s.remote = sw_remote_new(-1, getpid(), &client, NULL);
 	if (s.area == MAP_FAILED || s.ctl == MAP_FAILED || !s.remote)
 		return -1;
-	madvise(s.area, SW_STAGE_PAGES * SW_PAGE_SIZE, MADV_NOHUGEPAGE);
+	madvise(s.area, SW_AREA_PAGES * SW_PAGE_SIZE, MADV_NOHUGEPAGE);
 	s.mmu = sw_remote_mmu(s.remote);
 	s.agent = pair[1];
 	sw_remote_set_agent(s.remote,
@@ -101,7 +102,7 @@ static int tear_down(void **state)
 	sw_remote_free(s->remote);
 	if (s->agent >= 0)
 		close(s->agent);
-	return munmap(s->area, SW_STAGE_PAGES * SW_PAGE_SIZE);
+	return munmap(s->area, SW_AREA_PAGES * SW_PAGE_SIZE);
 }
 
 static void die(struct stage *s)
@@ -162,6 +163,95 @@ static void a_batch_that_was_begun_is_found_in_the_staging_area(void **state)
 		assert_int_equal(page[i],
 				 i == 3 ? SW_PAGE_TAKEN : SW_PAGE_STALE);
 	assert_int_equal(take(s, page), -ESRCH);
+}
+
+static void a_huge_page_is_found_in_the_area_for_those(void **state)
+{
+	struct sw_agent_run run = { .addr = 1ull << 30, .nr = SW_HUGE_PAGES };
+	struct stage *s = *state;
+	uint8_t page[SW_MMU_BATCH];
+
+	s->ctl->batch++;
+	s->area[0] = 'x'; /* of somebody else */
+	memset(s->area + SW_HUGE_PAGE * SW_PAGE_SIZE, 'y',
+	       SW_HUGE_PAGES * SW_PAGE_SIZE);
+	die(s);
+	assert_int_equal(
+		s->mmu->ops->take(s->mmu, &run, 1, s->mmu->epoch, page), 0);
+	for (unsigned i = 0; i < SW_HUGE_PAGES; i++)
+		assert_int_equal(page[i], SW_PAGE_TAKEN);
+}
+
+/* ---- bringing huge pages ---- */
+
+static char huge[SW_HUGE_PAGES * SW_PAGE_SIZE];
+
+static char *bring_area(struct stage *s)
+{
+	return s->area + SW_BRING_PAGE * SW_PAGE_SIZE;
+}
+
+/* The agent: moves the first 100 pages and dies, or answers that it moved all. */
+static void *dying_agent(void *arg)
+{
+	struct sw_agent_bring b;
+	struct stage *s = arg;
+
+	recv(s->agent, &b, sizeof(b), 0);
+	madvise(bring_area(s), 100 * SW_PAGE_SIZE, MADV_DONTNEED);
+	die(s);
+	return NULL;
+}
+
+static void *good_agent(void *arg)
+{
+	struct sw_agent_taken done = { .op = SW_AGENT_BROUGHT, .huge = 1 };
+	struct sw_agent_bring b;
+	struct stage *s = arg;
+
+	recv(s->agent, &b, sizeof(b), 0);
+	if (b.op == SW_AGENT_BRING && b.addr == 1ull << 30 &&
+	    !memcmp(bring_area(s), huge, sizeof(huge)))
+		memset(done.page, SW_PAGE_TAKEN, sizeof(done.page));
+	send(s->agent, &done, sizeof(done), 0);
+	return NULL;
+}
+
+static int bring(struct stage *s, void *(*agent)(void *arg), uint8_t *page)
+{
+	pthread_t t;
+	int ret;
+
+	for (unsigned i = 0; i < SW_HUGE_PAGES; i++)
+		huge[i * SW_PAGE_SIZE] = i % 100 + 1;
+	assert_int_equal(pthread_create(&t, NULL, agent, s), 0);
+	ret = s->mmu->ops->bring(s->mmu, 1ull << 30, huge, page);
+	pthread_join(t, NULL);
+	return ret;
+}
+
+static void what_is_brought_was_in_the_agents_area(void **state)
+{
+	struct stage *s = *state;
+	uint8_t page[SW_MMU_BATCH];
+
+	assert_int_equal(bring(s, good_agent, page), 1);
+	for (unsigned i = 0; i < SW_HUGE_PAGES; i++)
+		assert_int_equal(page[i], SW_PAGE_TAKEN);
+}
+
+static void what_a_dying_agent_moved_is_brought(void **state)
+{
+	struct stage *s = *state;
+	uint8_t page[SW_MMU_BATCH];
+
+	assert_int_equal(bring(s, dying_agent, page), 0);
+	for (unsigned i = 0; i < SW_HUGE_PAGES; i++)
+		assert_int_equal(page[i],
+				 i < 100 ? SW_PAGE_TAKEN : SW_PAGE_STALE);
+	assert_false(s->mmu->can_take);
+	assert_int_equal(s->mmu->ops->bring(s->mmu, 1ull << 30, huge, page),
+			 -ESRCH);
 }
 
 /* ---- advice ---- */
@@ -243,6 +333,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_batch_that_was_begun_is_found_in_the_staging_area,
 			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			a_huge_page_is_found_in_the_area_for_those, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_brought_was_in_the_agents_area, set_up,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_a_dying_agent_moved_is_brought, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(advice_is_heard_in_order,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(nonsense_is_no_advice, set_up,

@@ -12,7 +12,10 @@
  * of single pages are counted in no such way. */
 #define SW_ORDER_COUNTERS(X, name) \
 	X(name##_16kB)             \
-	X(name##_32kB) X(name##_64kB) X(name##_128kB) X(name##_256kB)
+	X(name##_32kB)             \
+	X(name##_64kB)             \
+	X(name##_128kB)            \
+	X(name##_256kB) X(name##_512kB) X(name##_1024kB) X(name##_2048kB)
 
 #define SW_COUNTERS(X)                                                         \
 	X(pgfault)        /* faults handed to us by any address space */       \
@@ -45,9 +48,12 @@
 	SW_ORDER_COUNTERS(X, swpout_fallback) /* no slots or buffers for it */ \
 	SW_ORDER_COUNTERS(X, swpin)           /* read */                       \
 	SW_ORDER_COUNTERS(X, swpin_fallback)  /* read as smaller ones */       \
-	X(swap_full)       /* allocations that found no slot */                \
-	X(swap_group_max)  /* allocations refused by a group's limit */        \
-	X(swap_group_fail) /* allocations a group did not get */               \
+	X(thp_swpout)          /* huge pages written as one folio */           \
+	X(thp_swpout_fallback) /* that went out as smaller ones */             \
+	X(thp_restored)        /* that came back as huge pages */              \
+	X(swap_full)           /* allocations that found no slot */            \
+	X(swap_group_max)      /* allocations refused by a group's limit */    \
+	X(swap_group_fail)     /* allocations a group did not get */           \
 	X(swap_bad_entry)  /* entries refused: no such slot or not in use */   \
 	X(swap_bad_folio)  /* folios refused: not in the cache, or in it */    \
 	X(swap_bad_device) /* devices refused: none such, or a spec of lies */ \
@@ -82,7 +88,7 @@ extern const char *const sw_counter_names[SW_NR_COUNTERS];
 	((void)__atomic_fetch_add(&sw_counters[SW_CTR_##name], (uint64_t)(n), \
 				  __ATOMIC_RELAXED))
 
-/* One folio of 2^order pages, from 2 up to 6. */
+/* One folio of 2^order pages, from 2 up to 9. */
 #define sw_count_order(name, order)                                   \
 	((void)__atomic_fetch_add(                                    \
 		&sw_counters[SW_CTR_##name##_16kB + (order)-2], 1ull, \

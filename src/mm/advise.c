@@ -195,6 +195,24 @@ static void bring_window(struct sw_space *space, struct sw_advised *a,
 		      : (addr | (SW_WINDOW_BYTES - 1)) + 1;
 }
 
+/* The same of a leaf that all is wanted of. False: it comes by windows. */
+static bool bring_huge(struct sw_space *space, struct sw_advised *a,
+		       struct sw_leaf *leaf)
+{
+	struct sw_budget *b = &space->mm->budget;
+	uint64_t end = leaf->base + SW_LEAF_BYTES;
+	enum sw_source source;
+
+	if (a->start > leaf->base || a->end < end ||
+	    sw_budget_free(b) < b->high + SW_HUGE_PAGES ||
+	    !sw_leaf_was_huge(space, leaf) ||
+	    !sw_huge_in(space, leaf, 0, &source))
+		return false;
+	sw_count(advice_in, SW_HUGE_PAGES);
+	a->start = end;
+	return true;
+}
+
 /* One step. Space lock held, given up meanwhile. */
 static void bring(struct sw_space *space, struct sw_advised *a)
 {
@@ -215,7 +233,8 @@ static void bring(struct sw_space *space, struct sw_advised *a)
 		}
 		i = next_out(leaf, a);
 		if (i < SW_LEAF_PAGES) {
-			bring_window(space, a, leaf, i);
+			if (!bring_huge(space, a, leaf))
+				bring_window(space, a, leaf, i);
 			return;
 		}
 		a->start = leaf->base + SW_LEAF_BYTES;

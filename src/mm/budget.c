@@ -35,15 +35,15 @@ int64_t sw_budget_used(struct sw_budget *b)
 	return used > 0 ? used : 0;
 }
 
-/* Waits until something is free, at most FAULT_WAIT_NS. */
-static void wait_for_room(struct sw_mm *mm)
+/* Waits until `nr` are free, at most FAULT_WAIT_NS. */
+static void wait_for_room(struct sw_mm *mm, int64_t nr)
 {
 	uint64_t now = sw_now_ns(), end = now + FAULT_WAIT_NS;
 
 	sw_count(allocstall, 1);
 	__atomic_fetch_add(&mm->nr_waiting, 1, __ATOMIC_ACQ_REL);
 	sw_mutex_lock(&mm->lock);
-	while (sw_budget_free(&mm->budget) < 1 && now < end &&
+	while (sw_budget_free(&mm->budget) < nr && now < end &&
 	       !__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED)) {
 		pthread_cond_signal(&mm->wake);
 		sw_mutex_wait(&mm->lock, &mm->room, end - now);
@@ -65,10 +65,23 @@ unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr)
 	if (free >= 1)
 		return free;
 	if (!__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED))
-		wait_for_room(mm);
+		wait_for_room(mm, 1);
 	if (sw_budget_free(b) < 1)
 		sw_count(oom_unmanaged, 1);
 	return 1;
+}
+
+bool sw_budget_reserve_all(struct sw_mm *mm, unsigned nr)
+{
+	struct sw_budget *b = &mm->budget;
+
+	if (sw_budget_free(b) < b->low + (int64_t)nr)
+		sw_reclaim_wake(mm);
+	/* Reclaim is at work below the low mark only. */
+	if (sw_budget_free(b) < (int64_t)nr && nr <= b->low &&
+	    !__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED))
+		wait_for_room(mm, nr);
+	return sw_budget_free(b) >= (int64_t)nr;
 }
 
 void sw_mm_set_unmanaged(struct sw_mm *mm, int64_t pages)

@@ -224,11 +224,12 @@ static unsigned windows_ahead(struct sw_space *space, uint64_t hand,
 			space->asked = SW_SWEPT;
 			return nr;
 		}
+		/* What may be a huge page is asked for as a whole. */
+		if (nr + windows_below(leaf, space->asked) > SW_HEAT_WINDOWS)
+			return nr;
 		for (unsigned w = windows_below(leaf, space->asked); w-- > 0;) {
 			struct sw_heat_window *a = &ask[nr];
 
-			if (nr == SW_HEAT_WINDOWS)
-				return nr;
 			space->asked = leaf->base + w * SW_WINDOW_BYTES;
 			a->addr = space->asked;
 			a->touched = 0;
@@ -361,7 +362,8 @@ static bool add_pages(struct sw_space *space, struct sw_evictor *ev,
 	struct runs runs;
 
 	find_runs(&leaf->word[first], go, &runs);
-	if (ev->nr_pages + SW_WINDOW_PAGES > ev->nr_ready ||
+	if (ev->nr_pages + SW_WINDOW_PAGES >
+		    sw_min(ev->nr_ready, SW_PREPARED) ||
 	    ev->nr_runs + runs.nr > SW_MMU_MAX_RUNS)
 		return false;
 	for (unsigned r = 0; r < runs.nr; r++)
@@ -386,6 +388,20 @@ static bool pick_window(struct sw_space *space, struct sw_evictor *ev,
 	return true;
 }
 
+/* A leaf that the hand finds cold all over may go whole. */
+static enum sw_leaf_way pick_leaf(struct sw_space *space, struct sw_evictor *ev,
+				  struct sw_leaf *leaf)
+{
+	enum sw_leaf_way way = sw_huge_pick(space, ev, leaf);
+	struct choice all = { .go = ~0ull };
+
+	for (unsigned w = 0; w < SW_LEAF_WINDOWS && way == SW_LEAF_WHOLE; w++) {
+		sw_count(pgscan, SW_WINDOW_PAGES);
+		note_met(space->mm, &all);
+	}
+	return way;
+}
+
 uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,
 		       uint64_t hand)
 {
@@ -394,8 +410,15 @@ uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,
 	for (unsigned n = 0; hand > space->asked && n < SCAN_LEAVES; n++) {
 		struct sw_leaf *leaf = sw_pt_prev(&space->pt, hand - 1);
 
+		enum sw_leaf_way way = SW_LEAF_APART;
+
 		if (!leaf)
 			return SW_SWEPT;
+		if (hand >= leaf->base + SW_LEAF_BYTES &&
+		    space->asked <= leaf->base)
+			way = pick_leaf(space, ev, leaf);
+		if (way != SW_LEAF_APART)
+			return way == SW_LEAF_LATER ? hand : leaf->base;
 		for (unsigned w = windows_below(leaf, hand); w-- > 0;) {
 			struct sw_window *win = &leaf->win[w];
 
@@ -460,9 +483,14 @@ uint64_t sw_clock_pick_range(struct sw_space *space, struct sw_evictor *ev,
 {
 	for (unsigned n = 0; end > start && n < SCAN_LEAVES; n++) {
 		struct sw_leaf *leaf = sw_pt_prev(&space->pt, end - 1);
+		enum sw_leaf_way way = SW_LEAF_APART;
 
 		if (!leaf || leaf->base + SW_LEAF_BYTES <= start)
 			return start;
+		if (leaf->base >= start && end >= leaf->base + SW_LEAF_BYTES)
+			way = sw_huge_pick(space, ev, leaf);
+		if (way != SW_LEAF_APART)
+			return way == SW_LEAF_LATER ? end : leaf->base;
 		for (unsigned w = windows_below(leaf, end); w-- > 0;) {
 			uint64_t at = leaf->base + w * SW_WINDOW_BYTES;
 

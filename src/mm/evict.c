@@ -269,7 +269,7 @@ static bool is_dirty(const struct sw_evictor *ev, unsigned p)
 static unsigned largest_order(const struct sw_evictor *ev, unsigned p,
 			      unsigned i, unsigned nr)
 {
-	unsigned order = __builtin_ctz(i | SW_WINDOW_PAGES), n = 0;
+	unsigned order = __builtin_ctz(i | SW_LEAF_PAGES), n = 0;
 
 	if (order < SW_ORDER_MIN)
 		return 0;
@@ -294,6 +294,7 @@ static unsigned assign_folio(struct sw_evictor *ev, struct reading *rd,
 	while (!(folio = sw_ready_next(ev, order))) {
 		SW_BUG_ON(!order);
 		count_fallback(order);
+		sw_count(thp_swpout_fallback, order == SW_ORDER_HUGE);
 		order = order > SW_ORDER_MIN ? order - 1 : 0;
 	}
 	for (unsigned k = 0; k < 1u << order; k++) {
@@ -486,6 +487,8 @@ unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
 	assign_folios(ev, &rd);
 	ev->lost = rd.nr && mmu->ops->read_staged(mmu, rd.at, rd.buf, rd.nr);
 	for_each_page(space, ev, commit_page);
+	if (ev->run[0].nr == SW_HUGE_PAGES)
+		sw_huge_out(space, ev);
 	give_windows(space, ev);
 
 	sw_ready_consume(ev, !ev->lost);

@@ -333,12 +333,53 @@ static unsigned swapin_stride(struct sw_fault *f, struct swapin *s,
 	return nr;
 }
 
-static void count_swapin(struct sw_swapin *first)
+static void count_swapin(enum sw_source source)
 {
-	if (first->source == SW_FROM_STAGED)
+	if (source == SW_FROM_STAGED)
 		sw_count(pgfault_staged, 1);
-	else if (first->source == SW_FROM_STORE)
+	else if (source == SW_FROM_STORE)
 		sw_count(pgmajfault, 1);
+}
+
+/* How many pages are there from the first one of a leaf on its stream's way. */
+static unsigned nr_in_leaf(const struct sw_fault *f)
+{
+	unsigned n = 0, i = f->i;
+
+	for (; n < SW_LEAF_PAGES; n++, i += f->plan.step)
+		if (sw_word_kind(f->leaf->word[i]) != SW_WORD_PRESENT)
+			break;
+	return n;
+}
+
+/*
+ * A stream that comes to a leaf which left as a huge page brings it as one. False:
+ * the leaf comes page by page. Space lock held; given up when true, and
+ * meanwhile.
+ */
+static bool fault_huge(struct sw_fault *f)
+{
+	struct sw_space *space = f->space;
+	struct sw_streams *st = &space->streams;
+	unsigned first = f->plan.step < 0 ? SW_LEAF_PAGES - 1 : 0, nr;
+	enum sw_source source;
+
+	if (f->i != first || !sw_leaf_was_huge(space, f->leaf) ||
+	    !sw_stream_may_bring_huge(st, &f->plan))
+		return false;
+	if (!sw_huge_in(space, f->leaf, f->i, &source)) {
+		/* Some of what was to come along may be here. */
+		sw_batch_collect(space, &f->batch, f->leaf, f->i, f->plan.step,
+				 f->plan.nr, SW_WORD_KIND);
+		return false;
+	}
+	count_swapin(source);
+	nr = nr_in_leaf(f);
+	sw_stream_brought_huge(st, &f->plan, nr,
+			       f->addr / SW_PAGE_SIZE +
+				       f->plan.step * (int64_t)(nr - 1));
+	sw_space_unlock(space);
+	return true;
 }
 
 static void fault_swapin(struct sw_fault *f)
@@ -351,6 +392,8 @@ static void fault_swapin(struct sw_fault *f)
 
 	sw_fault_begin(f, &space->streams, SW_WORD_KIND);
 	f->plan.swap = true;
+	if (fault_huge(f))
+		return;
 	swapin_begin(f, &s);
 	sw_space_unlock(space);
 
@@ -374,7 +417,7 @@ static void fault_swapin(struct sw_fault *f)
 	s.hot = b->nr == 1 ? sw_clock_heat(space->mm, &s.in[0]) : 0;
 	mapped = swapin_map(f, &s);
 	if (mapped > 0)
-		count_swapin(&s.in[0]);
+		count_swapin(s.in[0].source);
 
 	sw_space_lock(space);
 	nr = swapin_commit(f, &s);

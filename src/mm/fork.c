@@ -88,6 +88,8 @@ static int fork_leaf(struct sw_space *child, struct sw_space *parent,
 
 	for (unsigned w = 0; w < SW_LEAF_WINDOWS && !err; w++)
 		err = fork_window(child, parent, to, from, w);
+	if (!err)
+		to->was_huge = from->was_huge;
 	return err;
 }
 

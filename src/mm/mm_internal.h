@@ -5,11 +5,12 @@
  * never come), fork.c, share.c (frames of several words), fault.c and
  * write_fault.c (into the program), stream.c (how many at once), batch.c (which
  * ones), advise.c (what the program says), swapin.c (from slot to bytes),
- * handover.c (once for two), clean.c (does the slot stay), reclaim.c (when pages
- * go), clock.c (which), prepare.c (where to), evict.c (out of the program),
- * staging.c (second chance, then into a store), budget.c (how much),
- * write_error.c and late.c (devices that fail, or do not answer), unuse.c (off a
- * device that goes), freeze.c (all of it, to stay out) and image.c.
+ * handover.c (once for two), huge_in.c (huge pages back in), clean.c (does the
+ * slot stay), reclaim.c (when pages go), clock.c (which), prepare.c (where to),
+ * evict.c (out of the program), huge_out.c (huge pages out), staging.c (second
+ * chance, then into a store), budget.c (how much), write_error.c and late.c
+ * (devices that fail, or do not answer), unuse.c (off a device that goes),
+ * freeze.c (all of it, to stay out) and image.c.
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on
@@ -233,7 +234,7 @@ struct sw_swapin {
 	struct folio *folio; /* locked, in the cache, with a reference */
 	enum sw_source source;
 	uint64_t shadow; /* what its slot remembered, or 0 */
-	uint8_t page;    /* of the folio */
+	uint16_t page;   /* of the folio */
 	bool more;       /* the next one has the same folio, and settles it */
 };
 
@@ -257,6 +258,9 @@ static inline bool sw_folio_is_passing(const struct folio *folio)
 /* Splits what was read as large folios, to be kept page by page. Returns a mask
  * of the pages for which there is no memory. */
 uint64_t sw_swapin_split(struct sw_swapin *in, unsigned nr);
+/* Reads the slots of a folio that the caller has put into the cache. 0 or
+ * -errno. */
+int sw_swapin_read(struct folio *folio, bool zero, void *buf);
 /* The page was not mapped after all. */
 void sw_swapin_undo(struct sw_swapin *in);
 /* The page is mapped and its word no longer names the slot: one count less,
@@ -296,7 +300,7 @@ struct sw_bufs {
 	uint64_t nr_cold;  /* lock: and without */
 	uint32_t *free;    /* lock: from the front the warm, from the back the
 			    * cold ones */
-	uint8_t *in_use;   /* lock: pages of each that are in use */
+	uint16_t *in_use;  /* lock: pages of each that are in use */
 };
 
 struct sw_staging {
@@ -307,14 +311,16 @@ struct sw_staging {
 	uint64_t nr_kept;     /* lock: their pages */
 	struct sw_bufs single;
 	struct sw_bufs block; /* of SW_BLOCK_PAGES, for large folios */
+	struct sw_bufs huge;  /* of SW_HUGE_PAGES */
 	uint64_t target;      /* [const] pages worth a second chance */
 };
 
 int sw_staging_init(struct sw_mm *mm);
 void sw_staging_release(struct sw_mm *mm);
-/* A buffer of one page, or of SW_BLOCK_PAGES, or NULL. */
+/* A buffer of one page, of SW_BLOCK_PAGES, or of SW_HUGE_PAGES; or NULL. */
 void *sw_buf_get(struct sw_mm *mm);
 void *sw_buf_get_block(struct sw_mm *mm);
+void *sw_buf_get_huge(struct sw_mm *mm);
 /* Pages of one buffer are given back, not all of them at once perhaps. */
 void sw_buf_put(struct sw_mm *mm, void *buf, unsigned pages);
 void sw_staging_add(struct sw_mm *mm, struct folio *folio);
@@ -354,12 +360,20 @@ uint64_t sw_late_retry(struct sw_space *space);
 
 /* ---- prepare.c, evict.c ---- */
 
-/* Pages of prepared folios. */
+/* Pages of prepared folios, but for those of a huge page. */
 #define SW_PREPARED SW_STAGE_PAGES
+#define SW_READY    (SW_PREPARED + SW_HUGE_PAGES)
 
-/* A folio has 1, 4, 8, ... or all pages of a window. */
-#define SW_ORDER_MIN 2
-#define SW_ORDERS    7
+/* A folio has 1, 4, 8, ... or all pages of a window; or of a huge page, down to
+ * what is a window again. */
+#define SW_ORDER_MIN   2
+#define SW_ORDER_BLOCK 6u
+#define SW_ORDER_HUGE  9u
+#define SW_ORDERS      10
+
+/* Of what gets a second chance it must be so many at a time, or such pieces are
+ * too large a unit for the budget. */
+#define SW_MIN_PIECES 4u
 
 struct sw_evict_place {
 	struct sw_leaf *leaf;
@@ -368,11 +382,11 @@ struct sw_evict_place {
 
 struct sw_evictor { /* [thread: reclaim] */
 	/* Prepared folios by their order, from next[] on: prepare.c. */
-	struct folio *ready[SW_ORDERS][SW_PREPARED];
+	struct folio *ready[SW_ORDERS][SW_READY];
 	unsigned nr_folios[SW_ORDERS], next[SW_ORDERS];
 	unsigned nr_ready; /* pages of all, */
 	unsigned single;   /* of which so many should be alone */
-	struct folio *spare[2 * SW_PREPARED]; /* descriptors for splitting */
+	struct folio *spare[2 * SW_READY]; /* descriptors for splitting */
 	unsigned nr_spare;
 	unsigned deferred, order; /* blocks that begin with this order */
 
@@ -383,13 +397,18 @@ struct sw_evictor { /* [thread: reclaim] */
 	struct sw_evict_place window[SW_MMU_MAX_RUNS]; /* taken for it */
 	struct folio *clean[SW_MMU_BATCH]; /* by staging page, or NULL */
 	struct folio *dirty[SW_MMU_BATCH]; /* same: of the prepared ones */
-	uint8_t part[SW_MMU_BATCH];        /* which page of that */
+	uint16_t part[SW_MMU_BATCH];       /* which page of that */
 	bool plain[SW_MMU_BATCH];   /* present by its word, and not clean */
 	uint8_t page[SW_MMU_BATCH]; /* enum sw_agent_page */
 	unsigned taken;             /* pages that are out */
 	bool lost; /* what is dirty among them could not be read */
 	struct sw_agent_run busy[SW_MMU_MAX_RUNS]; /* shared by fork */
 	unsigned nr_busy;
+
+	/* huge_out.c: a leaf that all of may go, 0: none; whether it is known
+	 * what it is; and that it is a huge page and prepared for. */
+	uint64_t leaf;
+	bool leaf_known, leaf_is_huge;
 };
 
 /* A folio in slots of its own, prepared as those of ev->ready are; its data may
@@ -399,6 +418,8 @@ struct folio *sw_folio_prepare(struct sw_mm *mm, unsigned order, void *data);
  * window. */
 bool sw_evict_prepare(struct sw_mm *mm, struct sw_evictor *ev);
 void sw_evict_unprepare(struct sw_evictor *ev);
+/* The same for a huge page besides; false when it had better go in pieces. */
+bool sw_evict_prepare_huge(struct sw_mm *mm, struct sw_evictor *ev);
 /* The next prepared folio of an order, or NULL: take smaller ones. There is
  * one of order 0 for each page in ev->nr_ready. */
 struct folio *sw_ready_next(struct sw_evictor *ev, unsigned order);
@@ -417,6 +438,36 @@ bool sw_window_rests(struct sw_window *win, uint32_t now_ms);
 /* Takes the batch out of the program; returns the pages taken. */
 unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
 		      uint64_t epoch);
+
+/* ---- huge_out.c ---- */
+
+/* What the clock is to do with a leaf that lies ahead as a whole. */
+enum sw_leaf_way {
+	SW_LEAF_APART, /* its windows one by one */
+	SW_LEAF_LATER, /* nothing: it goes with the next batch, or is to be
+			* asked about */
+	SW_LEAF_WHOLE, /* nothing: it is the batch */
+};
+
+/* Space lock held. */
+enum sw_leaf_way sw_huge_pick(struct sw_space *space, struct sw_evictor *ev,
+			      struct sw_leaf *leaf);
+/* Finds out what the leaf is that the clock came to, if it did. True: the clock
+ * may go on with this batch. No lock held. */
+bool sw_huge_ask(struct sw_space *space, struct sw_evictor *ev);
+/* The batch is committed, its windows are still ours. */
+void sw_huge_out(struct sw_space *space, struct sw_evictor *ev);
+
+/* ---- huge_in.c ---- */
+
+/* Brings a leaf as one huge page, as far as it can be had; false: not even page
+ * i came. For the thread that reads events. Space lock held, given up
+ * meanwhile. */
+bool sw_huge_in(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
+		enum sw_source *source);
+/* Did all of it go out as a huge page, and is it as it was then? Space lock
+ * held. */
+bool sw_leaf_was_huge(struct sw_space *space, const struct sw_leaf *leaf);
 
 /* ---- advise.c ---- */
 
@@ -577,6 +628,8 @@ static inline int64_t sw_budget_free(struct sw_budget *b)
  * held.
  */
 unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr);
+/* The same for all of them or none. */
+bool sw_budget_reserve_all(struct sw_mm *mm, unsigned nr);
 
 static inline void sw_budget_add(int64_t *what, int64_t nr)
 {

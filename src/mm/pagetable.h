@@ -108,6 +108,9 @@ struct sw_leaf {
 	uint64_t word[SW_LEAF_PAGES];
 	struct sw_window win[SW_LEAF_WINDOWS];
 	uint64_t base; /* [const] address of page 0 */
+	/* It went out as a huge page, and nothing has been mapped here since:
+	 * it could come back as one. */
+	bool was_huge;
 };
 
 struct sw_pagetable {

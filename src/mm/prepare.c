@@ -17,9 +17,6 @@
 #include "mm/mm_internal.h"
 
 #define DEFERRED 64 /* blocks that do without an order that had no slots */
-#define MIN_BLOCKS \
-	4 /* worth a second chance at a time, or blocks are too
-		       * large a unit of a small budget */
 
 /* ---- splitting ---- */
 
@@ -68,17 +65,20 @@ static struct folio *spare_of(struct sw_evictor *ev, unsigned order)
 	return folio;
 }
 
-/* Splits one that is larger than `order`. False: there is none. */
-static bool split_larger(struct sw_evictor *ev, unsigned order)
+/* Splits one that is larger than wanted; one that is larger than a window into
+ * windows first. False: there is none. */
+static bool split_larger(struct sw_evictor *ev, unsigned wanted)
 {
-	struct folio **part = &ev->ready[order][ev->nr_folios[order]];
-	unsigned from = order + 1, nr;
-	struct folio *old;
+	unsigned from = wanted + 1, order = wanted, nr;
+	struct folio *old, **part;
 
 	while (from < SW_ORDERS && ev->next[from] == ev->nr_folios[from])
 		from++;
 	if (from == SW_ORDERS)
 		return false;
+	if (from > SW_ORDER_BLOCK)
+		order = sw_max(wanted, SW_ORDER_BLOCK);
+	part = &ev->ready[order][ev->nr_folios[order]];
 	old = ev->ready[from][--ev->nr_folios[from]];
 	nr = 1u << (from - order);
 	SW_BUG_ON(ev->nr_spare < nr);
@@ -94,7 +94,7 @@ static bool split_larger(struct sw_evictor *ev, unsigned order)
 	folio_unlock(old);
 	folio_put(old);
 	ev->nr_folios[order] += nr;
-	return true;
+	return order == wanted || split_larger(ev, wanted);
 }
 
 /* ---- preparing ---- */
@@ -151,7 +151,7 @@ static bool prepare_single(struct sw_mm *mm, struct sw_evictor *ev)
 static unsigned first_order(struct sw_evictor *ev)
 {
 	if (!ev->deferred)
-		return SW_ORDERS - 1;
+		return SW_ORDER_BLOCK;
 	ev->deferred--;
 	return ev->order;
 }
@@ -186,9 +186,18 @@ static bool prepare_block(struct sw_mm *mm, struct sw_evictor *ev)
 	return at;
 }
 
+static void unprepare(struct folio *folio)
+{
+	folio_lock(folio);
+	folio_clear(folio, SW_FOLIO_WRITEBACK);
+	folio_free_swap(folio);
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
 static bool prepare_some(struct sw_mm *mm, struct sw_evictor *ev)
 {
-	if (mm->staging.target >= MIN_BLOCKS * SW_BLOCK_PAGES &&
+	if (mm->staging.target >= SW_MIN_PIECES * SW_BLOCK_PAGES &&
 	    nr_large(ev) + ev->single < SW_PREPARED &&
 	    ev->nr_ready + SW_BLOCK_PAGES <= SW_PREPARED &&
 	    prepare_block(mm, ev))
@@ -201,17 +210,57 @@ bool sw_evict_prepare(struct sw_mm *mm, struct sw_evictor *ev)
 	while (ev->nr_ready < SW_PREPARED && prepare_some(mm, ev))
 		;
 	ev->nr_runs = ev->nr_windows = ev->nr_pages = 0;
+	ev->leaf = 0;
 	memset(ev->clean, 0, sizeof(ev->clean));
 	return ev->nr_ready >= SW_WINDOW_PAGES;
 }
 
-static void unprepare(struct folio *folio)
+/* Puts folios as large as there are slots for, none smaller than a block, on the
+ * pages of a buffer; returns how many pages have got one. */
+static unsigned fill_huge(struct sw_mm *mm, char *data, struct folio **part,
+			  unsigned *nr)
 {
-	folio_lock(folio);
-	folio_clear(folio, SW_FOLIO_WRITEBACK);
-	folio_free_swap(folio);
-	folio_unlock(folio);
-	folio_put(folio);
+	unsigned order = SW_ORDER_HUGE, at = 0;
+
+	*nr = 0;
+	while (at < SW_HUGE_PAGES && order >= SW_ORDER_BLOCK) {
+		struct folio *folio =
+			sw_folio_prepare(mm, order, data + at * SW_PAGE_SIZE);
+
+		if (!folio) {
+			order--;
+			continue;
+		}
+		part[(*nr)++] = folio;
+		at += 1u << order;
+	}
+	return at;
+}
+
+bool sw_evict_prepare_huge(struct sw_mm *mm, struct sw_evictor *ev)
+{
+	struct folio *part[SW_HUGE_PAGES / SW_BLOCK_PAGES];
+	unsigned nr, pages;
+	char *data;
+
+	if (ev->nr_folios[SW_ORDER_HUGE])
+		return true;
+	if (ev->nr_ready > SW_PREPARED ||
+	    !prepare_spares(ev, nr_large(ev) + SW_HUGE_PAGES))
+		return false;
+	data = sw_buf_get_huge(mm);
+	if (!data)
+		return false;
+	pages = fill_huge(mm, data, part, &nr);
+	if (pages == SW_HUGE_PAGES) {
+		for (unsigned k = 0; k < nr; k++)
+			push_ready(ev, part[k]);
+		return true;
+	}
+	while (nr)
+		unprepare(part[--nr]);
+	sw_buf_put(mm, data + pages * SW_PAGE_SIZE, SW_HUGE_PAGES - pages);
+	return false;
 }
 
 void sw_evict_unprepare(struct sw_evictor *ev)

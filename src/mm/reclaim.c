@@ -92,11 +92,13 @@ static enum step advised_step(struct sw_mm *mm, bool now)
 		sw_space_put(mm, space);
 		return STEP_FULL;
 	}
-	sw_space_lock(space);
-	if (!space->event_waits)
-		sw_advice_pick(space, ev, now);
-	epoch = space->mmu->epoch;
-	sw_space_unlock(space);
+	do {
+		sw_space_lock(space);
+		if (!space->event_waits)
+			sw_advice_pick(space, ev, now);
+		epoch = space->mmu->epoch;
+		sw_space_unlock(space);
+	} while (!ev->nr_runs && sw_huge_ask(space, ev));
 	if (ev->nr_runs)
 		taken = sw_evict_run(space, ev, epoch);
 	if (ev->nr_runs && ev->nr_busy) {
@@ -107,6 +109,14 @@ static enum step advised_step(struct sw_mm *mm, bool now)
 	sw_space_put(mm, space);
 	sw_count(advice_out, taken);
 	return taken ? STEP_TOOK : STEP_NOTHING;
+}
+
+/* Where the hand was when it met the run. */
+static uint64_t top_of(const struct sw_agent_run *run)
+{
+	uint64_t last = run->addr + (run->nr - 1) * SW_PAGE_SIZE;
+
+	return (last | (SW_WINDOW_BYTES - 1)) + 1;
 }
 
 /* Takes one batch out of the space that is swept least far. */
@@ -124,15 +134,17 @@ static enum step evict_step(struct sw_mm *mm)
 	if (!space)
 		return STEP_ROUND;
 	sw_clock_ask(space);
-	sw_space_lock(space);
-	if (!space->event_waits)
-		hand = sw_clock_pick(space, ev, sw_hand(space));
-	epoch = space->mmu->epoch;
-	sw_space_unlock(space);
+	do {
+		sw_space_lock(space);
+		if (!space->event_waits)
+			hand = sw_clock_pick(space, ev, sw_hand(space));
+		epoch = space->mmu->epoch;
+		sw_space_unlock(space);
+	} while (!ev->nr_runs && sw_huge_ask(space, ev));
 	if (ev->nr_runs) {
 		taken = sw_evict_run(space, ev, epoch);
 		if (ev->nr_busy) /* unshared now: once more from there */
-			hand = (ev->run[0].addr | (SW_WINDOW_BYTES - 1)) + 1;
+			hand = top_of(&ev->run[0]);
 	}
 	sw_hand_set(space, hand);
 	round = sw_hand_put(mm, space);

@@ -41,6 +41,7 @@ void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 		sw_unshare(space->mm, &old, 1);
 	if (is && !(word & SW_WORD_WP))
 		win->all_wp = false;
+	leaf->was_huge &= was || !is;
 	add_present(space, win, is - was);
 }
 

@@ -39,13 +39,18 @@ static int bufs_init(struct sw_bufs *b, uint64_t nr, unsigned pages)
 {
 	b->nr = nr;
 	b->pages = pages;
-	b->warm_max = WARM_MAX / pages;
+	b->warm_max = sw_max(WARM_MAX / pages, 1u);
 	b->arena = mmap(NULL, nr * pages * SW_PAGE_SIZE, PROT_READ | PROT_WRITE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (b->arena == MAP_FAILED) {
 		b->arena = NULL;
 		return -ENOMEM;
 	}
+	/* The large ones are huge pages themselves, where the kernel aligns
+	 * the arena. */
+	if (pages == SW_HUGE_PAGES)
+		(void)madvise(b->arena, nr * pages * SW_PAGE_SIZE,
+			      MADV_HUGEPAGE);
 	b->free = calloc(nr, sizeof(*b->free));
 	b->in_use = calloc(nr, sizeof(*b->in_use));
 	if (b->free && b->in_use)
@@ -87,6 +92,11 @@ void *sw_buf_get_block(struct sw_mm *mm)
 	return bufs_get(mm, &mm->staging.block);
 }
 
+void *sw_buf_get_huge(struct sw_mm *mm)
+{
+	return bufs_get(mm, &mm->staging.huge);
+}
+
 enum put {
 	PUT_PART, /* the rest of the buffer is still in use */
 	PUT_WARM,
@@ -110,19 +120,27 @@ static enum put put_pages(struct sw_staging *st, struct sw_bufs *b, uint32_t at,
 	return put;
 }
 
+static bool is_of(const struct sw_bufs *b, const void *buf)
+{
+	uint64_t at = (const char *)buf - b->arena;
+
+	return at < b->nr * b->pages * SW_PAGE_SIZE;
+}
+
 /* What is free counts in no budget. While pages are written out, buffers come
  * and go by batches and few are free; when a program goes on to read what it
  * has, all are. A block counts until the last of its pages is free. */
 void sw_buf_put(struct sw_mm *mm, void *buf, unsigned pages)
 {
 	struct sw_staging *st = &mm->staging;
-	uint64_t in_block = (char *)buf - st->block.arena;
 	struct sw_bufs *b = &st->single;
 	uint64_t size, at;
 	enum put put;
 
-	if (in_block < st->block.nr * SW_BLOCK_PAGES * SW_PAGE_SIZE)
+	if (is_of(&st->block, buf))
 		b = &st->block;
+	else if (is_of(&st->huge, buf))
+		b = &st->huge;
 	size = b->pages * SW_PAGE_SIZE;
 	at = ((char *)buf - b->arena) / size;
 	put = put_pages(st, b, at, pages);
@@ -235,6 +253,13 @@ static unsigned owned_run(struct folio *folio, unsigned at, bool *owned)
 	return n;
 }
 
+static void count_whole(const struct folio *folio)
+{
+	sw_count_order(swpout, folio->order);
+	if (folio->order == SW_ORDER_HUGE)
+		sw_count(thp_swpout, 1);
+}
+
 /* What came back meanwhile, or was zapped, is not written. */
 static int write_large(struct folio *folio)
 {
@@ -251,7 +276,7 @@ static int write_large(struct folio *folio)
 					     (char *)folio->data +
 						     at * SW_PAGE_SIZE);
 		if (!err && n == folio_nr(folio))
-			sw_count_order(swpout, folio->order);
+			count_whole(folio);
 	}
 	return err;
 }
@@ -360,11 +385,17 @@ int sw_staging_init(struct sw_mm *mm)
 	st->target = limit / 32;
 	if (bufs_init(&st->single, pages, 1))
 		return -ENOMEM;
-	if (bufs_init(&st->block, pages / SW_BLOCK_PAGES + 1, SW_BLOCK_PAGES)) {
-		bufs_release(&st->single);
-		return -ENOMEM;
-	}
+	if (bufs_init(&st->block, pages / SW_BLOCK_PAGES + 1, SW_BLOCK_PAGES))
+		goto err_single;
+	if (bufs_init(&st->huge, pages / SW_HUGE_PAGES + 1, SW_HUGE_PAGES))
+		goto err_block;
 	return folio_pool_init(1u << 24, folio_release);
+
+err_block:
+	bufs_release(&st->block);
+err_single:
+	bufs_release(&st->single);
+	return -ENOMEM;
 }
 
 void sw_staging_release(struct sw_mm *mm)
@@ -372,6 +403,7 @@ void sw_staging_release(struct sw_mm *mm)
 	SW_BUG_ON(mm->staging.nr || mm->staging.nr_kept);
 	bufs_release(&mm->staging.single);
 	bufs_release(&mm->staging.block);
+	bufs_release(&mm->staging.huge);
 	folio_pool_release();
 	sw_mutex_destroy(&mm->staging.lock);
 }

@@ -58,7 +58,10 @@ static const struct {
 	{ 5, 3, 8 * 3 },
 	{ 21, 15, 4 * 15 },
 	{ UINT_MAX, SW_WINDOW_PAGES - 1, 4 * (SW_WINDOW_PAGES - 1) },
+	{ UINT_MAX, SW_LEAF_PAGES - 1, 2 * (SW_LEAF_PAGES - 1) },
 };
+
+#define REACH_HUGE (SW_REACHES - 1) /* a huge page: all of it, or not */
 
 #define SAVED 3 /* times what may be owed: the most that is saved up */
 
@@ -101,7 +104,7 @@ static unsigned lend(const struct sw_streams *st, const struct sw_stream *s,
 {
 	unsigned want = wanted_ahead(s), best = 0;
 
-	for (unsigned r = 0; r < SW_REACHES; r++) {
+	for (unsigned r = 0; r < REACH_HUGE; r++) {
 		unsigned give = sw_min(sw_min(want, reach[r].ahead),
 				       credit(st, s->debtor, r));
 
@@ -260,6 +263,17 @@ void sw_stream_fault(struct sw_streams *st, uint64_t vpn, int tid,
 	plan->nr += lend(st, s, &plan->reach);
 }
 
+bool sw_stream_may_bring_huge(const struct sw_streams *st,
+			      const struct sw_plan *plan)
+{
+	const struct sw_stream *s = plan->stream;
+	unsigned ahead = reach[REACH_HUGE].ahead;
+
+	return s && (s->step == 1 || s->step == -1) &&
+	       s->run * AHEAD >= ahead &&
+	       credit(st, s->debtor, REACH_HUGE) >= ahead;
+}
+
 void sw_stream_brought(struct sw_streams *st, struct sw_plan *plan, unsigned nr,
 		       uint64_t last)
 {
@@ -294,4 +308,12 @@ void sw_stream_expect(struct sw_streams *st, const struct sw_plan *plan)
 	for (unsigned w = 0; w < SW_WAYS; w++)
 		st->begun_next[plan->slot][w] =
 			w < plan->nr_ways ? plan->way[w].next : 0;
+}
+
+void sw_stream_brought_huge(struct sw_streams *st, struct sw_plan *plan,
+			    unsigned nr, uint64_t last)
+{
+	plan->reach = REACH_HUGE;
+	sw_stream_brought(st, plan, nr, last);
+	sw_stream_expect(st, plan);
 }

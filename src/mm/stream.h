@@ -13,7 +13,7 @@ struct sw_space;
 #define SW_STREAMS 32
 #define SW_BEGUN   16
 #define SW_WAYS    3
-#define SW_REACHES 3
+#define SW_REACHES 4
 #define SW_DEBTORS 16
 
 /* A stream with a direction. */
@@ -70,11 +70,18 @@ struct sw_plan {
 /* Plans for a fault of thread `tid` on page `vpn`. */
 void sw_stream_fault(struct sw_streams *st, uint64_t vpn, int tid,
 		     struct sw_plan *plan);
+/* May the stream of the fault bring all of a huge page, by what is known of it and
+ * owed? */
+bool sw_stream_may_bring_huge(const struct sw_streams *st,
+			      const struct sw_plan *plan);
 /* What became of it: `nr` pages were handled, the last is page `last`; 0: not
  * even the fault's own. Before the next fault. */
 void sw_stream_brought(struct sw_streams *st, struct sw_plan *plan, unsigned nr,
 		       uint64_t last);
-/* After that, when the caller knew better where plan->way leads. */
+/* The same when it did, and what is behind that is expected next. */
+void sw_stream_brought_huge(struct sw_streams *st, struct sw_plan *plan,
+			    unsigned nr, uint64_t last);
+/* After sw_stream_brought(), when the caller knew better where plan->way leads. */
 void sw_stream_expect(struct sw_streams *st, const struct sw_plan *plan);
 
 /* ---- batch.c ---- */

@@ -37,6 +37,23 @@ static int read_slots(swp_entry_t entry, unsigned nr, void *buf)
 	return -EIO;
 }
 
+int sw_swapin_read(struct folio *folio, bool zero, void *buf)
+{
+	unsigned nr = folio_nr(folio);
+	int err = 0;
+
+	if (zero)
+		memset(buf, 0, nr * SW_PAGE_SIZE);
+	else
+		err = read_slots(folio->swap, nr, buf);
+	if (err)
+		return err;
+	folio_set(folio, SW_FOLIO_UPTODATE);
+	if (zero)
+		sw_count(swpin_zero, nr);
+	return 0;
+}
+
 static void set_page(struct sw_swapin *in, struct folio *folio,
 		     swp_entry_t entry)
 {
@@ -104,7 +121,6 @@ static int get_from_store(swp_entry_t entry, uint32_t orders, char *buf,
 			  struct sw_swapin *in)
 {
 	struct folio *folio;
-	unsigned nr;
 	bool zero;
 	int err = 0;
 
@@ -112,20 +128,12 @@ static int get_from_store(swp_entry_t entry, uint32_t orders, char *buf,
 	if (!folio)
 		return err == -EEXIST ? 1 : err;
 	set_page(in, folio, entry);
-	nr = folio_nr(folio);
-	buf -= in->page * SW_PAGE_SIZE;
 	in->source = zero ? SW_FROM_ZERO : SW_FROM_STORE;
-	if (zero)
-		memset(buf, 0, nr * SW_PAGE_SIZE);
-	else
-		err = read_slots(folio->swap, nr, buf);
+	err = sw_swapin_read(folio, zero, buf - in->page * SW_PAGE_SIZE);
 	if (err) {
 		sw_swapin_undo(in);
 		return err;
 	}
-	folio_set(folio, SW_FOLIO_UPTODATE);
-	if (zero)
-		sw_count(swpin_zero, nr);
 	if (orders > 1)
 		count_swapin(31 - __builtin_clz(orders), folio->order);
 	return 0;

@@ -15,7 +15,8 @@
  * somebody's at that moment. Of the others the writer notices when their turn
  * comes; for these the list is looked through, a little at a time.
  *
- * A large folio is tried again page by page: one bad sector costs one slot.
+ * A large folio is tried again in pieces, down to a page: one bad sector costs
+ * one slot.
  *
  * Not an error of the device is that memory was short, ours or that of
  * compressed pages (-ENOMEM, -EAGAIN): the folio goes to the end of the queue.
@@ -87,14 +88,15 @@ void sw_kept_sweep(struct sw_mm *mm, uint64_t nr)
 	}
 }
 
-/* Folio locked. In place of a large folio there are single pages then. False:
- * no memory for that. */
-static bool refused_in_pages(struct sw_mm *mm, struct folio *folio, int err)
+/* Folio locked. In place of a large folio there are smaller ones then: of a
+ * window, or single pages. False: no memory for that. */
+static bool refused_in_pieces(struct sw_mm *mm, struct folio *folio, int err)
 {
-	struct folio *part[SW_BLOCK_PAGES];
-	unsigned nr = folio_nr(folio), n;
+	unsigned order = folio->order > SW_ORDER_BLOCK ? SW_ORDER_BLOCK : 0;
+	unsigned nr = folio_nr(folio) >> order, n;
+	struct folio *part[SW_BLOCK_PAGES] = { NULL };
 
-	for (n = 0; n < nr && (part[n] = folio_alloc(0)); n++)
+	for (n = 0; n < nr && (part[n] = folio_alloc(order)); n++)
 		;
 	if (n < nr) {
 		while (n)
@@ -105,7 +107,7 @@ static bool refused_in_pages(struct sw_mm *mm, struct folio *folio, int err)
 	for (n = 0; n < nr; n++) {
 		/* Not tried again: the bytes may still come. */
 		if (err == -ETIMEDOUT)
-			keep(mm, part[n]);
+			sw_write_refused(mm, part[n], err);
 		else if (!folio_free_swap(part[n]))
 			sw_staging_add(mm, part[n]);
 		folio_unlock(part[n]);
@@ -116,7 +118,7 @@ static bool refused_in_pages(struct sw_mm *mm, struct folio *folio, int err)
 
 void sw_write_refused(struct sw_mm *mm, struct folio *folio, int err)
 {
-	if (folio->order && refused_in_pages(mm, folio, err))
+	if (folio->order && refused_in_pieces(mm, folio, err))
 		return;
 	if (folio->order || sw_write_works_later(err))
 		sw_staging_add(mm, folio);

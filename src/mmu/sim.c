@@ -196,16 +196,16 @@ static int sim_lookup(struct sw_mmu *mmu, uint64_t addr)
 {
 	struct sw_sim *sim = sw_sim_of(mmu);
 	struct sim_page *p = sim_page_at(sim, addr);
-	int err = op_begin(sim, SW_SIM_LOOKUP);
+	int err = sim_op_begin(sim, SW_SIM_LOOKUP);
 
 	if (!err && sim->changing)
 		err = -EAGAIN;
-	op_end(sim, 0);
+	sim_op_end(sim, 0);
 	sched_yield();
 	pthread_mutex_lock(&sim->m->lock);
 	if (!err && (!p || !p->registered))
 		err = -ENOENT;
-	return op_end(sim, err);
+	return sim_op_end(sim, err);
 }
 
 /* ---- the agent ---- */

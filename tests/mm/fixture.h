@@ -46,6 +46,7 @@ struct fx_store {
 	void (*before_read)(struct fx_store *st, uint64_t offset);
 	void (*meanwhile)(void *arg); /* called by the next write, or NULL */
 	void *arg;
+	void (*on_write)(struct fx_store *st); /* before each */
 	pthread_mutex_t lock;
 };
 
@@ -65,6 +66,8 @@ static inline int fx_store_write(void *arg, uint64_t offset, unsigned nr,
 		st->meanwhile = NULL;
 		meanwhile(st->arg);
 	}
+	if (st->on_write)
+		st->on_write(st);
 	pthread_mutex_lock(&st->lock);
 	SW_BUG_ON(offset + nr > st->slots);
 	st->write_calls++;
@@ -209,7 +212,9 @@ static inline uint64_t fx_delta(struct fx *f, enum sw_counter c)
 /* How often it was counted since this was last asked. */
 #define fx_counted(f, name) fx_delta(f, SW_CTR_##name)
 
-static inline void fx_open_sized(struct fx *f, uint64_t budget, uint64_t slots)
+/* The space has room for so many pages. */
+static inline void fx_open_space(struct fx *f, uint64_t budget, uint64_t slots,
+				 unsigned pages)
 {
 	struct sw_mm_config config = { .budget_pages = budget,
 				       .host = &f->host };
@@ -223,12 +228,17 @@ static inline void fx_open_sized(struct fx *f, uint64_t budget, uint64_t slots)
 	f->mm = sw_mm_new(&config);
 	SW_BUG_ON(!f->mm || !f->machine);
 	f->space = sw_space_new(f->mm);
-	f->sim = sw_sim_new(f->machine, FX_BASE, FX_PAGES, &sw_mm_client,
-			    f->space);
+	f->sim =
+		sw_sim_new(f->machine, FX_BASE, pages, &sw_mm_client, f->space);
 	sw_space_set_mmu(f->space, sw_sim_mmu(f->sim));
 	sw_space_attach(f->space);
 	for (enum sw_counter c = 0; c < SW_NR_COUNTERS; c++)
 		fx_delta(f, c);
+}
+
+static inline void fx_open_sized(struct fx *f, uint64_t budget, uint64_t slots)
+{
+	fx_open_space(f, budget, slots, FX_PAGES);
 }
 
 static inline void fx_open(struct fx *f)

@@ -6,7 +6,7 @@
 
 names=$(env | sed -n 's/^\([A-Za-z_][A-Za-z_0-9]*\)=.*/\1/p' | paste -sd,)
 for command in basic forks 'manyforks 200' spawn mremap unmap io reserve shared \
-	lock advice '--seconds 0 hold' stack heap invisible dropped child 'lost /'; do
+	lock advice huge '--seconds 0 hold' stack heap invisible dropped child 'lost /'; do
 	for threads in 1 4; do
 		# shellcheck disable=SC2086
 		"$tool" clean "$workload" -s 16 -t $threads --dir "$tmp" \

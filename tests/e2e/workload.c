@@ -40,6 +40,7 @@ static const struct command {
 	{ "shared", wl_shared, "shared anonymous, memfd and System V memory" },
 	{ "lock", wl_lock, "mlock, mlockall, registered with io_uring" },
 	{ "advice", wl_advice, "[heeded] madvise and its relatives" },
+	{ "huge", wl_huge, "[kept] memory in huge pages" },
 	{ "hold", wl_hold, "lock and pin it all until --seconds are over" },
 	{ "stack", wl_stack, "deep recursion" },
 	{ "heap", wl_heap, "brk and malloc" },

@@ -135,6 +135,7 @@ int wl_io(void);
 int wl_shared(void);
 int wl_lock(void);
 int wl_advice(void);
+int wl_huge(void);
 int wl_hold(void);
 int wl_stack(void);
 int wl_heap(void);

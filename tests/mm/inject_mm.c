@@ -4,13 +4,14 @@
  * reads and writes of the store. Whatever fails, the program reads what it
  * wrote; where bytes were really lost it gets SIGBUS, and never anything else.
  *
- *        inject_mm [SEED]
+ *        inject_mm [huge] [SEED]
  */
 #include "model.h"
 
 #include "base/log.h"
 
-#define STEPS 250
+#define STEPS      250
+#define STEPS_HUGE 80 /* larger ones */
 
 /* What may fail besides the mmu's operations. */
 enum {
@@ -34,6 +35,7 @@ static const struct failure {
 	{ "take ESRCH", SW_SIM_TAKE, -ESRCH, false },
 	{ "read_staged EIO", SW_SIM_READ_STAGED, -EIO, true },
 	{ "unshare ESRCH", SW_SIM_UNSHARE, -ESRCH, false },
+	{ "bring EBUSY", SW_SIM_BRING, -EBUSY, false },
 	{ "store read EIO", STORE_READ, -EIO, true },
 	{ "store read ENODATA", STORE_READ, -ENODATA, true },
 	{ "store read ENOMEM", STORE_READ, -ENOMEM, false },
@@ -65,17 +67,17 @@ static void arm(struct model *m, const struct failure *f, unsigned nth)
 }
 
 /* False: so many calls were not made, the failure never came. */
-static bool run(uint64_t seed, const struct failure *f, unsigned nth)
+static bool run(uint64_t seed, const struct failure *f, unsigned nth, bool huge)
 {
 	struct model m;
 	bool came;
 
-	md_open(&m, seed, 1 << 20, 2048);
+	md_open(&m, seed, huge ? 4096 : 2048, huge);
 	m.allow_loss = f->loses;
 	m.allow_late = f->err == -EINPROGRESS;
 	m.devices = nth % 4 == 1;
 	arm(&m, f, nth);
-	while (m.steps < STEPS) {
+	while (m.steps < (huge ? STEPS_HUGE : STEPS)) {
 		md_step(&m);
 		md_check(&m, m.steps % 64 == 0);
 	}
@@ -90,8 +92,13 @@ static bool run(uint64_t seed, const struct failure *f, unsigned nth)
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	bool huge = argc > 1 && !strcmp(argv[1], "huge");
 	unsigned runs = 0;
+	uint64_t seed;
+
+	argc -= huge;
+	argv += huge;
+	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
 
 	sw_log_set_level(SW_LOG_ERROR);
 	for (unsigned k = 0; k < SW_ARRAY_SIZE(failures); k++) {
@@ -100,8 +107,8 @@ int main(int argc, char **argv)
 
 		fprintf(stderr, "%s\n", f->name);
 		/* Each of the first calls, then wider steps. */
-		for (; nth < 400 && run(seed, f, nth); runs++)
-			nth += 1 + nth / 8;
+		for (; nth < 400 && run(seed, f, nth, huge); runs++)
+			nth += 1 + nth / (huge ? 2 : 8);
 	}
 	printf("%u runs\n", runs);
 	return 0;

@@ -9,7 +9,9 @@
 #include "fixture.h"
 
 #define MD_SPACES 6
-#define MD_PAGES  512u
+#define MD_PAGES  1024u /* at most, */
+#define MD_SMALL  512u  /* or without huge pages */
+#define MD_HUGE   128u  /* page that begins a huge one */
 
 struct md_space {
 	struct sw_sim *sim;
@@ -27,6 +29,8 @@ struct model {
 	bool allow_loss; /* a store may lose pages: SIGBUS, never zeros */
 	bool check;      /* walk all invariants after each step */
 	bool devices;    /* they come and go */
+	bool huge;       /* there are huge pages */
+	unsigned pages;  /* that are used of each space */
 };
 
 static inline uint64_t md_random(struct model *m, uint64_t below)
@@ -57,7 +61,7 @@ static inline unsigned md_owners(void *arg, swp_entry_t entry)
 	for (unsigned s = 0; s < MD_SPACES; s++) {
 		struct sw_sim *sim = m->space[s].sim;
 
-		for (unsigned i = 0; sim && i < MD_PAGES; i++) {
+		for (unsigned i = 0; sim && i < m->pages; i++) {
 			uint64_t word = fx_word(sim, i);
 
 			n += sw_word_kind(word) == SW_WORD_SWAP &&
@@ -72,7 +76,7 @@ static inline void md_check_words(struct model *m, unsigned s)
 {
 	struct sw_sim *sim = m->space[s].sim;
 
-	for (unsigned i = 0; i < MD_PAGES; i++) {
+	for (unsigned i = 0; i < m->pages; i++) {
 		uint64_t word = fx_word(sim, i);
 		bool present = sw_sim_is_present(sim, fx_at(i));
 
@@ -90,11 +94,11 @@ static inline void md_check_words(struct model *m, unsigned s)
 }
 
 /* What is really in memory: a frame that several spaces show, once. */
-static inline double md_frames(struct sw_sim *sim)
+static inline double md_frames(struct model *m, struct sw_sim *sim)
 {
 	double frames = 0;
 
-	for (unsigned i = 0; i < MD_PAGES; i++)
+	for (unsigned i = 0; i < m->pages; i++)
 		if (sw_sim_is_present(sim, fx_at(i)))
 			frames += 1.0 / sw_sim_sharers(sim, fx_at(i));
 	return frames;
@@ -113,7 +117,7 @@ static inline void md_check(struct model *m, bool owners)
 			continue;
 		if (owners) {
 			md_check_words(m, s);
-			frames += md_frames(sim);
+			frames += md_frames(m, sim);
 		}
 		resident += sw_space_resident(sw_sim_mmu(sim)->space);
 	}
@@ -177,7 +181,7 @@ static inline void md_write(struct model *m, unsigned s, unsigned i)
 static inline unsigned md_range(struct model *m, unsigned max, unsigned *nr)
 {
 	*nr = 1 + md_random(m, md_random(m, 4) ? sw_min(max, 16u) : max);
-	return md_random(m, MD_PAGES - *nr + 1);
+	return md_random(m, m->pages - *nr + 1);
 }
 
 static inline void md_map(struct model *m, unsigned s)
@@ -220,7 +224,7 @@ static inline void md_mremap(struct model *m, unsigned s)
 {
 	struct md_space *sp = &m->space[s];
 	unsigned nr, from = md_range(m, 64, &nr);
-	unsigned to = md_random(m, MD_PAGES - nr + 1);
+	unsigned to = md_random(m, m->pages - nr + 1);
 
 	if (to < from + nr && from < to + nr)
 		return;
@@ -267,7 +271,7 @@ static inline void md_exit(struct model *m, unsigned s)
 /* A run of pages, up or down: streams, windows, read-ahead. */
 static inline void md_sweep(struct model *m, unsigned s)
 {
-	unsigned nr, i = md_range(m, 150, &nr);
+	unsigned nr, i = md_range(m, m->huge ? m->pages : 150, &nr);
 	bool write = md_random(m, 2), down = !md_random(m, 4);
 
 	for (unsigned k = 0; k < nr; k++) {
@@ -286,10 +290,10 @@ static inline void md_reclaim(struct model *m, unsigned s)
 
 	/* Pages under I/O, or of a kind that is not moved, come and go. */
 	for (unsigned i = md_random(m, 4); i-- && !m->exact;)
-		sw_sim_pin(m->space[s].sim, fx_at(md_random(m, MD_PAGES)),
+		sw_sim_pin(m->space[s].sim, fx_at(md_random(m, m->pages)),
 			   md_random(m, 2));
 	if (!md_random(m, 8))
-		sw_sim_refuse(m->space[s].sim, fx_at(md_random(m, MD_PAGES)),
+		sw_sim_refuse(m->space[s].sim, fx_at(md_random(m, m->pages)),
 			      md_random(m, 2));
 	while (nr--) {
 		sw_reclaim_advised(m->f.mm);
@@ -302,9 +306,13 @@ static inline void md_reclaim(struct model *m, unsigned s)
 /* Whatever the range, nothing changes for the program. */
 static inline void md_advise(struct model *m, unsigned s)
 {
-	unsigned first = md_random(m, MD_PAGES);
-	unsigned nr = 1 + md_random(m, MD_PAGES);
+	unsigned first = md_random(m, m->pages);
+	unsigned nr = 1 + md_random(m, m->pages);
 
+	if (m->huge && md_random(m, 2)) {
+		first = 0;
+		nr = m->pages;
+	}
 	sw_sim_advise(m->space[s].sim, fx_at(first), fx_at(first + nr),
 		      1 + md_random(m, SW_NR_ADVICE - 1));
 }
@@ -365,6 +373,42 @@ static inline void md_device(struct model *m)
 	}
 }
 
+/* A stream down to it, and through it. */
+static inline void md_read_down(struct model *m, unsigned s)
+{
+	for (unsigned i = MD_PAGES; i-- > MD_HUGE;)
+		md_read(m, s, i);
+}
+
+/* New content in a huge page and what lies behind it. */
+static inline void md_huge(struct model *m, unsigned s)
+{
+	struct md_space *sp = &m->space[s];
+	uint64_t start = fx_at(MD_HUGE), end = fx_at(MD_PAGES);
+	unsigned nr = MD_PAGES - MD_HUGE;
+
+	sw_sim_munmap(sp->sim, start, end);
+	fx_map(sp->sim, MD_HUGE, nr);
+	memset(&sp->mapped[MD_HUGE], 1, nr);
+	memset(&sp->value[MD_HUGE], 0, nr * sizeof(sp->value[0]));
+	for (unsigned i = MD_HUGE; i < MD_PAGES; i++)
+		md_write(m, s, i);
+	sw_sim_collapse(sp->sim, start);
+	if (md_random(m, 2))
+		return;
+	sw_sim_advise(sp->sim, start, end, SW_ADVICE_PAGEOUT);
+	for (unsigned n = md_random(m, 12); n; n--)
+		sw_reclaim_advised(m->f.mm);
+	if (md_random(m, 2))
+		sw_staging_write(m->f.mm, 1 << 20);
+	if (!md_random(m, 4))
+		md_fork(m, s);
+	if (md_random(m, 2))
+		md_read_down(m, s);
+	else if (md_random(m, 2))
+		sw_sim_advise(sp->sim, start, end, SW_ADVICE_WILLNEED);
+}
+
 static inline void md_step(struct model *m)
 {
 	unsigned s;
@@ -375,12 +419,16 @@ static inline void md_step(struct model *m)
 	do {
 		s = md_random(m, MD_SPACES);
 	} while (!m->space[s].sim);
+	if (m->huge && !md_random(m, 16)) {
+		md_huge(m, s);
+		return;
+	}
 	switch (md_random(m, 100)) {
 	case 0 ... 24:
-		md_read(m, s, md_random(m, MD_PAGES));
+		md_read(m, s, md_random(m, m->pages));
 		break;
 	case 25 ... 49:
-		md_write(m, s, md_random(m, MD_PAGES));
+		md_write(m, s, md_random(m, m->pages));
 		break;
 	case 50 ... 61:
 		md_sweep(m, s);
@@ -417,13 +465,15 @@ static inline void md_step(struct model *m)
 	}
 }
 
-static inline void md_open(struct model *m, uint64_t seed, uint64_t budget,
-			   uint64_t slots)
+static inline void md_open(struct model *m, uint64_t seed, uint64_t slots,
+			   bool huge)
 {
 	*m = (struct model){ .seed = seed,
 			     .rng = seed * 0x9e3779b97f4a7c15ull | 1,
-			     .check = true };
-	fx_open_sized(&m->f, budget, slots);
+			     .check = true,
+			     .huge = huge,
+			     .pages = huge ? MD_PAGES : MD_SMALL };
+	fx_open_sized(&m->f, 1 << 20, slots);
 	m->space[0].sim = m->f.sim;
 	m->f.sim = NULL;
 	for (unsigned i = 0; i < 6; i++)
@@ -436,7 +486,7 @@ static inline void md_close(struct model *m)
 	for (unsigned s = 0; s < MD_SPACES; s++) {
 		if (!m->space[s].sim)
 			continue;
-		for (unsigned i = 0; i < MD_PAGES; i++)
+		for (unsigned i = 0; i < m->pages; i++)
 			md_read(m, s, i);
 		fx_end(m->space[s].sim);
 	}

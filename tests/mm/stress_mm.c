@@ -6,7 +6,10 @@
  * another's just were. With some seeds devices come and go, or all of it is
  * frozen and thawed, again and again.
  *
- *        stress_mm [SEED [SECONDS]]
+ * With `large` there are large folios, and each area has a huge page now and
+ * then.
+ *
+ *        stress_mm [large] [SEED [SECONDS]]
  */
 #include <semaphore.h>
 
@@ -15,13 +18,14 @@
 #include "base/time.h"
 
 #define THREADS    4
-#define AREA_PAGES 256u
-#define CHILDREN   3 /* at a time */
-#define SCARCE_SLOTS \
-	(THREADS * AREA_PAGES + CHILDREN * AREA_PAGES / 2 + SW_PREPARED)
+#define AREA_SMALL 256u
+#define AREA_LARGE 1024u /* wherever it lies, a huge page fits */
+#define CHILDREN   3     /* at a time */
 
 static struct fx f;
 static uint64_t end_ns, seed;
+static bool large;
+static unsigned area_pages = AREA_SMALL;
 static sem_t child_slots;
 static unsigned switched[2]; /* devices that stayed, or went off */
 static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -31,7 +35,7 @@ struct worker {
 	struct sw_sim *sim;
 	uint64_t at; /* address of the area */
 	uint64_t rng, next;
-	uint64_t value[AREA_PAGES];
+	uint64_t value[AREA_LARGE];
 	bool is_child;
 };
 
@@ -77,19 +81,46 @@ static void write_page(struct worker *w, unsigned i)
 
 static void sweep(struct worker *w)
 {
-	unsigned i = rnd(w, AREA_PAGES), nr = rnd(w, AREA_PAGES - i + 1);
-	bool write = rnd(w, 2);
+	unsigned i = rnd(w, area_pages), nr = rnd(w, area_pages - i + 1);
+	bool write = rnd(w, 2), down = rnd(w, 2);
 
-	for (; nr--; i++)
+	if (large && rnd(w, 2)) {
+		i = 0;
+		nr = area_pages;
+	}
+	for (unsigned k = 0; k < nr; k++) {
+		unsigned at = down ? i + nr - 1 - k : i + k;
+
 		if (write)
-			write_page(w, i);
+			write_page(w, at);
 		else
-			read_page(w, i);
+			read_page(w, at);
+	}
+}
+
+/* If reclaim does not come between, the first part of the area that may be a huge
+ * page is one. */
+static void make_huge(struct worker *w)
+{
+	uint64_t bytes = SW_HUGE_PAGES * PG;
+	uint64_t at = (w->at + bytes - 1) & ~(bytes - 1);
+	unsigned first = (at - w->at) / PG;
+
+	for (unsigned tries = 0; tries < 4; tries++) {
+		for (unsigned i = 0; i < SW_HUGE_PAGES; i++)
+			write_page(w, first + i);
+		if (!sw_sim_collapse(w->sim, at))
+			continue;
+		if (rnd(w, 2))
+			sw_sim_advise(w->sim, w->at, w->at + area_pages * PG,
+				      SW_ADVICE_PAGEOUT);
+		return;
+	}
 }
 
 static void advise(struct worker *w)
 {
-	unsigned i = rnd(w, AREA_PAGES), nr = 1 + rnd(w, AREA_PAGES - i);
+	unsigned i = rnd(w, area_pages), nr = 1 + rnd(w, area_pages - i);
 
 	sw_sim_advise(w->sim, w->at + i * PG, w->at + (i + nr) * PG,
 		      1 + rnd(w, SW_NR_ADVICE - 1));
@@ -99,14 +130,14 @@ static void advise(struct worker *w)
 static void forget(struct worker *w)
 {
 	uint64_t start = FX_BASE + rnd(w, FX_PAGES) * PG;
-	uint64_t end = start + (1 + rnd(w, AREA_PAGES)) * PG;
+	uint64_t end = start + (1 + rnd(w, area_pages)) * PG;
 
 	(void)sw_space_forget(sw_sim_mmu(w->sim)->space, start, end);
 }
 
 static void dontneed(struct worker *w)
 {
-	unsigned i = rnd(w, AREA_PAGES), nr = 1 + rnd(w, AREA_PAGES - i);
+	unsigned i = rnd(w, area_pages), nr = 1 + rnd(w, area_pages - i);
 
 	sw_sim_dontneed(w->sim, w->at + i * PG, w->at + (i + nr) * PG);
 	memset(&w->value[i], 0, nr * sizeof(w->value[0]));
@@ -118,11 +149,11 @@ static void new_area(struct worker *w)
 	int err;
 
 	if (w->at)
-		sw_sim_munmap(w->sim, w->at, w->at + AREA_PAGES * PG);
-	w->at = sw_sim_map_free(w->sim, AREA_PAGES * PG);
+		sw_sim_munmap(w->sim, w->at, w->at + area_pages * PG);
+	w->at = sw_sim_map_free(w->sim, area_pages * PG);
 	do { /* other threads change the layout meanwhile */
 		err = sw_space_add_region(space, sw_space_epoch(space), w->at,
-					  w->at + AREA_PAGES * PG);
+					  w->at + area_pages * PG);
 	} while (err == -EAGAIN);
 	SW_BUG_ON(err);
 	memset(w->value, 0, sizeof(w->value));
@@ -130,6 +161,10 @@ static void new_area(struct worker *w)
 
 static void step(struct worker *w)
 {
+	if (large && !rnd(w, 12)) {
+		make_huge(w);
+		return;
+	}
 	switch (rnd(w, 42)) {
 	case 0:
 		dontneed(w);
@@ -138,7 +173,7 @@ static void step(struct worker *w)
 		new_area(w);
 		break;
 	case 2 ... 3:
-		w->at = sw_sim_mremap_free(w->sim, w->at, AREA_PAGES * PG);
+		w->at = sw_sim_mremap_free(w->sim, w->at, area_pages * PG);
 		break;
 	case 4 ... 6:
 		advise(w);
@@ -150,16 +185,16 @@ static void step(struct worker *w)
 		forget(w);
 		break;
 	case 15 ... 25:
-		read_page(w, rnd(w, AREA_PAGES));
+		read_page(w, rnd(w, area_pages));
 		break;
 	default:
-		write_page(w, rnd(w, AREA_PAGES));
+		write_page(w, rnd(w, area_pages));
 	}
 }
 
 static void check_all(struct worker *w)
 {
-	for (unsigned i = 0; i < AREA_PAGES; i++)
+	for (unsigned i = 0; i < area_pages; i++)
 		read_page(w, i);
 }
 
@@ -337,16 +372,45 @@ static void *switcher_main(void *arg)
 	return NULL;
 }
 
+/* ---- small and large ---- */
+
+static void open_small(void)
+{
+	unsigned scarce =
+		THREADS * AREA_SMALL + CHILDREN * AREA_SMALL / 2 + SW_PREPARED;
+
+	/* Every other time slots are scarce, so that clean copies lose theirs. */
+	fx_open_sized(&f, THREADS * AREA_SMALL * 7 / 8,
+		      seed % 2 ? FX_SLOTS : scarce);
+}
+
+/* The marks of a larger budget, so that huge pages are worth it. */
+static void open_large(void)
+{
+	unsigned scarce =
+		THREADS * AREA_LARGE + CHILDREN * AREA_LARGE / 2 + SW_READY;
+
+	area_pages = AREA_LARGE;
+	fx_open_space(&f, THREADS * AREA_LARGE * 5 / 4,
+		      seed % 2 ? 4 * FX_SLOTS : scarce, 4 * FX_PAGES);
+	f.mm->staging.target = SW_MIN_PIECES * SW_HUGE_PAGES;
+	f.mm->budget.low = 600;
+	f.mm->budget.high = 900;
+}
+
 int main(int argc, char **argv)
 {
 	struct worker w[THREADS] = { 0 };
 	struct worker switcher = { 0 };
-	pthread_t t[THREADS], switching;
-	double seconds = argc > 2 ? atof(argv[2]) : 3;
-	int disk_type = -1;
-	pthread_t freezer;
+	pthread_t t[THREADS], switching, freezer;
 	bool devices, freezes;
+	int disk_type = -1;
+	double seconds;
 
+	large = argc > 1 && !strcmp(argv[1], "large");
+	argc -= large;
+	argv += large;
+	seconds = argc > 2 ? atof(argv[2]) : 3;
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : sw_now_ns();
 	printf("seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
@@ -356,9 +420,10 @@ int main(int argc, char **argv)
 	if (freezes)
 		fx_device_flags |= SWP_SYNCHRONOUS_IO;
 	sem_init(&child_slots, 0, CHILDREN);
-	/* Every other time slots are scarce, so that clean copies lose theirs. */
-	fx_open_sized(&f, THREADS * AREA_PAGES * 7 / 8,
-		      seed % 2 ? FX_SLOTS : SCARCE_SLOTS);
+	if (large)
+		open_large();
+	else
+		open_small();
 	f.threaded = true;
 	f.store.before_read = take_turns;
 	f.mm->heat = seed / 2 % 2 ? &sim_heat : NULL;

@@ -20,6 +20,8 @@
  *        "cpu": { "supervisor_seconds", "agent_seconds",
  *                 "command_seconds" } }
  *
+ * A device that went off is listed until another one takes its place.
+ *
  * "own_peak_bytes" is the memory that supervisor, keeper and agents took at
  * most, without what the devices stored and what counts in the budget.
  * "shared_peak_bytes" is the most that was seen of memory mapped with

@@ -216,17 +216,17 @@ static int open_door(struct session *s)
 		if (err)
 			sw_door_close(&s->door);
 	}
-	if (err == -EADDRINUSE) {
-		sw_error("--name %s: another session has this name",
-			 s->opt->name ? s->opt->name : s->door.name);
-	} else if (err && s->opt->name) {
-		sw_error(
-			"--name %s: no socket can be made for it: %s; without /run, or XDG_RUNTIME_DIR of one's own, leave the option away",
-			s->opt->name, strerror(-err));
-	} else if (err) {
+	if (err && !s->opt->name) {
 		sw_info("the session cannot be talked to: %s", strerror(-err));
 		return 0;
 	}
+	if (err == -EADDRINUSE)
+		sw_error("--name %s: another session has this name",
+			 s->opt->name);
+	else if (err)
+		sw_error(
+			"--name %s: no socket can be made for it: %s; without /run, or XDG_RUNTIME_DIR of one's own, leave the option away",
+			s->opt->name, strerror(-err));
 	return err;
 }
 

@@ -133,10 +133,10 @@ struct sw_off {
 
 /*
  * swapoff() of device `type`, whose pages go to other devices or, where those
- * are full, back to their programs. One at a time. What it returns then, or else
- * the device is in use as before and what has moved has moved: -EINTR (it was
- * to stop), -ENOSPC (neither devices nor budget have room for the rest), what a
- * store said, -EBUSY (pages did not move for some seconds), -ENOMEM.
+ * are full, back to their programs. One at a time. 0, or the device is in use as
+ * before, and what has moved has moved: -EINTR (it was to stop), -ENOSPC (neither
+ * devices nor budget have room for the rest), what a store said, -EBUSY (pages
+ * did not move for some seconds), -ENOMEM.
  */
 SW_MUST_CHECK int sw_mm_swapoff(struct sw_mm *mm, unsigned type,
 				const struct sw_off *off);

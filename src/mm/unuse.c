@@ -454,6 +454,17 @@ static void run_job(struct unuse *u, struct sw_space *space)
 
 /* ---- all of them ---- */
 
+/* Its end waits for us alone, and gives back all that it has. */
+static bool is_ending(struct sw_space *space)
+{
+	bool is;
+
+	sw_mutex_lock(&space->mm->spaces_lock);
+	is = sw_list_empty(&space->node);
+	sw_mutex_unlock(&space->mm->spaces_lock);
+	return is;
+}
+
 static int walk_space(struct unuse *u, struct sw_space *space)
 {
 	uint64_t at = 0;
@@ -466,7 +477,7 @@ static int walk_space(struct unuse *u, struct sw_space *space)
 			run_job(u, space);
 		if (!goes_on(u))
 			return -EINTR;
-	} while (at);
+	} while (at && !is_ending(space));
 	return 0;
 }
 

@@ -228,7 +228,16 @@ done
 # In use as before: it is filled first, and can go in the end.
 until_true holds "file:$disk" 134217728 || fail "it is not used any more"
 says 0 "off, .* moved" off "$disk"
+
+# Programs end while their device goes: whoever asked hears what became of it.
+says 0 "^file:$disk: on$" on "file:$disk,size=512M,prio=5"
+"$SPILLWAY" off -s "$name" zram1 >"$tmp/off.out" 2>&1 &
+caller=$!
 finish_session
+wait $caller
+status=$?
+[ $status -le 1 ] && [ -s "$tmp/off.out" ] ||
+	fail "off at the end: status $status: $(cat "$tmp/off.out")"
 
 # ---- a session that is killed leaves no name that is taken ----
 start killed one 16M --swap zram:

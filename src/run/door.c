@@ -1,9 +1,9 @@
 /*
  * door.c - see door.h. Above: control.c answers at it, ask.c comes to it.
  *
- * A socket whose session died stays in the folder, and whoever connects is
- * refused. Those are removed by the next session that opens its door, with the
- * folder locked: nobody can be between making a socket and listening on it then.
+ * A socket whose session was killed goes with its keeper. Where that was killed,
+ * too, it stays in the folder, and whoever connects is refused: it is removed by
+ * the next session that opens its door, with the folder locked: nobody can be between making a socket and listening on it then.
  * Paths lead through a descriptor of the folder, so that its name may be long.
  */
 #include "run/door.h"
@@ -167,9 +167,15 @@ int sw_door_open(struct sw_door *door, const char *name)
 	return err;
 }
 
+void sw_door_remove(const struct sw_door *door)
+{
+	if (door->dir >= 0)
+		unlinkat(door->dir, door->name, 0);
+}
+
 void sw_door_close(struct sw_door *door)
 {
-	unlinkat(door->dir, door->name, 0);
+	sw_door_remove(door);
 	close(door->listen);
 	close(door->dir);
 	door->dir = -1;

@@ -26,6 +26,8 @@ bool sw_door_is_name(const char *name);
  */
 SW_MUST_CHECK int sw_door_open(struct sw_door *door, const char *name);
 void sw_door_close(struct sw_door *door);
+/* The same for a session that is dead, by a process that has its descriptors. */
+void sw_door_remove(const struct sw_door *door);
 
 /* A connection to the session called `target`, by name or pid; NULL: to the
  * only one. -errno after a line. */

@@ -73,7 +73,7 @@ static void kill_tree(struct sw_keeper_list *l)
 	signal_all(l, SIGKILL);
 }
 
-static void keeper_main(struct sw_keeper_list *list, int supervisor)
+static void keeper_main(const struct sw_keeper *k, int supervisor)
 {
 	struct pollfd p = { .fd = supervisor, .events = POLLIN };
 
@@ -81,7 +81,8 @@ static void keeper_main(struct sw_keeper_list *list, int supervisor)
 	setpgid(0, 0); /* signals to the group are not meant for it */
 	while (poll(&p, 1, -1) < 0 && errno == EINTR)
 		;
-	kill_tree(list);
+	kill_tree(k->list);
+	sw_door_remove(k->door);
 	_exit(0);
 }
 
@@ -104,7 +105,7 @@ int sw_keeper_start(struct sw_keeper *k)
 	sigprocmask(SIG_BLOCK, &all, &old);
 	pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
 	if (!pid)
-		keeper_main(k->list, supervisor);
+		keeper_main(k, supervisor);
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	/* The pidfd stays open: the keeper polls it in the shared table. */
 	k->pid = pid > 0 ? pid : 0;

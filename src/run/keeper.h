@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "base/base.h"
+#include "run/door.h"
 
 #define SW_KEEPER_MAX 16384u /* processes it can know */
 
@@ -20,6 +21,7 @@ struct sw_keeper_list {
 
 struct sw_keeper {
 	struct sw_keeper_list *list;
+	const struct sw_door *door; /* goes with the tree */
 	pid_t pid;
 };
 

@@ -253,6 +253,7 @@ static int start_command(struct session *s)
 	nofile.rlim_cur = nofile.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &nofile);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	s->keeper.door = &s->door;
 	if (sw_keeper_start(&s->keeper)) {
 		sw_error("cannot start the keeper process: %s",
 			 strerror(errno));

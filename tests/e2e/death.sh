@@ -11,12 +11,13 @@ turns=${E2E_TURNS:-12}
 [ "$level" -gt 1 ] && turns=${E2E_TURNS:-100}
 
 # Everywhere the supervisor or an agent could leave something. (A benchmark
-# that runs beside us is another matter.)
+# that runs beside us is another matter, and so is the folder of sockets.)
 places="$TMPDIR /tmp /var/tmp /dev/shm /run"
 files() {
 	# shellcheck disable=SC2086
 	find $places -maxdepth 2 -iname '*spillway*' \
-		! -iname '*spillway-bench*' 2>/dev/null | sort
+		! -iname '*spillway-bench*' ! -path /run/spillway \
+		2>/dev/null | sort
 }
 
 # pick COMM: one of the marked processes of that name, not always the same.
@@ -90,6 +91,8 @@ for turn in $(seq "$turns"); do
 		fail "turn $turn: no warning that an agent died"
 	after=$(files)
 	[ "$after" = "$before" ] || fail "turn $turn: files left: $after"
+	[ ! -e "/run/spillway/$supervisor" ] ||
+		fail "turn $turn: its socket is left"
 	[ "$failures" -lt 5 ] || break
 done
 

@@ -245,6 +245,7 @@ kill -KILL "$(supervisor_pid)"
 wait $supervisor 2>/dev/null
 "$tool" gone "$mark" 3 >/dev/null
 says 1 "no session '$name'" show
+[ ! -e "/run/spillway/$name" ] || fail "killed: its socket is left"
 size=16
 start again many 8M --swap zram:
 finish_session

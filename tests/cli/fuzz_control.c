@@ -198,11 +198,9 @@ static void *caller_main(void *arg)
 /* What the session's loop does meanwhile. */
 static void *sampler_main(void *arg)
 {
-	uint64_t bytes = 0;
-
 	while (!__atomic_load_n(&ends, __ATOMIC_RELAXED)) {
 		sw_devices_sample(&session.devices);
-		bytes += sw_devices_memory(&session.devices);
+		(void)sw_devices_memory(&session.devices);
 		sched_yield();
 	}
 	return arg;

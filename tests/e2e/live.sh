@@ -248,6 +248,7 @@ says 1 "no session '$name'" show
 [ ! -e "/run/spillway/$name" ] || fail "killed: its socket is left"
 size=16
 start again many 8M --swap zram:
+until_true holds zram0 1048576 || fail "nothing goes to zram0"
 finish_session
 
 finish

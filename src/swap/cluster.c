@@ -160,12 +160,14 @@ struct swap_cluster_info *isolate_lock_cluster(struct swap_info_struct *si,
  * "negative"; the carries cancel in the sum. */
 static uint64_t usage_sum(const struct swap_info_struct *si)
 {
+	/* Pairs with the release in swapon(), which may be about it. */
+	const struct swap_shard *shards =
+		__atomic_load_n(&si->shards, __ATOMIC_ACQUIRE);
 	uint64_t sum = 0;
 
-	for (unsigned cpu = 0; si->shards && cpu < swap_nr_cpus; cpu++) {
+	for (unsigned cpu = 0; shards && cpu < swap_nr_cpus; cpu++) {
 		sw_sched_point("usage");
-		sum += __atomic_load_n(&si->shards[cpu].usage,
-				       __ATOMIC_SEQ_CST);
+		sum += __atomic_load_n(&shards[cpu].usage, __ATOMIC_SEQ_CST);
 	}
 	return sum;
 }

@@ -151,8 +151,8 @@ static void another_store_cannot_read_it(void **state)
 
 /* ---- what is remembered ---- */
 
-/* Slot and number are under the tag, not only beside it. */
-static void a_tag_is_good_for_its_slot_alone(void **state)
+/* Without a disk in between. */
+static void what_is_sealed_is_good_for_the_last_write_alone(void **state)
 {
 	struct sw_crypt *c = sw_crypt_open(3, "test");
 
@@ -303,7 +303,7 @@ int main(void)
 		CRYPT_TEST(a_page_never_looks_the_same_twice),
 		CRYPT_TEST(pages_of_two_slots_cannot_change_places),
 		CRYPT_TEST(another_store_cannot_read_it),
-		CRYPT_TEST(a_tag_is_good_for_its_slot_alone),
+		CRYPT_TEST(what_is_sealed_is_good_for_the_last_write_alone),
 		CRYPT_TEST(a_slot_costs_24_bytes_of_memory_at_most),
 		CRYPT_TEST(the_key_is_locked_and_in_no_dump_and_no_child),
 		CRYPT_TEST(a_key_that_cannot_be_locked_is_refused),

@@ -20,6 +20,7 @@
  * Above: whoever the session lets ask for it. Below: reclaim.c, image.c.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "mm/mm_internal.h"
@@ -243,7 +244,9 @@ int sw_mm_thaw(struct sw_mm *mm)
 	err = sw_image_load(mm);
 	if (err) {
 		sw_error(
-			"thawing stopped: there is no memory to bring pages back to; try again when there is");
+			"thawing stopped before all was back: %s; the session is frozen still, try again",
+			err == -EINPROGRESS ? "the disk does not answer"
+					    : strerror(-err));
 		(void)go(mm, SW_THAWING, SW_FROZEN);
 		return err;
 	}

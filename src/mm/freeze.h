@@ -49,7 +49,8 @@ struct sw_image {
 SW_MUST_CHECK int sw_image_make(struct sw_mm *mm,
 				const struct sw_freeze_spec *spec);
 /* Brings the pages back that somebody still wants. What cannot be read is lost:
- * who touches it gets SIGBUS. -ENOMEM: not all of it, try again. */
+ * who touches it gets SIGBUS. -ENOMEM, -EINPROGRESS: not all of it, try
+ * again. */
 SW_MUST_CHECK int sw_image_load(struct sw_mm *mm);
 /* Gives all slots back, with what is in them. */
 void sw_image_release(struct sw_image *image);

@@ -66,6 +66,12 @@ static int pin_devices(struct sw_image *image, unsigned image_type)
 
 /* ---- the store behind a slot ---- */
 
+/* The device has not answered yet, or memory was short. */
+static bool works_later(int err)
+{
+	return err == -EINPROGRESS || err == -ENOMEM;
+}
+
 static int move_bytes(swp_entry_t entry, unsigned nr, bool write, void *pages)
 {
 	struct swap_info_struct *si = get_swap_device(entry);
@@ -81,7 +87,7 @@ static int move_bytes(swp_entry_t entry, unsigned nr, bool write, void *pages)
 	put_swap_device(si);
 	if (err && write)
 		sw_count(swap_write_error, 1);
-	else if (err)
+	else if (err && !works_later(err))
 		sw_count(swap_read_error, 1);
 	return err;
 }
@@ -222,6 +228,24 @@ static unsigned run_of(const uint64_t *at, unsigned k, unsigned nr)
 	return n;
 }
 
+/* The bytes may reach the slots at any later time: they turn bad with the end
+ * of the image. */
+static void condemn(unsigned type, uint64_t at, unsigned nr)
+{
+	for (; nr; at++, nr--) {
+		struct folio *folio;
+		uint64_t shadow;
+
+		while (!(folio = hold_slot(swp_entry(type, at), &shadow)))
+			sched_yield(); /* out of memory, for the moment */
+		folio_set(folio, SW_FOLIO_DIRTY);
+		folio_condemn_slot(folio);
+		sw_count(swap_condemned, 1);
+		folio_unlock(folio);
+		folio_put(folio); /* the cache's reference keeps it */
+	}
+}
+
 static int write_batch(struct sw_image *image, const struct batch *b)
 {
 	unsigned n;
@@ -231,6 +255,8 @@ static int write_batch(struct sw_image *image, const struct batch *b)
 		n = run_of(b->at, k, b->nr);
 		err = move_bytes(swp_entry(image->slots.type, b->at[k]), n,
 				 true, b->pages + k * SW_PAGE_SIZE);
+		if (err == -ETIMEDOUT)
+			condemn(image->slots.type, b->at[k], n);
 	}
 	return err;
 }
@@ -343,6 +369,7 @@ int sw_image_make(struct sw_mm *mm, const struct sw_freeze_spec *spec)
 		sw_error(
 			"the session's memory cannot be written to the disk: %s; it goes on as before",
 			strerror(-err));
+	sw_device_judge(mm, spec->image_type, err);
 	sw_image_release(image);
 	return err;
 }
@@ -405,28 +432,43 @@ static unsigned next_run(const struct sw_image *image)
 	return n;
 }
 
+/* The next page, which may have been read already, back where it was. What
+ * cannot be read is lost. Else -errno: try again. */
+static int load_page(struct sw_mm *mm, struct sw_image *image, char *page,
+		     bool read)
+{
+	const struct sw_image_page *p = &image->page[image->loaded];
+	int err = 0;
+
+	if (!is_wanted(p))
+		return 0;
+	if (!read)
+		err = move_bytes(swp_entry(image->slots.type, p->at), 1, false,
+				 page);
+	if (err)
+		return works_later(err) ? err : 0;
+	return put_back(mm, p, page);
+}
+
 /* One that cannot be read must not cost the others. */
 static int load_run(struct sw_mm *mm, struct sw_image *image, char *pages)
 {
-	const unsigned type = image->slots.type;
+	const struct sw_image_page *first = &image->page[image->loaded];
 	unsigned nr = next_run(image);
-	bool all = !move_bytes(swp_entry(type, image->page[image->loaded].at),
-			       nr, false, pages);
-	int err = 0;
+	int err = move_bytes(swp_entry(image->slots.type, first->at), nr, false,
+			     pages);
+	bool read = !err;
 
-	for (unsigned k = 0; k < nr && !err; k++) {
-		const struct sw_image_page *p = &image->page[image->loaded];
-		char *page = pages + k * SW_PAGE_SIZE;
-
-		if (is_wanted(p) && (all || !move_bytes(swp_entry(type, p->at),
-							1, false, page)))
-			err = put_back(mm, p, page);
+	if (works_later(err))
+		return err;
+	for (unsigned k = 0; k < nr; k++) {
+		err = load_page(mm, image, pages + k * SW_PAGE_SIZE, read);
 		if (err)
-			break;
-		swap_put_entries_direct(p->of, 1);
+			return err;
+		swap_put_entries_direct(image->page[image->loaded].of, 1);
 		image->loaded++;
 	}
-	return err;
+	return 0;
 }
 
 int sw_image_load(struct sw_mm *mm)

@@ -108,7 +108,8 @@ struct sw_freeze_spec {
 SW_MUST_CHECK int sw_mm_freeze(struct sw_mm *mm,
 			       const struct sw_freeze_spec *spec);
 /* Faults are served again, and pages come back as they are touched. 0; -EINVAL:
- * not frozen; -ENOMEM: frozen still, try again. Both are said. */
+ * not frozen; -ENOMEM, or -EINPROGRESS (the disk does not answer): frozen still,
+ * try again. Each is said. */
 SW_MUST_CHECK int sw_mm_thaw(struct sw_mm *mm);
 
 struct sw_freeze_info {

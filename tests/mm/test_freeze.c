@@ -353,6 +353,48 @@ static void failed_write_leaves_the_session_as_it_was(void **state)
 	assert_true(nth > 3);
 }
 
+/* What was not answered in time may reach the slots whenever it likes. */
+static void slots_of_a_late_write_are_never_used_again(void **state)
+{
+	struct sw_swap_device_info info;
+	struct frozen z;
+
+	sw_log_set_level(SW_LOG_ERROR);
+	open_frozen(&z);
+	fx_fill(z.f.sim, 0, 300);
+	z.f.store.fail_write = 2;
+	z.f.store.write_err = -ETIMEDOUT;
+	assert_int_equal(freeze(&z, true, false), -ETIMEDOUT);
+	assert_false(info_of(&z).frozen);
+	assert_int_equal(fx_slots_used(&z.f), 0);
+	assert_true(swap_device_info(z.f.type, &info));
+	assert_int_equal(info.condemned, 64);
+	assert_int_equal(info.pages, FX_SLOTS - 64);
+	assert_true(info.flags & SWP_FAILED);
+	assert_int_equal(swap_check(NULL, NULL), 0);
+	expect_all(&z, 300);
+	close_frozen(&z);
+}
+
+static void late_read_is_not_a_lost_page(void **state)
+{
+	struct frozen z;
+
+	sw_log_set_level(SW_LOG_ERROR);
+	open_frozen(&z);
+	fx_fill(z.f.sim, 0, 300);
+	assert_int_equal(freeze(&z, true, false), 0);
+	z.f.store.fail_read = 2;
+	z.f.store.read_err = -EINPROGRESS;
+	assert_int_equal(sw_mm_thaw(z.f.mm), -EINPROGRESS);
+	assert_true(info_of(&z).frozen);
+	expect_held(&z, 299);
+	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
+	assert_int_equal(fx_counted(&z.f, swap_read_error), 0);
+	expect_all(&z, 300);
+	close_frozen(&z);
+}
+
 static bool goes_on(void *arg)
 {
 	return (*(unsigned *)arg)--;
@@ -499,6 +541,8 @@ int main(void)
 		freeze_test(session_that_ends_frozen_leaves_nothing),
 		freeze_test(what_has_no_room_in_the_image_stays_in_memory),
 		freeze_test(failed_write_leaves_the_session_as_it_was),
+		freeze_test(slots_of_a_late_write_are_never_used_again),
+		freeze_test(late_read_is_not_a_lost_page),
 		freeze_test(called_off_at_any_time_it_goes_on),
 		freeze_test(
 			page_that_cannot_be_read_back_is_told_and_no_other_lost),

@@ -12,6 +12,8 @@
 #define CMD_EXIT_REFUSED 1
 
 int cmd_doctor(int argc, char **argv);
+int cmd_freeze(int argc, char **argv);
+int cmd_thaw(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_on(int argc, char **argv);

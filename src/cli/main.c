@@ -17,6 +17,9 @@ static const struct {
 	{ "show", cmd_show, "list the swap devices of a running session" },
 	{ "on", cmd_on, "give a running session another swap device" },
 	{ "off", cmd_off, "empty a swap device of a session, and turn it off" },
+	{ "freeze", cmd_freeze,
+	  "take a running session out of memory, and keep it out" },
+	{ "thaw", cmd_thaw, "let a frozen session go on" },
 	{ "doctor", cmd_doctor, "say what this machine gives, and lacks" },
 };
 

@@ -9,7 +9,10 @@
  *              { "name", "bytes" }, and on the way { "left_bytes",
  *              "total_bytes" }
  *
- * Above: control.c, in a thread for each call. Below: devices.c, mm/unuse.c.
+ *      freeze, thaw    freezing.c
+ *
+ * Above: control.c, in a thread for each call. Below: devices.c, mm/unuse.c,
+ * freezing.c.
  */
 #include <errno.h>
 #include <string.h>
@@ -170,10 +173,17 @@ static json_t *off(struct sw_call *call, const json_t *request, void *arg)
 {
 	struct session *s = arg;
 	struct going g = { .s = s, .call = call };
+	struct sw_freeze_info freeze;
 
 	g.name = text_of(request, "device");
 	if (!g.name)
 		return NULL;
+	/* Pages without a place elsewhere would go back to the program. */
+	sw_mm_freeze_info(s->mm, &freeze);
+	if (freeze.frozen) {
+		sw_error("the session is frozen; thaw it first");
+		return NULL;
+	}
 	if (sw_devices_remove(&s->devices, g.name, turn_off, &g))
 		return NULL;
 	sw_info("%s: turned off", g.name);
@@ -185,5 +195,7 @@ const struct sw_request_kind sw_requests[] = {
 	{ "show", show },
 	{ "on", on },
 	{ "off", off },
+	{ "freeze", sw_answer_freeze },
+	{ "thaw", sw_answer_thaw },
 	{ 0 },
 };

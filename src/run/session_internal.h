@@ -124,6 +124,12 @@ void sw_session_look_for_strangers(struct session *s);
 /* Measures, manages, and sets the timer for the next time. */
 void sw_session_tick(struct session *s);
 
+/* ---- freezing.c: rows of requests.c ---- */
+
+json_t *sw_answer_freeze(struct sw_call *call, const json_t *request,
+			 void *arg);
+json_t *sw_answer_thaw(struct sw_call *call, const json_t *request, void *arg);
+
 /* ---- shared.c ---- */
 
 /* How much shared memory the tree has; called now and then. */

@@ -11,6 +11,8 @@ Commands:
   show     list the swap devices of a running session
   on       give a running session another swap device
   off      empty a swap device of a session, and turn it off
+  freeze   take a running session out of memory, and keep it out
+  thaw     let a frozen session go on
   doctor   say what this machine gives, and lacks
 
 'spillway COMMAND --help' tells more about a command;
@@ -49,6 +51,16 @@ refuses 125 "on: no device given; see 'spillway on --help'" "$spillway" on
 refuses 125 "off: no device given; see 'spillway off --help'" \
         "$spillway" off -s redis
 refuses 125 "off: no option '-a'; see 'spillway off --help'" "$spillway" off -a
+for command in freeze thaw; do
+        refuses 125 "$command: no option '-x'; see 'spillway $command --help'" \
+                "$spillway" $command -x
+        refuses 125 "$command: 'redis' is one word too many; see 'spillway $command --help'" \
+                "$spillway" $command redis
+        refuses 1 "no session 'no.such' of yours is running; it is a pid of 'spillway run' or what --name gave it" \
+                "$spillway" $command -s no.such
+done
+refuses 125 "thaw: no option '--thaw-on-fault'; see 'spillway thaw --help'" \
+        "$spillway" thaw --thaw-on-fault
 refuses 1 "no session 'no.such' of yours is running; it is a pid of 'spillway run' or what --name gave it" \
         "$spillway" show -s no.such
 for name in '' 7 12 a/b .hidden 'with blank' \

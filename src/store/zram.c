@@ -2,7 +2,7 @@
  * zram.c - compressed memory as a swap store. Above it: whoever writes and
  * reads folios; below it: codec/ and objpool.c.
  *
- * A slot is a handle of 8 bytes and a sum of 4 (zram.h has their layout), in
+ * A slot is a handle of 8 bytes and a sum of 4 (packed.h has their layout), in
  * two arrays of address space, so that a slot never used costs nothing.
  *
  * There is no lock here. Two calls on one slot are not concurrent, by the
@@ -18,31 +18,17 @@
 #include <errno.h>
 #include <string.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include "base/log.h"
 #include "codec/codec.h"
-#include "store/objpool.h"
 #include "store/sysmem.h"
 #include "store/work.h"
-
-/* A page that saves less than a sixteenth is kept as it is: reading it back
- * then costs a copy. */
-#define RAW_FROM (SW_PAGE_SIZE - SW_PAGE_SIZE / 16)
 
 #define BATCH      SWAPFILE_CLUSTER /* pages a write stores before it commits */
 #define STEP_PAGES 64 /* written by a thread between two looks at the order */
 
-/* One page's new copy, stored and not yet reachable. */
-struct copy {
-	uint64_t handle;
-	uint32_t sum;
-};
-
 /* Scratch memory of one write. */
 struct scratch {
-	struct copy copies[BATCH];
+	struct sw_packed copies[BATCH];
 	unsigned char out[SW_PAGE_SIZE];
 	void *codec_work;
 };
@@ -64,84 +50,30 @@ static uint64_t read_relaxed(const uint64_t *counter)
 
 /* ---- handles ---- */
 
-static uint32_t object_sum(uint64_t slot, const void *bytes, size_t size)
-{
-	uint64_t x = XXH3_64bits(bytes, size);
-
-	return (uint32_t)(x ^ x >> 32) ^ (uint32_t)slot * 0x9e3779b1u;
-}
-
-static uint64_t word_check(uint64_t slot, uint64_t word)
-{
-	const uint64_t both[2] = { slot, word };
-
-	return XXH3_64bits(both, sizeof(both)) >> (64 - HANDLE_CHECK_BITS);
-}
-
-static struct copy same_make(uint64_t slot, uint64_t word)
-{
-	return (struct copy){
-		.handle = HANDLE_SAME |
-			  word_check(slot, word) << HANDLE_KIND_BITS |
-			  word >> 32 << HANDLE_WORD_SHIFT,
-		.sum = (uint32_t)word,
-	};
-}
-
-/* Puts a handle (0: none) into a slot; what was there is the caller's. */
-static uint64_t handle_exchange(struct sw_zram *z, uint64_t slot, uint64_t h)
-{
-	uint64_t old =
-		__atomic_exchange_n(&z->handles[slot], h, __ATOMIC_ACQ_REL);
-
-	/* Its reader would look at another page's bytes from now on. */
-	SW_BUG_ON(handle_is_busy(old));
-	return old;
-}
-
 /* Frees what a handle stands for; *same and *raw lose what it was. */
 static void handle_drop(struct sw_zram *z, uint64_t h, uint64_t *same,
 			uint64_t *raw)
 {
-	if (handle_kind(h) == HANDLE_SAME)
-		*same -= 1;
-	if (handle_kind(h) != HANDLE_OBJECT)
-		return;
+	*same -= handle_kind(h) == HANDLE_SAME;
 	*raw -= handle_is_raw(h);
-	sw_objpool_free(z->pool, handle_to_loc(h), handle_to_size(h));
+	sw_packed_drop(z->pool, h);
 }
 
 /* ---- write ---- */
 
 /* Stores one page's bytes where nobody sees them yet. */
 static int copy_make(struct sw_zram *z, struct scratch *s, uint64_t slot,
-		     const void *page, struct copy *copy)
+		     const void *page, struct sw_packed *copy)
 {
-	const void *bytes = page;
-	uint64_t word, loc;
 	size_t size;
-	void *at;
-	int err;
 
-	if (sw_page_same_filled(page, &word)) {
-		*copy = same_make(slot, word);
+	if (sw_packed_same(slot, page, copy))
 		return 0;
-	}
-	size = z->codec->compress(s->codec_work, page, s->out, RAW_FROM);
-	if (size)
-		bytes = s->out;
-	else
-		size = SW_PAGE_SIZE;
-	err = sw_objpool_alloc(z->pool, size, &loc);
-	if (err)
-		return err;
-	at = sw_objpool_at(z->pool, loc, size);
-	memcpy(at, bytes, size);
-	copy->handle = handle_make_object(loc, size);
-	/* Over what was stored: should somebody change the page meanwhile, one
-	 * of its states is kept, and it can be read. */
-	copy->sum = object_sum(slot, at, size);
-	return 0;
+	size = z->codec->compress(s->codec_work, page, s->out,
+				  SW_PACKED_RAW_FROM);
+	if (!size)
+		return sw_packed_store(z->pool, slot, page, SW_PAGE_SIZE, copy);
+	return sw_packed_store(z->pool, slot, s->out, size, copy);
 }
 
 /* The handles of a cluster take memory from its first write on. */
@@ -170,14 +102,15 @@ static int write_batch(struct sw_zram *z, struct scratch *s, uint64_t slot,
 		return err;
 	}
 	for (i = 0; i < nr; i++) {
-		const struct copy *c = &s->copies[i];
+		const struct sw_packed *c = &s->copies[i];
 
 		same += handle_kind(c->handle) == HANDLE_SAME;
 		raw += handle_is_raw(c->handle);
 		touch(z, slot + i);
 		z->sums[slot + i] = c->sum;
-		handle_drop(z, handle_exchange(z, slot + i, c->handle), &same,
-			    &raw);
+		handle_drop(
+			z, sw_packed_exchange(&z->handles[slot + i], c->handle),
+			&same, &raw);
 	}
 	add_relaxed(&z->same_pages, same);
 	add_relaxed(&z->raw_pages, raw);
@@ -235,67 +168,17 @@ static int zram_write(void *store, uint64_t offset, unsigned nr,
 
 /* ---- read ---- */
 
-static int damaged(struct sw_zram *z, uint64_t slot, const char *what)
-{
-	add_relaxed(&z->read_errors, 1);
-	sw_error("zram: slot %lu cannot be read: %s", slot, what);
-	return -EIO;
-}
-
-static int read_same(struct sw_zram *z, uint64_t slot, uint64_t h, void *page)
-{
-	const uint64_t word = h >> HANDLE_WORD_SHIFT << 32 | z->sums[slot];
-
-	if (same_make(slot, word).handle != h)
-		return damaged(z, slot, "its word does not match its check");
-	if (word == 0) {
-		memset(page, 0, SW_PAGE_SIZE);
-		return 0;
-	}
-	for (size_t at = 0; at < SW_PAGE_SIZE; at += sizeof(word))
-		memcpy((unsigned char *)page + at, &word, sizeof(word));
-	return 0;
-}
-
-/* The caller is counted in h's slot: the object stays where it is. */
-static int read_object(struct sw_zram *z, void *work, uint64_t slot, uint64_t h,
-		       void *page)
-{
-	const size_t size = handle_to_size(h);
-	const void *bytes = sw_objpool_at(z->pool, handle_to_loc(h), size);
-
-	if (!bytes)
-		return damaged(z, slot, "its handle leads nowhere");
-	if (object_sum(slot, bytes, size) != z->sums[slot])
-		return damaged(z, slot, "its checksum does not match");
-	if (handle_is_raw(h))
-		memcpy(page, bytes, SW_PAGE_SIZE);
-	else if (z->codec->decompress(work, bytes, size, page))
-		return damaged(z, slot, "its data does not decompress");
-	return 0;
-}
-
 static int read_page(struct sw_zram *z, void *work, uint64_t slot, void *page)
 {
-	uint64_t h = handle_load(z, slot);
-	int err;
+	const char *why =
+		sw_packed_read(z->pool, z->codec, work, slot, &z->handles[slot],
+			       z->sums[slot], page);
 
-	switch (handle_kind(h)) {
-	case HANDLE_EMPTY:
-		return damaged(z, slot, "nothing was written to it");
-	case HANDLE_SAME:
-		return read_same(z, slot, h, page);
-	case HANDLE_OBJECT:
-		/* It may have moved since the load; it is an object still. */
-		h = __atomic_fetch_add(&z->handles[slot], HANDLE_READER,
-				       __ATOMIC_ACQUIRE);
-		err = read_object(z, work, slot, h, page);
-		/* Release: a move that sees us gone comes after our look. */
-		(void)__atomic_fetch_sub(&z->handles[slot], HANDLE_READER,
-					 __ATOMIC_RELEASE);
-		return err;
-	}
-	return damaged(z, slot, "its handle is of no known kind");
+	if (!why)
+		return 0;
+	add_relaxed(&z->read_errors, 1);
+	sw_error("zram: slot %lu cannot be read: %s", slot, why);
+	return -EIO;
 }
 
 static int zram_read(void *store, uint64_t offset, unsigned nr, void *pages)
@@ -326,8 +209,9 @@ static void free_range(struct sw_zram *z, uint64_t offset, uint64_t nr)
 	for (uint64_t slot = offset; slot < offset + nr; slot++) {
 		if (handle_load(z, slot) == HANDLE_EMPTY)
 			continue;
-		handle_drop(z, handle_exchange(z, slot, HANDLE_EMPTY), &same,
-			    &raw);
+		handle_drop(z,
+			    sw_packed_exchange(&z->handles[slot], HANDLE_EMPTY),
+			    &same, &raw);
 	}
 	add_relaxed(&z->same_pages, same);
 	add_relaxed(&z->raw_pages, raw);

@@ -7,67 +7,12 @@
  * and no object needs to know its slot. Costs are spread: each step looks at
  * a few clusters of handles, and only while the plan says that at least a
  * sixteenth of the memory can be had back.
- *
- * A move is one compare-and-exchange of the handle, under the class lock of
- * the object. Three may come in between, and each changes the handle, so that
- * the exchange fails and the copy is thrown away: a reader counts itself in,
- * a writer puts another handle there, a free puts 0. Whoever takes a handle
- * out of its slot owns the object; it is freed once.
  */
 #include "store/zram.h"
-
-#include <string.h>
 
 #define STEP_LOOKS  2048 /* handles a step looks at */
 #define STEP_MOVES  128  /* objects a step moves */
 #define ROUND_MOVES 64   /* fewer in a whole round: enough */
-
-struct move {
-	struct sw_zram *zram;
-	uint64_t slot;
-	uint64_t handle; /* as found: an object, no reader */
-};
-
-static bool is_there(void *arg)
-{
-	const struct move *m = arg;
-
-	return handle_load(m->zram, m->slot) == m->handle;
-}
-
-static bool relocate(void *arg, uint64_t new_loc)
-{
-	const struct move *m = arg;
-	const size_t size = handle_to_size(m->handle);
-	uint64_t expected = m->handle;
-
-	memcpy(sw_objpool_at(m->zram->pool, new_loc, size),
-	       sw_objpool_at(m->zram->pool, handle_to_loc(m->handle), size),
-	       size);
-	/* Release: who reads the new handle sees the copy. Acquire: a reader
-	 * that came and went since is_there() is done with the old bytes. */
-	return __atomic_compare_exchange_n(
-		&m->zram->handles[m->slot], &expected,
-		handle_make_object(new_loc, size), false, __ATOMIC_ACQ_REL,
-		__ATOMIC_RELAXED);
-}
-
-/* Moves the slot's object when it lies in a sparse span. */
-static bool move_slot(struct sw_zram *z, uint64_t slot)
-{
-	struct move m = { z, slot, handle_load(z, slot) };
-	const struct sw_objpool_mover mover = { is_there, relocate, &m };
-	const uint64_t loc = handle_to_loc(m.handle);
-	const size_t size = handle_to_size(m.handle);
-
-	if (handle_kind(m.handle) != HANDLE_OBJECT || handle_is_busy(m.handle))
-		return false;
-	/* A damaged handle is for the reader to report. */
-	if (!sw_objpool_at(z->pool, loc, size))
-		return false;
-	return sw_objpool_wants_move(z->pool, loc) &&
-	       sw_objpool_move(z->pool, loc, size, &mover);
-}
 
 /* Goes on from the cursor, once around at most; returns how many objects were
  * moved. */
@@ -86,7 +31,7 @@ static unsigned sweep(struct sw_zram *z, uint64_t max_looks, unsigned max_moves)
 				     __ATOMIC_RELAXED))
 			skip = SWAPFILE_CLUSTER;
 		else
-			moved += move_slot(z, slot);
+			moved += sw_packed_move(z->pool, &z->handles[slot]);
 		passed += skip;
 		z->cursor = slot + skip < z->nr_slots ? slot + skip : 0;
 	}

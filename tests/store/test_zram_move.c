@@ -3,7 +3,7 @@
  * exchange of its handle, too short for any stress: what may come in between
  * is done by hand here. Includes the file under test, for its inside.
  */
-#include "store/zram_compact.c"
+#include "store/packed.c"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "pages.h"
+#include "store/zram.h"
 
 #define SLOT 5u
 
@@ -50,7 +51,8 @@ static int teardown(void **state)
 
 static struct move move_of(struct sw_zram *z)
 {
-	return (struct move){ z, SLOT, handle_load(z, SLOT) };
+	return (struct move){ z->pool, &z->handles[SLOT],
+			      handle_load(z, SLOT) };
 }
 
 /* A place to move to, of the same size. */
@@ -58,15 +60,14 @@ static uint64_t place_for(const struct move *m)
 {
 	uint64_t loc;
 
-	assert_int_equal(sw_objpool_alloc(m->zram->pool,
-					  handle_to_size(m->handle), &loc),
-			 0);
+	assert_int_equal(
+		sw_objpool_alloc(m->pool, handle_to_size(m->handle), &loc), 0);
 	return loc;
 }
 
 static void undo_place(const struct move *m, uint64_t loc)
 {
-	sw_objpool_free(m->zram->pool, loc, handle_to_size(m->handle));
+	sw_objpool_free(m->pool, loc, handle_to_size(m->handle));
 }
 
 static void nothing_between_and_it_moves(void **state)
@@ -118,10 +119,10 @@ static void a_slot_being_read_is_passed_over(void **state)
 	m = move_of(z);
 	assert_true(sw_objpool_wants_move(z->pool, handle_to_loc(m.handle)));
 	z->handles[SLOT] += HANDLE_READER;
-	assert_false(move_slot(z, SLOT));
+	assert_false(sw_packed_move(z->pool, &z->handles[SLOT]));
 	z->handles[SLOT] -= HANDLE_READER;
 	assert_int_equal(handle_load(z, SLOT), m.handle);
-	assert_true(move_slot(z, SLOT));
+	assert_true(sw_packed_move(z->pool, &z->handles[SLOT]));
 	assert_int_not_equal(handle_load(z, SLOT), m.handle);
 	expect_page(z, page_number(PAGE_NOISE, SLOT));
 }

@@ -230,10 +230,10 @@ int sw_slots_write(swp_entry_t entry, unsigned nr, const void *data)
 	ops = swap_device_ops(si, &store);
 	err = ops->write(store, swp_offset(entry), nr, data);
 	put_swap_device(si);
-	if (!err)
-		sw_count(pswpout, nr);
-	else
+	if (err)
 		sw_count(swap_write_error, 1);
+	else if (!ops->counts)
+		sw_count(pswpout, nr);
 	return err;
 }
 

@@ -28,7 +28,8 @@ static int read_slots(swp_entry_t entry, unsigned nr, void *buf)
 	err = ops->read(store, swp_offset(entry), nr, buf);
 	put_swap_device(si);
 	if (!err) {
-		sw_count(pswpin, nr);
+		if (!ops->counts)
+			sw_count(pswpin, nr);
 		return 0;
 	}
 	if (err == -ENOMEM || err == -EINPROGRESS)

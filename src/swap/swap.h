@@ -71,6 +71,9 @@ struct swap_ops {
 	int (*read)(void *store, uint64_t offset, unsigned nr, void *pages);
 	void (*slot_free)(void *store, uint64_t offset, unsigned nr);
 	int (*discard)(void *store, uint64_t offset, uint64_t nr); /* or NULL */
+	/* The store counts pswpin and pswpout itself, since not every page it
+	 * reads or writes has been to a device. */
+	bool counts;
 };
 
 enum swap_device_flags {
@@ -163,6 +166,11 @@ struct sw_swap_totals {
 
 void si_swapinfo(struct sw_swap_totals *t);
 bool vm_swap_full(void);
+
+/* Takes the folio that sits on the slot out of the cache, mapped or not, if
+ * nobody owns its slots and its lock is free; true: they fell free. The caller
+ * keeps the device alive. */
+bool swap_reclaim_entry(swp_entry_t entry);
 
 /* ---- the folio workflow: the folio is locked ---- */
 
@@ -313,6 +321,8 @@ struct sw_swap_group_info {
  * charged. */
 void swap_group_set_max(uint16_t group, uint64_t max);
 void swap_group_info(uint16_t group, struct sw_swap_group_info *info);
+/* A question: whom the slot is charged to; 0 as well when it is not in use. */
+uint16_t swap_entry_group(swp_entry_t entry);
 
 /*
  * Called by the allocator, under no lock but the folio's, before it takes a

@@ -75,3 +75,20 @@ void swap_group_info(uint16_t group, struct sw_swap_group_info *info)
 					   __ATOMIC_RELAXED),
 	};
 }
+
+uint16_t swap_entry_group(swp_entry_t entry)
+{
+	struct swap_info_struct *si = get_swap_device(entry);
+	struct swap_cluster_info *ci;
+	uint16_t group = 0;
+
+	if (!si)
+		return 0;
+	ci = __swap_offset_to_cluster(si, swp_offset(entry));
+	swap_cluster_lock(ci);
+	if (ci->table)
+		group = ci->table->ids[swap_cluster_offset(swp_offset(entry))];
+	swap_cluster_unlock(ci);
+	put_swap_device(si);
+	return group;
+}

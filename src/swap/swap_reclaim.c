@@ -68,6 +68,14 @@ int __try_to_reclaim_swap(struct swap_info_struct *si, uint64_t offset,
 	return 0;
 }
 
+bool swap_reclaim_entry(swp_entry_t entry)
+{
+	struct swap_info_struct *si = __swap_entry_to_info(entry);
+
+	return si &&
+	       __try_to_reclaim_swap(si, swp_offset(entry), TTRS_ANYWAY) > 0;
+}
+
 /*
  * Walks up to `budget` full clusters for folios without an owner; each walked
  * cluster goes behind the others, so all have their turn. Returns the slots

@@ -236,6 +236,46 @@ static void slot_reused_before_insertion_is_found_or_paid_by_its_owner(
 }
 #endif
 
+static void a_slot_says_whom_it_is_charged_to(void **state)
+{
+	struct folio *folio;
+	swp_entry_t e;
+
+	fx_swapon(2 * CL, -1);
+	folio = fx_folio(0);
+	assert_int_equal(folio_alloc_swap(folio, 8), 0);
+	e = folio->swap;
+	assert_int_equal(swap_entry_group(e), 8);
+	assert_int_equal(swap_entry_group(fx_entry_add(e, 1)), 0);
+	assert_true(folio_free_swap(folio));
+	assert_int_equal(swap_entry_group(e), 0);
+	assert_int_equal(swap_entry_group(swp_entry(7, 1)), 0);
+	fx_drop(folio);
+}
+
+static void a_folio_without_owners_can_be_asked_to_go(void **state)
+{
+	struct folio *folio;
+	swp_entry_t e;
+
+	fx_swapon(2 * CL, -1);
+	folio = fx_cached(1);
+	e = folio->swap;
+	assert_int_equal(folio_dup_swap(folio, 1), 0);
+	folio_set(folio, SW_FOLIO_MAPPED);
+	assert_false(swap_reclaim_entry(e)); /* locked */
+	folio_unlock(folio);
+	assert_false(swap_reclaim_entry(e)); /* owned */
+	swap_put_entries_direct(fx_entry_add(e, 1), 1);
+	assert_true(swap_cache_has_folio(e)); /* mapped: a put leaves it */
+	assert_true(swap_reclaim_entry(e));
+	assert_false(swap_cache_has_folio(e));
+	assert_int_equal(fx_word(e), 0);
+	assert_true(folio_test(folio, SW_FOLIO_DIRTY));
+	assert_false(swap_reclaim_entry(e)); /* nothing is there */
+	folio_put(folio);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +283,8 @@ int main(int argc, char **argv)
 		FX_TEST(mixed_zero_marks_fall_back_and_end),
 		FX_TEST(slot_written_again_is_no_longer_zero),
 		FX_TEST(parts_of_a_split_folio_take_over_slots_and_counts),
+		FX_TEST(a_slot_says_whom_it_is_charged_to),
+		FX_TEST(a_folio_without_owners_can_be_asked_to_go),
 #ifdef SW_CHECKS
 		FX_TEST(reclaim_retries_with_the_slot_it_was_asked_for),
 		FX_TEST(slot_reused_before_insertion_is_found_or_paid_by_its_owner),

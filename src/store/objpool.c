@@ -284,16 +284,20 @@ static uint64_t class_plan(struct size_class *c)
 	return surplus * c->pages;
 }
 
-bool sw_objpool_plan(struct sw_objpool *p)
+bool sw_objpool_plan_part(struct sw_objpool *p, unsigned part)
 {
-	uint64_t gain = 0, pages;
+	uint64_t gain = 0;
 
 	for (unsigned i = 0; i < p->nr_classes; i++)
 		gain += class_plan(&p->classes[i]);
-	sw_mutex_lock(&p->spans.lock);
-	pages = p->spans.mem_pages;
-	sw_mutex_unlock(&p->spans.lock);
-	return gain >= DRAIN_PAGES && gain >= pages / DRAIN_PART;
+	gain *= SW_PAGE_SIZE;
+	return gain >= DRAIN_PAGES * SW_PAGE_SIZE &&
+	       gain >= sw_spans_bytes(&p->spans) / part;
+}
+
+bool sw_objpool_plan(struct sw_objpool *p)
+{
+	return sw_objpool_plan_part(p, DRAIN_PART);
 }
 
 bool sw_objpool_wants_move(const struct sw_objpool *p, uint64_t loc)
@@ -361,6 +365,11 @@ void sw_objpool_set_limit(struct sw_objpool *p, uint64_t bytes)
 	sw_mutex_lock(&p->spans.lock);
 	p->spans.limit_bytes = bytes;
 	sw_mutex_unlock(&p->spans.lock);
+}
+
+uint64_t sw_objpool_mem_bytes(const struct sw_objpool *p)
+{
+	return sw_spans_bytes(&p->spans);
 }
 
 void sw_objpool_stats(struct sw_objpool *p, struct sw_objpool_stats *st)

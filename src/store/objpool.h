@@ -58,6 +58,8 @@ struct sw_objpool_mover {
 };
 
 bool sw_objpool_plan(struct sw_objpool *pool);
+/* The same for whom it pays from that part of all memory on. */
+bool sw_objpool_plan_part(struct sw_objpool *pool, unsigned part);
 bool sw_objpool_wants_move(const struct sw_objpool *pool, uint64_t loc);
 bool sw_objpool_move(struct sw_objpool *pool, uint64_t loc, size_t size,
 		     const struct sw_objpool_mover *mover);
@@ -69,6 +71,8 @@ void sw_objpool_trim(struct sw_objpool *pool);
  * it already stays. */
 void sw_objpool_set_limit(struct sw_objpool *pool, uint64_t bytes);
 
+/* mem_bytes of the stats, for those who look often: takes no lock. */
+uint64_t sw_objpool_mem_bytes(const struct sw_objpool *pool);
 void sw_objpool_stats(struct sw_objpool *pool, struct sw_objpool_stats *st);
 
 /* Walks everything at a quiescent moment; returns how many invariants are

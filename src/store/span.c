@@ -38,6 +38,12 @@ static void chain_push(struct spans *sp, uint32_t *head, uint32_t index)
 	*head = index;
 }
 
+static void set_mem_pages(struct spans *sp, uint64_t pages)
+	SW_REQUIRES(&sp->lock)
+{
+	__atomic_store_n(&sp->mem_pages, pages, __ATOMIC_RELAXED);
+}
+
 /* A span that nobody has, or 0 when the reserved range is used up. */
 static uint32_t pick_locked(struct spans *sp) SW_REQUIRES(&sp->lock)
 {
@@ -65,7 +71,7 @@ static void drop_chain(struct spans *sp, uint32_t chain)
 
 		sw_sysmem_drop(span_addr(sp, chain), s->pages * SW_PAGE_SIZE);
 		sw_mutex_lock(&sp->lock);
-		sp->mem_pages -= s->pages;
+		set_mem_pages(sp, sp->mem_pages - s->pages);
 		s->pages = 0;
 		chain_push(sp, &sp->free_head, chain);
 		sw_mutex_unlock(&sp->lock);
@@ -131,7 +137,7 @@ static struct span *book(struct spans *sp, unsigned pages, unsigned *had)
 		s = NULL;
 		goto out;
 	}
-	sp->mem_pages = total;
+	set_mem_pages(sp, total);
 	sp->peak_pages = sw_max(sp->peak_pages, total);
 	sp->nr_live++;
 	s->pages = pages;

@@ -34,8 +34,8 @@ struct spans {
 	uint32_t free_head SW_GUARDED_BY(&lock);  /* no page backed */
 	uint32_t stock_head SW_GUARDED_BY(&lock); /* backed, no object */
 	uint32_t nr_stock SW_GUARDED_BY(&lock);
-	uint64_t nr_live SW_GUARDED_BY(&lock);   /* taken and not given back */
-	uint64_t mem_pages SW_GUARDED_BY(&lock); /* backed */
+	uint64_t nr_live SW_GUARDED_BY(&lock); /* taken and not given back */
+	uint64_t mem_pages; /* [atomic] backed; written under lock */
 	uint64_t peak_pages SW_GUARDED_BY(&lock);
 	uint64_t limit_bytes SW_GUARDED_BY(&lock);
 };
@@ -58,6 +58,12 @@ void sw_spans_release(struct spans *sp);
  * NULL: no memory, or the limit. Called with no lock held. */
 struct span *sw_span_take(struct spans *sp, unsigned pages);
 void sw_span_give(struct spans *sp, struct span *s);
+
+/* Bytes of pages taken from the system, without a lock. */
+static inline uint64_t sw_spans_bytes(const struct spans *sp)
+{
+	return __atomic_load_n(&sp->mem_pages, __ATOMIC_RELAXED) * SW_PAGE_SIZE;
+}
 
 /* Empties the stock; false when there was none. */
 bool sw_spans_trim(struct spans *sp);

@@ -15,7 +15,7 @@ command -v clang >/dev/null || {
 # check SRC: 0 if every file keeps its word.
 check() {
         failed=0
-        for room in base codec store swap mmu run; do
+        for room in base codec store swap zswap mmu run; do
                 for file in "$1/$room"/*.c; do
                         [ -f "$file" ] || continue
                         clang -fsyntax-only -std=gnu11 -D_GNU_SOURCE \

@@ -17,6 +17,19 @@
 	X(name##_128kB)            \
 	X(name##_256kB) X(name##_512kB) X(name##_1024kB) X(name##_2048kB)
 
+/* Under the names that they have in the kernel's zswap, where it has them. */
+#define SW_ZSWAP_COUNTERS(X)                                                   \
+	X(zswpin)                     /* pages read from the pool */           \
+	X(zswpout)                    /* pages stored in it */                 \
+	X(zswpwb)                     /* cold ones of these, gone to a disk */ \
+	X(zswap_pool_limit_hit)       /* stores refused: the pool is full */   \
+	X(zswap_reject_compress_poor) /* pages refused: they do not shrink */  \
+	X(zswap_reject_alloc_fail)    /* stores refused: no memory */          \
+	X(zswap_reject_reclaim_fail)  /* writes of cold pages that failed */   \
+	X(zswap_decompress_fail)      /* pages that could not be given back */ \
+	X(zswap_recompressed)         /* cold pages made smaller when idle */  \
+	X(zswap_dropped_clean)        /* cold ones a program has as well */
+
 #define SW_COUNTERS(X)                                                         \
 	X(pgfault)        /* faults handed to us by any address space */       \
 	X(pgmajfault)     /* of these: had to be read from a store */          \
@@ -65,6 +78,7 @@
 	X(swap_condemned)     /* slots that turn bad by that */                \
 	X(swap_device_failed) /* devices that take no more pages by that */    \
 	X(swap_read_late) /* faults left waiting: no answer from a device */   \
+	SW_ZSWAP_COUNTERS(X)                                                   \
 	X(fork_spaces)    /* address spaces born by fork */                    \
 	X(fork_announced) /* a program said it would fork */                   \
 	X(unshared)       /* fork-shared pages copied to be evicted */         \

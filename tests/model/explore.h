@@ -27,7 +27,7 @@ struct scenario {
 
 /* Each ends with a nameless one. */
 extern const struct scenario explore_cache[], explore_counts[], explore_alloc[],
-	explore_device[];
+	explore_device[], explore_zswap[];
 
 void explore_failed(const char *file, int line, const char *what)
 	__attribute__((noreturn));

@@ -44,8 +44,12 @@ int main(void)
 #define COIN_RUNS       (1000 / SHARE)
 #define MAX_CHANGES     3
 
-static const struct scenario *const sets[] = { explore_cache, explore_counts,
-					       explore_alloc, explore_device };
+/* explore_zswap is this with a set of its own. */
+#ifndef EXPLORE_SETS
+#define EXPLORE_SETS \
+	explore_cache, explore_counts, explore_alloc, explore_device
+#endif
+static const struct scenario *const sets[] = { EXPLORE_SETS };
 
 static const struct scenario *scenario;
 static uint64_t rng;

@@ -18,6 +18,7 @@ static const char help[] =
 	"\n"
 	"  -m, --memory SIZE   the budget, at least 8M; auto: 90 % of our own limit\n"
 	"      --swap SPEC     a swap device; may be given again. Default: zram:\n"
+	"      --zswap SIZE    compressed memory before files and disks; ,codec=zstd\n"
 	"      --report FILE   write what happened to FILE, as JSON\n"
 	"      --name NAME     how other commands call the session, beside its pid\n"
 	"  -v, --verbose       say what happened; twice: while it happens\n"
@@ -37,6 +38,7 @@ static const char help[] =
 
 enum {
 	OPT_SWAP = 256,
+	OPT_ZSWAP,
 	OPT_REPORT,
 	OPT_NAME,
 };
@@ -44,6 +46,7 @@ enum {
 static const struct option long_options[] = {
 	{ "memory", required_argument, NULL, 'm' },
 	{ "swap", required_argument, NULL, OPT_SWAP },
+	{ "zswap", required_argument, NULL, OPT_ZSWAP },
 	{ "report", required_argument, NULL, OPT_REPORT },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -65,6 +68,9 @@ static int parse(struct sw_run_options *opt, int argc, char **argv)
 			break;
 		case OPT_SWAP:
 			err = sw_run_options_add_device(opt, optarg);
+			break;
+		case OPT_ZSWAP:
+			err = sw_run_options_set_zswap(opt, optarg);
 			break;
 		case OPT_REPORT:
 			opt->report_path = optarg;

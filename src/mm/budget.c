@@ -1,8 +1,9 @@
 /*
  * budget.c - how much memory the tree and we use, and what a fault may add.
  *
- * used = resident - shared + staged + unmanaged. The first three are our own
- * books and move with every page. `unmanaged` is everything we have no word
+ * used = resident - shared + staged + held + unmanaged. The first three are our
+ * own books and move with every page. `held` is what compressed pages take in
+ * front of a device, as those say who keep them. `unmanaged` is everything we have no word
  * for (stacks, data segments, processes without an agent, memory touched
  * before it was registered, copies made by writes after a fork that we did
  * not see), as the session measures it from outside (run/watch.c).
@@ -18,21 +19,37 @@
 
 #define FAULT_WAIT_NS 2000000
 
-void sw_budget_init(struct sw_budget *b, uint64_t limit)
+void sw_budget_init(struct sw_budget *b, const struct sw_mm_config *config)
 {
+	uint64_t limit = config->budget_pages;
+
+	b->held = config->held;
 	b->limit = limit;
 	b->low = limit / 96;
 	b->high = limit / 48;
+}
+
+static int64_t held(const struct sw_budget *b)
+{
+	return b->held ? b->held->pages(b->held->arg) : 0;
 }
 
 int64_t sw_budget_used(struct sw_budget *b)
 {
 	int64_t used = __atomic_load_n(&b->resident, __ATOMIC_RELAXED) -
 		       __atomic_load_n(&b->shared, __ATOMIC_RELAXED) +
-		       __atomic_load_n(&b->staged, __ATOMIC_RELAXED) +
+		       __atomic_load_n(&b->staged, __ATOMIC_RELAXED) + held(b) +
 		       __atomic_load_n(&b->unmanaged, __ATOMIC_RELAXED);
 
 	return used > 0 ? used : 0;
+}
+
+void sw_budget_shrink(struct sw_budget *b)
+{
+	int64_t missing = b->high - sw_budget_free(b);
+
+	if (b->held && missing > 0)
+		b->held->shrink(b->held->arg, missing);
 }
 
 /* Waits until `nr` are free, at most FAULT_WAIT_NS. */

@@ -34,10 +34,21 @@ struct sw_mm_host {
 	void *arg;
 };
 
+/* Memory inside the budget that somebody else keeps the program's pages in. */
+struct sw_mm_held {
+	/* How many pages right now. Asked often. */
+	uint64_t (*pages)(void *arg);
+	/* Nothing more can be taken out of programs: `nr` pages of what is
+	 * kept should go. Does not wait for it. */
+	void (*shrink)(void *arg, uint64_t nr);
+	void *arg;
+};
+
 struct sw_mm_config {
 	uint64_t budget_pages;
 	const struct sw_mm_host *host;
-	const struct sw_heat *heat; /* NULL: nobody knows what is touched */
+	const struct sw_heat *heat;    /* NULL: nobody knows what is touched */
+	const struct sw_mm_held *held; /* NULL: nobody does */
 };
 
 /* The up-calls that every mmu of a managed space is given. */
@@ -152,7 +163,7 @@ uint64_t sw_mm_generation(struct sw_mm *mm);
 
 struct sw_mm_usage {
 	uint64_t budget_pages;
-	uint64_t used_pages;    /* tree and staging, as far as known */
+	uint64_t used_pages;    /* tree, staging, held; as far as known */
 	uint64_t managed_pages; /* of these: in the spaces, shared ones once */
 	uint64_t peak_pages;
 	uint64_t staged_pages; /* in buffers of ours */

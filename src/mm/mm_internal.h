@@ -38,6 +38,7 @@ struct sw_budget {
 	int64_t staged;    /* pages in our buffers */
 	int64_t unmanaged; /* the rest, by measurement; may be negative */
 	int64_t peak;
+	const struct sw_mm_held *held; /* [const] or NULL */
 };
 
 /* ---- owed.c ---- */
@@ -614,7 +615,9 @@ static inline void sw_room_wake(struct sw_mm *mm)
 }
 
 /* ---- budget.c ---- */
-void sw_budget_init(struct sw_budget *b, uint64_t limit);
+void sw_budget_init(struct sw_budget *b, const struct sw_mm_config *config);
+/* Asks those who hold memory to free what reclaim cannot. */
+void sw_budget_shrink(struct sw_budget *b);
 int64_t sw_budget_used(struct sw_budget *b);
 
 static inline int64_t sw_budget_free(struct sw_budget *b)

@@ -254,6 +254,7 @@ static void balance(struct sw_mm *mm)
 				 __ATOMIC_RELAXED);
 		sw_room_wake(mm);
 		if (progress == PROGRESS_NONE) {
+			sw_budget_shrink(&mm->budget);
 			pause_reclaim(mm,
 				      NOTHING_NS << sw_min(failed / STUCK_AFTER,
 							   LONGEST_PAUSE));
@@ -322,7 +323,7 @@ struct sw_mm *sw_mm_new(const struct sw_mm_config *config)
 		return NULL;
 	mm->host = config->host;
 	mm->heat = config->heat;
-	sw_budget_init(&mm->budget, config->budget_pages);
+	sw_budget_init(&mm->budget, config);
 	sw_clean_init(mm);
 	if (sw_shares_init(mm)) {
 		free(mm);

@@ -21,6 +21,7 @@ struct sw_store_kind {
 		      struct swapon_spec *on, struct sw_report_device *report);
 	void (*stats)(void *store, struct sw_store_stats *stats);
 	void (*close)(void *store);
+	bool is_memory; /* compressed already: zswap has no business there */
 };
 
 /* ---- compressed memory ---- */
@@ -111,9 +112,9 @@ static void disk_close(void *store)
 /* ---- all of them ---- */
 
 static const struct sw_store_kind kinds[] = {
-	{ "zram", zram_open, zram_stats, zram_close },
-	{ "file", disk_open, disk_stats, disk_close },
-	{ "block", disk_open, disk_stats, disk_close },
+	{ "zram", zram_open, zram_stats, zram_close, true },
+	{ "file", disk_open, disk_stats, disk_close, false },
+	{ "block", disk_open, disk_stats, disk_close, false },
 };
 
 static const struct sw_store_kind *kind_lookup(const char *name)
@@ -124,11 +125,33 @@ static const struct sw_store_kind *kind_lookup(const char *name)
 	return NULL;
 }
 
-static int device_on(struct sw_device *dev, struct sw_report_device *report,
+/* Compressed memory in front of a device: it is switched on in its place. */
+static int put_front(struct sw_zswap *zswap, struct sw_device *dev,
+		     struct swapon_spec *on)
+{
+	dev->front = NULL;
+	if (!zswap || dev->kind->is_memory)
+		return 0;
+	dev->front = sw_zswap_wrap(zswap, on->ops, on->store, on->max);
+	if (!dev->front)
+		return -errno;
+	on->ops = &sw_zswap_ops;
+	on->store = dev->front;
+	return 0;
+}
+
+static void device_close(struct sw_device *dev)
+{
+	sw_zswap_unwrap(dev->front);
+	dev->kind->close(dev->store);
+}
+
+static int device_on(struct sw_zswap *zswap, struct sw_device *dev,
+		     struct sw_report_device *report,
 		     const struct sw_device_spec *spec, unsigned index)
 {
 	struct swapon_spec on = { .name = report->name, .prio = spec->prio };
-	int type;
+	int type, err;
 
 	dev->kind = kind_lookup(spec->kind);
 	SW_BUG_ON(!dev->kind);
@@ -136,15 +159,43 @@ static int device_on(struct sw_device *dev, struct sw_report_device *report,
 	if (!dev->store)
 		return -errno;
 	on.store = dev->store;
+	err = put_front(zswap, dev, &on);
+	if (err) {
+		dev->kind->close(dev->store);
+		return err;
+	}
 	type = swapon(&on);
 	if (type < 0) {
 		sw_error("%s: cannot be turned on: %s", report->name,
 			 strerror(-type));
-		dev->kind->close(dev->store);
+		device_close(dev);
 		return type;
 	}
+	if (dev->front)
+		sw_zswap_device_on(dev->front, type);
 	dev->type = type;
 	return 0;
+}
+
+/* What it holds counts in the budget, most of which is the program's to use
+ * as it is: at half of it compressed pages are at least as many. */
+static int open_zswap(struct sw_devices *d, const struct sw_run_options *opt)
+{
+	const struct sw_zswap_config config = {
+		.size_bytes =
+			sw_min(opt->zswap.size_bytes, opt->budget_bytes / 2),
+		.codec = opt->zswap.codec,
+		.strong = opt->zswap.strong,
+	};
+
+	if (!config.size_bytes)
+		return 0;
+	if (config.size_bytes < opt->zswap.size_bytes)
+		sw_info("zswap: of its size, half of the budget is used");
+	d->zswap_report.size_bytes = config.size_bytes;
+	d->zswap_report.codec = config.codec;
+	d->zswap = sw_zswap_open(&config);
+	return d->zswap ? 0 : -errno;
 }
 
 /* A place for one more, the first that is free; -1: all are taken. */
@@ -173,7 +224,7 @@ int sw_devices_add(struct sw_devices *d, const struct sw_device_spec *spec,
 		return -EPERM;
 	}
 	/* To make a file may take seconds, and the loop wants the lock. */
-	err = device_on(&dev, &report, spec, i);
+	err = device_on(d->zswap, &dev, &report, spec, i);
 	sw_mutex_lock(&d->lock);
 	dev.state = err ? SW_DEVICE_NONE : SW_DEVICE_ON;
 	if (!err) {
@@ -186,8 +237,7 @@ int sw_devices_add(struct sw_devices *d, const struct sw_device_spec *spec,
 	return err;
 }
 
-int sw_devices_on(struct sw_devices *d, const struct sw_device_spec *spec,
-		  unsigned nr)
+int sw_devices_on(struct sw_devices *d, const struct sw_run_options *opt)
 {
 	char name[SW_DEVICE_NAME_MAX];
 	int err = swap_init();
@@ -198,11 +248,41 @@ int sw_devices_on(struct sw_devices *d, const struct sw_device_spec *spec,
 		sw_error("not enough memory for swap devices");
 		return err;
 	}
-	for (unsigned i = 0; !err && i < nr; i++)
-		err = sw_devices_add(d, &spec[i], name);
+	err = open_zswap(d, opt);
+	for (unsigned i = 0; !err && i < opt->nr_devices; i++)
+		err = sw_devices_add(d, &opt->devices[i], name);
 	if (err)
 		sw_devices_off(d);
 	return err;
+}
+
+int sw_devices_start(struct sw_devices *d)
+{
+	return d->zswap ? sw_zswap_start(d->zswap) : 0;
+}
+
+void sw_devices_stop(struct sw_devices *d)
+{
+	if (d->zswap)
+		sw_zswap_stop(d->zswap);
+}
+
+static void sample_zswap(struct sw_devices *d)
+{
+	struct sw_report_zswap *r = &d->zswap_report;
+	struct sw_zswap_stats st;
+
+	if (!d->zswap)
+		return;
+	sw_zswap_stats(d->zswap, &st);
+	r->memory_peak_bytes = sw_max(r->memory_peak_bytes, st.mem_bytes);
+	if (st.pages < r->pages_stored)
+		return;
+	r->pages_stored = st.pages;
+	r->same_filled_pages = st.same_pages;
+	r->recompressed_pages = st.strong_pages;
+	r->compressed_bytes = st.compr_bytes;
+	r->memory_bytes = st.mem_bytes;
 }
 
 /* Of a device that has a store. Lock held. */
@@ -229,6 +309,7 @@ static void sample(struct sw_device *dev, struct sw_report_device *r)
 
 void sw_devices_sample(struct sw_devices *d)
 {
+	sample_zswap(d);
 	sw_mutex_lock(&d->lock);
 	for (unsigned i = 0; i < d->nr; i++)
 		if (d->device[i].store)
@@ -238,7 +319,7 @@ void sw_devices_sample(struct sw_devices *d)
 
 uint64_t sw_devices_memory(struct sw_devices *d)
 {
-	uint64_t bytes = 0;
+	uint64_t bytes = d->zswap ? sw_zswap_pages(d->zswap) * SW_PAGE_SIZE : 0;
 
 	sw_mutex_lock(&d->lock);
 	for (unsigned i = 0; i < d->nr; i++) {
@@ -328,12 +409,14 @@ int sw_devices_remove(struct sw_devices *d, const char *name,
 	}
 	sw_mutex_unlock(&d->lock);
 	if (!err)
-		gone.kind->close(gone.store);
+		device_close(&gone);
 	return err;
 }
 
 void sw_devices_off(struct sw_devices *d)
 {
+	bool in_use = false;
+
 	for (unsigned i = d->nr; i-- > 0;) {
 		struct sw_device *dev = &d->device[i];
 		int err;
@@ -345,10 +428,13 @@ void sw_devices_off(struct sw_devices *d)
 			sw_error(
 				"swap device %u is still in use at the end: %s",
 				i, strerror(-err));
+			in_use = true;
 			continue;
 		}
-		dev->kind->close(dev->store);
+		device_close(dev);
 	}
+	if (!in_use)
+		sw_zswap_close(d->zswap);
 	sw_mutex_destroy(&d->lock);
 	swap_exit();
 }

@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "run/options.h"
 #include "run/report.h"
+#include "zswap/zswap.h"
 
 struct sw_store_kind;
 
@@ -24,7 +25,8 @@ struct sw_device {
 	enum sw_device_state state;       /* lock */
 	const struct sw_store_kind *kind; /* [private to devices.c] */
 	void *store;
-	unsigned type; /* in the swap layer */
+	struct sw_zswap_device *front; /* or NULL: nothing is before it */
+	unsigned type;                 /* in the swap layer */
 };
 
 struct sw_devices {
@@ -34,11 +36,17 @@ struct sw_devices {
 	/* At the moment each held the most; used_pages: at the last sample.
 	 * lock, as long as devices come and go. */
 	struct sw_report_device report[SW_MAX_DEVICES];
+	struct sw_zswap *zswap; /* or NULL */
+	struct sw_report_zswap zswap_report;
 };
 
 /* 0, or -errno after a line; nothing stays on then. */
 SW_MUST_CHECK int sw_devices_on(struct sw_devices *d,
-				const struct sw_device_spec *spec, unsigned nr);
+				const struct sw_run_options *opt);
+/* What they do by themselves begins, and ends: between the two there is a
+ * memory manager. 0 or -errno, after a line. */
+SW_MUST_CHECK int sw_devices_start(struct sw_devices *d);
+void sw_devices_stop(struct sw_devices *d);
 void sw_devices_sample(struct sw_devices *d);
 /* Bytes that they keep pages in right now. */
 uint64_t sw_devices_memory(struct sw_devices *d);

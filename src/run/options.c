@@ -427,6 +427,9 @@ int sw_run_options_finish(struct sw_run_options *opt)
 		if (err)
 			return err;
 	}
+	err = sw_run_options_check_zswap(opt);
+	if (err)
+		return err;
 	by_budget = sw_min(opt->budget_bytes,
 			   SW_DEVICE_MAX_BYTES / DEVICE_PER_BUDGET) *
 		    DEVICE_PER_BUDGET;

@@ -37,14 +37,21 @@ struct sw_device_spec {
 	int prio; /* SW_PRIO_DEFAULT, or 0..SW_PRIO_MAX */
 };
 
+struct sw_zswap_spec {
+	uint64_t size_bytes; /* 0: there is none */
+	const char *codec;   /* a name of codec/, as the next */
+	const char *strong;  /* for what is cold when there is time, or NULL */
+};
+
 struct sw_run_options {
 	uint64_t budget_bytes; /* whole pages; 0: not given */
 	struct sw_device_spec *devices;
 	unsigned nr_devices;
-	const char *report_path; /* NULL: no report */
-	const char *name;        /* of the session; NULL: its pid */
-	int verbose;             /* how many -v */
-	char **argv;             /* the command, NULL-terminated; borrowed */
+	struct sw_zswap_spec zswap; /* in front of what is no memory */
+	const char *report_path;    /* NULL: no report */
+	const char *name;           /* of the session; NULL: its pid */
+	int verbose;                /* how many -v */
+	char **argv;                /* the command, NULL-terminated; borrowed */
 };
 
 /*
@@ -74,6 +81,12 @@ SW_MUST_CHECK int sw_run_options_add_device(struct sw_run_options *opt,
 
 SW_MUST_CHECK int sw_run_options_set_name(struct sw_run_options *opt,
 					  const char *name);
+
+/* "off", or SIZE[,codec=lz4|zstd[:LEVEL]]: options_zswap.c. */
+SW_MUST_CHECK int sw_run_options_set_zswap(struct sw_run_options *opt,
+					   const char *text);
+/* For sw_run_options_finish(): is there what it is to be in front of? */
+SW_MUST_CHECK int sw_run_options_check_zswap(const struct sw_run_options *opt);
 
 /* Once everything is read: the budget is there, a device exists (the default
  * is `zram:`), and zram without a size gets three times the budget. */

@@ -57,11 +57,15 @@ static json_t *faults_json(void)
 	return o;
 }
 
+/* 0: there is none. */
+static double ratio_of(uint64_t pages, uint64_t bytes)
+{
+	return bytes ? (double)pages * SW_PAGE_SIZE / bytes : 0;
+}
+
 static double device_ratio(const struct sw_report_device *dev)
 {
-	if (!dev->memory_bytes || !dev->pages_stored)
-		return 0;
-	return (double)dev->pages_stored * SW_PAGE_SIZE / dev->memory_bytes;
+	return ratio_of(dev->pages_stored, dev->memory_bytes);
 }
 
 /* Neither a path nor a label needs to be UTF-8; JSON does. */
@@ -107,6 +111,26 @@ static json_t *device_json(const struct sw_report_device *dev)
 	return o;
 }
 
+static json_t *zswap_json(const struct sw_report_zswap *z)
+{
+	double ratio = ratio_of(z->pages_stored, z->memory_bytes);
+
+	if (!z->size_bytes)
+		return json_null();
+	return json_pack(
+		"{s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I}", /**/
+		"size_bytes", z->size_bytes,                          /**/
+		"codec", z->codec,                                    /**/
+		"pages_stored", z->pages_stored,                      /**/
+		"same_filled_pages", z->same_filled_pages,            /**/
+		"recompressed_pages", z->recompressed_pages,          /**/
+		"compressed_bytes", z->compressed_bytes,              /**/
+		"memory_bytes", z->memory_bytes,                      /**/
+		"memory_peak_bytes", z->memory_peak_bytes,            /**/
+		"ratio", ratio ? json_real(ratio) : json_null(),      /**/
+		"written_back_pages", sw_counter_read(SW_CTR_zswpwb));
+}
+
 static json_t *command_json(const struct sw_report *report)
 {
 	json_t *list = json_array();
@@ -130,16 +154,16 @@ static json_t *report_json(const struct sw_report *report)
 		json_array_append_new(devices,
 				      device_json(&report->devices[i]));
 	return json_pack(
-		"{s:i, s:o, s:i, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:{s:f,s:f,s:f}}",
+		"{s:i, s:o, s:i, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:{s:f,s:f,s:f}}",
 		"version", 1, "command", command_json(report), "exit_status",
 		report->exit_status, "budget_bytes", report->budget_bytes,
 		"peak_bytes", report->peak_bytes, "own_peak_bytes",
 		report->own_peak_bytes, "shared_peak_bytes",
 		report->shared_peak_bytes, "wall_seconds", report->wall_seconds,
 		"counters", counters_json(), "faults", faults_json(), "devices",
-		devices, "cpu", "supervisor_seconds",
-		report->supervisor_seconds, "agent_seconds",
-		report->agent_seconds, "command_seconds",
+		devices, "zswap", zswap_json(&report->zswap), "cpu",
+		"supervisor_seconds", report->supervisor_seconds,
+		"agent_seconds", report->agent_seconds, "command_seconds",
 		report->command_seconds);
 }
 
@@ -278,6 +302,27 @@ static void device_print(const struct sw_report_device *dev, FILE *out)
 			dev->failed ? ", and it was given up" : "");
 }
 
+static void zswap_print(const struct sw_report_zswap *z, FILE *out)
+{
+	char a[24], b[24], c[24];
+
+	fprintf(out,
+		"spillway: zswap of %s, inside the budget: %s of pages in %s "
+		"of memory (%.1f to 1)\n",
+		sw_size_format(z->size_bytes, a),
+		sw_size_format(z->pages_stored * SW_PAGE_SIZE, b),
+		sw_size_format(z->memory_bytes, c),
+		ratio_of(z->pages_stored, z->memory_bytes));
+	fprintf(out,
+		"spillway: zswap: pages stored %llu, read %llu, written back "
+		"%llu, rejected (incompressible) %llu, stores rejected "
+		"(pool full) %llu\n",
+		count_of(SW_CTR_zswpout), count_of(SW_CTR_zswpin),
+		count_of(SW_CTR_zswpwb),
+		count_of(SW_CTR_zswap_reject_compress_poor),
+		count_of(SW_CTR_zswap_pool_limit_hit));
+}
+
 void sw_report_print(const struct sw_report *report, FILE *out)
 {
 	char a[24], b[24];
@@ -304,6 +349,8 @@ void sw_report_print(const struct sw_report *report, FILE *out)
 			"most (no page of it can be taken from all who use it "
 			"at once)\n",
 			sw_size_format(report->shared_peak_bytes, a));
+	if (report->zswap.size_bytes)
+		zswap_print(&report->zswap, out);
 	for (i = 0; i < report->nr_devices; i++)
 		device_print(&report->devices[i], out);
 	fprintf(out, "spillway: memory of our own: %s at most\n",

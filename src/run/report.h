@@ -17,6 +17,10 @@
  *                       "memory_peak_bytes", "ratio", "read_errors",
  *                       "write_errors", "bad_slots", "failed", "label",
  *                       "io", "direct", "encrypted", "discard" } ],
+ *        "zswap": { "size_bytes", "codec", "pages_stored",
+ *                   "same_filled_pages", "recompressed_pages",
+ *                   "compressed_bytes", "memory_bytes", "memory_peak_bytes",
+ *                   "ratio", "written_back_pages" },
  *        "cpu": { "supervisor_seconds", "agent_seconds",
  *                 "command_seconds" } }
  *
@@ -30,6 +34,11 @@
  * "read_errors" are slots that could not be read back, "bad_slots" those that
  * could not be written and were given to nobody again; a device with too many
  * of these, or that did not answer, has "failed" and takes no more pages.
+ *
+ * "zswap" is null where there is none. Like a device it is told for the moment it
+ * held the most, except "memory_peak_bytes" (all of its memory, which counts in
+ * the budget and so in "peak_bytes") and "written_back_pages", which are of the
+ * whole run.
  *
  * "ratio" is bytes of stored pages to bytes of memory taken for them, null
  * while nothing is stored, and where that takes no memory. Of files and block
@@ -64,6 +73,17 @@ struct sw_report_device {
 	bool failed;        /* took no more pages */
 };
 
+struct sw_report_zswap {
+	uint64_t size_bytes; /* the most memory it takes; 0: there is none */
+	const char *codec;
+	uint64_t pages_stored;
+	uint64_t same_filled_pages;  /* of these: a word each */
+	uint64_t recompressed_pages; /* of these: when they were cold */
+	uint64_t compressed_bytes;
+	uint64_t memory_bytes;
+	uint64_t memory_peak_bytes;
+};
+
 /* The counters are not here: they are read from sw_counters when written. */
 struct sw_report {
 	char *const *argv; /* the command, or NULL; borrowed */
@@ -78,6 +98,7 @@ struct sw_report {
 	double command_seconds;
 	struct sw_report_device *devices;
 	unsigned nr_devices;
+	struct sw_report_zswap zswap;
 };
 
 /* Could `path` be written at the end? 0, or -errno after a line. */

@@ -179,10 +179,17 @@ static int open_events(struct session *s)
 static int open_mm(struct session *s)
 {
 	static struct sw_mm_host host;
+	static struct sw_mm_held held = {
+		.pages = sw_zswap_pages,
+		.shrink = sw_zswap_shrink,
+	};
 	struct sw_mm_config config = {
 		.budget_pages = s->opt->budget_bytes / SW_PAGE_SIZE,
 		.host = &host,
+		.held = s->devices.zswap ? &held : NULL,
 	};
+
+	held.arg = s->devices.zswap;
 
 	sw_session_host(s, &host);
 	s->mm = sw_mm_new(&config);
@@ -292,6 +299,7 @@ static int report(struct session *s)
 	r.command_seconds = s->command_cpu_ns / 1e9;
 	r.devices = s->devices.report;
 	r.nr_devices = s->devices.nr;
+	r.zswap = s->devices.zswap_report;
 	if (s->opt->verbose)
 		sw_report_print(&r, stderr);
 	return s->opt->report_path ? sw_report_write(&r, s->opt->report_path)
@@ -314,14 +322,16 @@ int sw_session_run(const struct sw_run_options *opt)
 	sw_mutex_init(&s.born_lock, "born", SW_RANK_LEAF);
 	if (open_events(&s) || sw_keeper_init(&s.keeper))
 		return status;
-	if (sw_devices_on(&s.devices, opt->devices, opt->nr_devices))
+	if (sw_devices_on(&s.devices, opt))
 		return status;
-	if (open_mm(&s) || start_bury(&s) || open_door(&s) || start_command(&s))
+	if (open_mm(&s) || sw_devices_start(&s.devices) || start_bury(&s) ||
+	    open_door(&s) || start_command(&s))
 		return status;
 	loop(&s);
 	close_door(&s);
 	sw_bury_stop(&s.bury);
 	sw_session_free_children(&s);
+	sw_devices_stop(&s.devices);
 	sw_mm_stop(s.mm);
 	reap(&s);
 	sw_keeper_stop(&s.keeper);

@@ -39,7 +39,7 @@ static void open_session(void)
 	if (session.mm)
 		return;
 	SW_BUG_ON(sw_run_options_add_device(&options, "zram:1M"));
-	SW_BUG_ON(sw_devices_on(&session.devices, options.devices, 1));
+	SW_BUG_ON(sw_devices_on(&session.devices, &options));
 	session.mm = sw_mm_new(&config);
 	SW_BUG_ON(!session.mm || sw_mm_start(session.mm));
 	sw_control_init(&control);

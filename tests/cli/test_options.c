@@ -186,6 +186,54 @@ static void an_automatic_budget_leaves_a_tenth(void **state)
 			 UINT64_MAX / 10 * 9 + 4);
 }
 
+static struct sw_zswap_spec zswap_of(const char *text)
+{
+	struct sw_run_options opt = options("64M");
+	struct sw_zswap_spec z;
+
+	assert_int_equal(sw_run_options_add_device(&opt, "zram:"), 0);
+	assert_int_equal(sw_run_options_add_device(&opt, "file:/x"), 0);
+	assert_int_equal(sw_run_options_set_zswap(&opt, "3M,codec=zstd"), 0);
+	assert_int_equal(sw_run_options_set_zswap(&opt, text), 0);
+	assert_int_equal(sw_run_options_finish(&opt), 0);
+	z = opt.zswap;
+	sw_run_options_release(&opt);
+	return z;
+}
+
+static void there_is_no_zswap_unless_asked_for(void **state)
+{
+	struct sw_run_options opt = options("64M");
+
+	assert_int_equal(opt.zswap.size_bytes, 0);
+	sw_run_options_release(&opt);
+}
+
+static void the_last_zswap_counts(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t size_bytes;
+		const char *codec, *strong;
+	} good[] = {
+		{ "16M", 16 << 20, "lz4", "zstd" },
+		{ "1.5M,codec=lz4", 3 << 19, "lz4", "zstd" },
+		{ "1G,codec=zstd", 1 << 30, "zstd", NULL },
+		{ "1G,codec=zstd:3", 1 << 30, "zstd", NULL },
+		{ "1G,codec=zstd:9", 1 << 30, "zstd9", NULL },
+		{ "1G,codec=zstd,codec=lz4", 1 << 30, "lz4", "zstd" },
+	};
+
+	for (unsigned i = 0; i < SW_ARRAY_SIZE(good); i++) {
+		struct sw_zswap_spec z = zswap_of(good[i].text);
+
+		assert_int_equal(z.size_bytes, good[i].size_bytes);
+		assert_string_equal(z.codec, good[i].codec);
+		assert_int_equal(!z.strong, !good[i].strong);
+	}
+	assert_int_equal(zswap_of("off").size_bytes, 0);
+}
+
 static void budget_is_whole_pages(void **state)
 {
 	struct sw_run_options opt = options("8388609");
@@ -208,6 +256,8 @@ int main(void)
 		cmocka_unit_test(devices_keep_their_order_and_settings),
 		cmocka_unit_test(files_and_block_devices_have_a_path),
 		cmocka_unit_test(an_automatic_budget_leaves_a_tenth),
+		cmocka_unit_test(there_is_no_zswap_unless_asked_for),
+		cmocka_unit_test(the_last_zswap_counts),
 		cmocka_unit_test(budget_is_whole_pages),
 	};
 

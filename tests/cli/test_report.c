@@ -69,6 +69,14 @@ static const struct sw_report sample = {
 			{ .name = "block:/\xff", .on_disk = true },
 		},
 	.nr_devices = 4,
+	.zswap = { .size_bytes = 8 << 20,
+		   .codec = "lz4",
+		   .pages_stored = 300,
+		   .same_filled_pages = 20,
+		   .recompressed_pages = 10,
+		   .compressed_bytes = 400000,
+		   .memory_bytes = 409600,
+		   .memory_peak_bytes = 1 << 20 },
 };
 
 static json_t *written(const char *path)
@@ -124,6 +132,21 @@ static void disks_are_there(json_t *devices)
 	assert_true(json_is_false(json_object_get(dev, "direct")));
 }
 
+static void zswap_is_there(json_t *zswap)
+{
+	assert_int_equal(number(zswap, "size_bytes"), 8 << 20);
+	text_is(zswap, "codec", "lz4");
+	assert_int_equal(number(zswap, "pages_stored"), 300);
+	assert_int_equal(number(zswap, "same_filled_pages"), 20);
+	assert_int_equal(number(zswap, "recompressed_pages"), 10);
+	assert_int_equal(number(zswap, "compressed_bytes"), 400000);
+	assert_int_equal(number(zswap, "memory_bytes"), 409600);
+	assert_int_equal(number(zswap, "memory_peak_bytes"), 1 << 20);
+	assert_int_equal(number(zswap, "written_back_pages"),
+			 sw_counter_read(SW_CTR_zswpwb));
+	assert_true(json_real_value(json_object_get(zswap, "ratio")) == 3.0);
+}
+
 static void every_field_is_there(void **state)
 {
 	json_t *json, *command, *counters, *faults, *devices, *dev, *cpu;
@@ -166,6 +189,7 @@ static void every_field_is_there(void **state)
 	assert_true(json_is_null(json_object_get(dev, "encrypted")));
 	assert_true(json_is_null(json_object_get(dev, "discard")));
 	disks_are_there(devices);
+	zswap_is_there(json_object_get(json, "zswap"));
 
 	cpu = json_object_get(json, "cpu");
 	assert_true(json_real_value(json_object_get(cpu, "agent_seconds")) ==
@@ -221,9 +245,10 @@ static void a_full_disk_is_reported(void **state)
 
 static void the_summary_is_complete(void **state)
 {
-	char text[2048] = "";
+	char text[4096] = "";
 	FILE *f = fmemopen(text, sizeof(text), "w");
 
+	sw_count(zswpwb, 5);
 	sw_report_print(&sample, f);
 	fclose(f);
 	assert_non_null(strstr(text, "budget 128M, peak 5G, 1.5 s\n"));
@@ -235,6 +260,10 @@ static void the_summary_is_complete(void **state)
 	assert_non_null(strstr(text, "file:/swap of 1G: 1M of pages on disk "
 				     "(io_uring, direct, encrypted)\n"));
 	assert_non_null(strstr(text, "(pread, through the page cache)\n"));
+	assert_non_null(strstr(text, "zswap of 8M, inside the budget: 1.17M of "
+				     "pages in 400K of memory (3.0 to 1)\n"));
+	assert_non_null(strstr(text, "zswap: pages stored 0, read 0, written "
+				     "back 5, rejected"));
 	assert_non_null(strstr(text, "memory of our own: 7M at most\n"));
 }
 

@@ -86,6 +86,26 @@ for prio in '' high -1 +1 1x 32768 99999999999999999999; do
                 "prio is a number from 0 to 32767, higher is used first"
 done
 
+zswap() {
+        refuses 125 "--zswap $1: $2" "$spillway" run -m 64M \
+                --swap file:/x,size=1G --zswap "$1" -- true
+}
+for size in '' big 12X ,codec=lz4 on; do
+        zswap "$size" "write SIZE[,codec=lz4|zstd[:LEVEL]], e.g. 512M, or off"
+done
+zswap 0 "it has at least 1M"
+zswap 1023K "it has at least 1M"
+zswap 4T "it has less than 4T"
+zswap 8M,prio=1 "'prio=1' is no setting of it; known: codec=lz4|zstd[:LEVEL]"
+zswap 8M, "'' is no setting of it; known: codec=lz4|zstd[:LEVEL]"
+for codec in '' lzo lz4:1 zstd: zstd:2 zstd:22 zstd:x zstdx; do
+        zswap "8M,codec=$codec" \
+                "codec is lz4, or zstd with a level of 1, 3, 6 or 9: zstd:9"
+done
+none="--zswap: there is no slower device to keep pages in front of; add one, e.g. --swap file:/var/tmp,size=4G"
+refuses 125 "$none" "$spillway" run -m 64M --zswap 8M -- true
+refuses 125 "$none" "$spillway" run -m 64M --zswap 8M --swap zram:1G -- true
+
 devices=
 i=0
 while [ $i -lt 25 ]; do

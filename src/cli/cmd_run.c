@@ -31,8 +31,7 @@ static const char help[] =
 	"  file:PATH, block:DEV  a file or block device made a swap area by mkswap\n"
 	"                        Behind these three: ,encrypt ,discard[=once|pages]\n"
 	"\n"
-	"Exit status: that of COMMAND, or 128+N when signal N ended it; 125 when\n"
-	"Spillway fails, 126 when COMMAND cannot be run, 127 when it is not found.\n"
+	"Exit status: that of COMMAND, 128+N for signal N; 125, 126, 127 as of env(1).\n"
 	"\n"
 	"Example: spillway run -m 512M -v -- redis-server --port 7000\n";
 

@@ -69,7 +69,24 @@ refused() {
 }
 
 # ---- there and back, while it works ----
-start worked "$workload" -s 20 -t 2 --seconds 6 churn
+# No forks: a child that was born a moment ago has no agent yet to take it out.
+cat >"$tmp/works.py" <<'EOF'
+import threading, time
+words = [b"%d" % i * 300 for i in range(28000)]
+print("READY", flush=True)
+end = time.monotonic() + 6
+wrong = []
+def work(first):
+    while time.monotonic() < end:
+        for i in range(first, len(words), 2):
+            if words[i] != b"%d" % i * 300:
+                wrong.append(i)
+threads = [threading.Thread(target=work, args=(n,)) for n in range(2)]
+for t in threads: t.start()
+for t in threads: t.join()
+assert not wrong, "MISMATCH"
+EOF
+start worked python3 "$tmp/works.py"
 refused thaw "the session is not frozen, or about to be thawed"
 full=$(anon_kib)
 freeze

@@ -4,8 +4,8 @@
  *
  *   THAWED    faults are served
  *   FREEZING  they are held; reclaim rests, and whoever freezes takes all pages
- *             out, through staging; then image.c writes what compressed memory
- *             has to a disk
+ *             out, through staging; what is compressed in front of a disk goes
+ *             there; then image.c writes what compressed memory has to a disk
  *   FROZEN    they are held
  *   THAWING   they are held; image.c brings back what it wrote
  *
@@ -21,9 +21,13 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "mm/mm_internal.h"
+
+#define HELD_LOOK_NS 10000000
+#define HELD_LOOKS   50 /* without any progress */
 
 static enum sw_freeze_state state_of(struct sw_mm *mm)
 {
@@ -192,6 +196,26 @@ static int take_everything_out(struct sw_mm *mm,
 	return called_off ? -ECANCELED : 0;
 }
 
+/* What is kept compressed inside the budget goes where it was on its way to: as
+ * much as whoever keeps it gets rid of. */
+static int empty_held(struct sw_mm *mm, const struct sw_freeze_spec *spec)
+{
+	static const struct timespec nap = { .tv_nsec = HELD_LOOK_NS };
+	const struct sw_mm_held *held = mm->budget.held;
+	uint64_t least = UINT64_MAX, nr;
+	unsigned idle = 0;
+
+	while (held && idle < HELD_LOOKS && (nr = held->pages(held->arg))) {
+		if (!goes_on(spec))
+			return -ECANCELED;
+		idle = nr < least ? 0 : idle + 1;
+		least = sw_min(least, nr);
+		held->shrink(held->arg, nr);
+		nanosleep(&nap, NULL);
+	}
+	return 0;
+}
+
 /* From whichever of the states in which faults are held. */
 static void let_go(struct sw_mm *mm)
 {
@@ -220,6 +244,8 @@ int sw_mm_freeze(struct sw_mm *mm, const struct sw_freeze_spec *spec)
 	park_reclaim(mm, true);
 	wait_idle(mm);
 	err = take_everything_out(mm, spec);
+	if (!err)
+		err = empty_held(mm, spec);
 	if (!err && spec->image_type >= 0)
 		err = sw_image_make(mm, spec);
 	park_reclaim(mm, false);

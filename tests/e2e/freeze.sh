@@ -16,8 +16,9 @@ start() {
 	shift
 	rm -f "$tmp/$session.json"
 	: >"$tmp/$session.out"
-	"$SPILLWAY" run -m 24M --name "$name" --swap zram:256M,prio=5 \
-		--swap "file:$tmp,size=256M,prio=1" \
+	# shellcheck disable=SC2086
+	"$SPILLWAY" run -m 24M --name "$name" \
+		${swap:---swap zram:256M,prio=5 --swap file:$tmp,size=256M,prio=1} \
 		--report "$tmp/$session.json" -- "$@" \
 		>"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null &
 	supervisor=$!
@@ -104,6 +105,17 @@ thaw
 end
 check_session 0
 [ "$(counter pgfault_held)" -gt 0 ] || fail "worked: nobody had to wait"
+
+# ---- compressed pages in front of the disk ----
+swap="--zswap 8M --swap file:$tmp,size=256M" start pooled \
+	python3 "$tmp/works.py"
+freeze
+left=$(anon_kib)
+[ "$left" -lt 12000 ] || fail "pooled: $left KiB are in memory still"
+thaw
+end
+check_session 0
+[ "$(counter zswpwb)" -gt 0 ] || fail "pooled: nothing was written back"
 
 # ---- by itself ----
 mkfifo "$tmp/fifo"

@@ -317,6 +317,61 @@ static void what_has_no_room_in_the_image_stays_in_memory(void **state)
 	close_frozen(&z);
 }
 
+/* ---- compressed pages inside the budget ---- */
+
+struct kept {
+	uint64_t pages, stuck; /* so many do not go */
+	unsigned asked;
+};
+
+static uint64_t kept_pages(void *arg)
+{
+	return ((struct kept *)arg)->pages;
+}
+
+/* Slowly. */
+static void shrink_kept(void *arg, uint64_t nr)
+{
+	struct kept *k = arg;
+
+	assert_int_equal(nr, k->pages);
+	k->asked++;
+	k->pages -= sw_min(k->pages - k->stuck, 3);
+}
+
+static void what_is_kept_in_the_budget_goes(void **state)
+{
+	struct kept kept = { .pages = 10 };
+	const struct sw_mm_held held = { kept_pages, shrink_kept, &kept };
+	struct frozen z;
+
+	open_frozen(&z);
+	fx_fill(z.f.sim, 0, 20);
+	z.f.mm->budget.held = &held;
+	assert_int_equal(freeze(&z, true, false), 0);
+	assert_int_equal(kept.pages, 0);
+	assert_int_equal(kept.asked, 4);
+	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
+	expect_all(&z, 20);
+	z.f.mm->budget.held = NULL;
+	close_frozen(&z);
+}
+
+static void what_will_not_go_is_not_waited_for(void **state)
+{
+	struct kept kept = { .pages = 10, .stuck = 5 };
+	const struct sw_mm_held held = { kept_pages, shrink_kept, &kept };
+	struct frozen z;
+
+	open_frozen(&z);
+	z.f.mm->budget.held = &held;
+	assert_int_equal(freeze(&z, true, false), 0);
+	assert_int_equal(kept.pages, 5);
+	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
+	z.f.mm->budget.held = NULL;
+	close_frozen(&z);
+}
+
 /* ---- what fails ---- */
 
 /* The nth write to the disk. */
@@ -540,6 +595,8 @@ int main(void)
 		freeze_test(zeros_need_no_image),
 		freeze_test(session_that_ends_frozen_leaves_nothing),
 		freeze_test(what_has_no_room_in_the_image_stays_in_memory),
+		freeze_test(what_is_kept_in_the_budget_goes),
+		freeze_test(what_will_not_go_is_not_waited_for),
 		freeze_test(failed_write_leaves_the_session_as_it_was),
 		freeze_test(slots_of_a_late_write_are_never_used_again),
 		freeze_test(late_read_is_not_a_lost_page),

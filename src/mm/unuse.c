@@ -20,7 +20,17 @@
  * Pages may be mapped here, beside the thread that reads the space's events,
  * only under the space lock: events are read under it. A layout event that the
  * kernel has raised makes the copy fail, one that it raises later finds the page
- * there.
+ * there. Only one that has been read and waits for a busy window gives the lock
+ * up and is noticed by nobody else: nothing is mapped meanwhile.
+ *
+ *        program            event thread                  here
+ *        fork
+ *                           FORK is read: waits, and
+ *                           gives the space lock up
+ *                                                         maps a page: it is
+ *                                                         the parent's alone
+ *                           copies its word to the child,
+ *                           which has no such page
  *
  * What is found in one walk over all words is not all: words are copied by
  * forks behind its back, busy windows are left alone. So swapoff() calls again
@@ -373,7 +383,7 @@ static void bring_word(struct unuse *u, struct sw_space *space, unsigned k)
 	uint64_t pin;
 	int n;
 
-	if (!leaf)
+	if (!leaf || space->event_waits)
 		return;
 	n = space->mmu->ops->copy(space->mmu, sw_leaf_addr(leaf, i),
 				  u->buf + sw_batch_offset(&u->job.batch, k), 1,

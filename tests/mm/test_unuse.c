@@ -368,6 +368,88 @@ static void a_layout_that_changes_is_waited_for(void **state)
 	close_without(&f, &f.type);
 }
 
+/* ---- while a fork waits for a window ---- */
+
+static struct {
+	struct fx *f;
+	struct sw_sim *child;
+	pthread_t thread;
+	bool forks;
+} waiting;
+
+static void *fork_in_a_thread(void *arg)
+{
+	(void)arg;
+	waiting.child = sw_sim_fork(waiting.f->sim);
+	return NULL;
+}
+
+static struct sw_leaf *busy_leaf(void)
+{
+	return sw_pt_lookup(&waiting.f->space->pt, fx_at(64));
+}
+
+/* Of what comes back: another window is in use, the program forks, and its event
+ * has been read. */
+static void fork_beside_the_read(struct fx_store *st, uint64_t offset)
+{
+	struct sw_space *space = waiting.f->space;
+	bool waits = false;
+
+	(void)offset;
+	st->before_read = NULL;
+	sw_space_lock(space);
+	sw_window_take(busy_leaf(), sw_leaf_index(fx_at(64)));
+	sw_space_unlock(space);
+	waiting.forks = true;
+	assert_int_equal(
+		pthread_create(&waiting.thread, NULL, fork_in_a_thread, NULL),
+		0);
+	while (!waits) {
+		sw_space_lock(space);
+		waits = space->event_waits;
+		sw_space_unlock(space);
+		sched_yield();
+	}
+}
+
+/* Asked after the first window. */
+static bool end_the_wait(void *arg, uint64_t left, uint64_t total)
+{
+	struct sw_space *space = waiting.f->space;
+
+	(void)arg;
+	(void)left;
+	(void)total;
+	if (!waiting.forks)
+		return true;
+	sw_space_lock(space);
+	sw_window_give(space, busy_leaf(), sw_leaf_index(fx_at(64)));
+	sw_space_unlock(space);
+	pthread_join(waiting.thread, NULL);
+	waiting.forks = false;
+	return true;
+}
+
+static void nothing_comes_back_between_a_fork_and_its_child(void **state)
+{
+	struct fx f;
+
+	(void)state;
+	fx_open(&f);
+	fx_fill(f.sim, 0, 128);
+	fx_swap_out(&f);
+	waiting.f = &f;
+	f.store.before_read = fork_beside_the_read;
+	assert_int_equal(sw_mm_swapoff(f.mm, f.type,
+				       &(struct sw_off){ end_the_wait, NULL }),
+			 0);
+	expect_all(f.sim, 0, 128);
+	expect_all(waiting.child, 0, 128);
+	fx_end(waiting.child);
+	close_without(&f, &f.type);
+}
+
 /* ---- what does not end ---- */
 
 static void what_has_no_room_is_refused(void **state)
@@ -483,6 +565,7 @@ int main(void)
 		fx_test(a_full_device_takes_what_it_can),
 		fx_test(a_page_that_is_there_is_newer),
 		fx_test(a_layout_that_changes_is_waited_for),
+		fx_test(nothing_comes_back_between_a_fork_and_its_child),
 		fx_test(what_has_no_room_is_refused),
 		fx_test(called_off_it_is_in_use_again),
 		fx_test(what_is_not_written_at_once_is_tried_again),

@@ -291,13 +291,27 @@ struct sw_region sw_space_region(const struct sw_space *space, uint64_t addr)
 	return (struct sw_region){ addr, addr + SW_PAGE_SIZE };
 }
 
+/*
+ * An event that waits to be read, or is half handled, is older than the region:
+ *
+ *        thread 1             thread 2           we
+ *        fork
+ *                             mmap(A)
+ *                                                A is registered, and a region
+ *                                                FORK is read: the child has
+ *                                                the region, but nothing at A
+ *
+ * What it remaps to A would then be owed an unmap that never comes (owed.c).
+ */
 int sw_space_add_region(struct sw_space *space, uint64_t epoch, uint64_t start,
 			uint64_t end)
 {
+	struct sw_mmu *mmu = space->mmu;
 	int err = -EAGAIN;
 
 	sw_space_lock(space);
-	if (space->mmu->epoch == epoch)
+	if (mmu->epoch == epoch && !space->event_waits &&
+	    !mmu->ops->lookup(mmu, start))
 		err = sw_region_insert(space, start, end);
 	sw_space_unlock(space);
 	return err;

@@ -75,6 +75,8 @@ void sw_sim_exit(struct sw_sim *sim);
 void sw_sim_munmap_quiet(struct sw_sim *sim, uint64_t start, uint64_t end);
 void sw_sim_mremap_quiet(struct sw_sim *sim, uint64_t from, uint64_t to,
 			 uint64_t len);
+int sw_sim_fork_quiet(struct sw_sim *sim); /* the fd of its event */
+struct sw_sim *sw_sim_say_fork(struct sw_sim *sim, int fd);
 void sw_sim_say_unmap(struct sw_sim *sim, uint64_t start, uint64_t end);
 void sw_sim_say_remap(struct sw_sim *sim, uint64_t from, uint64_t to,
 		      uint64_t len);

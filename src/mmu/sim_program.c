@@ -530,23 +530,63 @@ void sw_sim_announce_fork(struct sw_sim *sim)
 		sim->client->forking(sim->mmu.space);
 }
 
-struct sw_sim *sw_sim_fork(struct sw_sim *sim)
+/* Machine lock held; returns the fd of the child. */
+static int make_child(struct sw_sim *sim)
 {
-	struct sim_msg w = { .kind = SIM_FORK };
 	struct sw_sim_machine *m = sim->m;
-	struct sw_sim *child;
+	struct sw_sim *child = clone_pages(sim);
 
-	pthread_mutex_lock(&m->lock);
 	SW_BUG_ON(m->nr_children == SIM_MAX_SPACES);
-	child = clone_pages(sim);
-	w.fd = m->nr_children++;
-	m->child[w.fd] = child;
+	m->child[m->nr_children] = child;
 	child->threaded = sim->threaded; /* until then its faults wait */
 	sim->changing++;
+	return m->nr_children++;
+}
+
+/* Machine lock held, given up meanwhile. */
+static void say_fork(struct sw_sim *sim, int fd)
+{
+	struct sw_sim *child = sim->m->child[fd];
+	struct sim_msg w = { .kind = SIM_FORK, .fd = fd };
+
 	event(sim, &w);
-	pthread_mutex_unlock(&m->lock);
+	pthread_mutex_unlock(&sim->m->lock);
 	if (!sim->threaded && child->client)
 		child->client->settle(child->mmu.space);
+	pthread_mutex_lock(&sim->m->lock);
+}
+
+struct sw_sim *sw_sim_fork(struct sw_sim *sim)
+{
+	struct sw_sim *child;
+	int fd;
+
+	pthread_mutex_lock(&sim->m->lock);
+	fd = make_child(sim);
+	child = sim->m->child[fd];
+	say_fork(sim, fd);
+	pthread_mutex_unlock(&sim->m->lock);
+	return child;
+}
+
+int sw_sim_fork_quiet(struct sw_sim *sim)
+{
+	int fd;
+
+	pthread_mutex_lock(&sim->m->lock);
+	fd = make_child(sim);
+	pthread_mutex_unlock(&sim->m->lock);
+	return fd;
+}
+
+struct sw_sim *sw_sim_say_fork(struct sw_sim *sim, int fd)
+{
+	struct sw_sim *child;
+
+	pthread_mutex_lock(&sim->m->lock);
+	child = sim->m->child[fd];
+	say_fork(sim, fd);
+	pthread_mutex_unlock(&sim->m->lock);
 	return child;
 }
 

@@ -357,9 +357,39 @@ static void nothing_is_unshared_once_the_layout_has_changed(void **state)
 	fx_close(&f);
 }
 
+/* Mapped by another thread after the child was born, and found before the fork is
+ * read: the child has nothing there, and what it moves there and unmaps is gone. */
+static void child_has_no_region_that_is_younger(void **state)
+{
+	uint64_t start = fx_at(200), end = fx_at(208), epoch;
+	struct sw_sim *child;
+	struct fx f;
+	int fd;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 8);
+	fx_swap_out(&f);
+	epoch = sw_space_epoch(f.space);
+	fd = sw_sim_fork_quiet(f.sim);
+	sw_sim_map(f.sim, start, end, false);
+	assert_int_equal(sw_space_add_region(f.space, epoch, start, end),
+			 -EAGAIN);
+	child = sw_sim_say_fork(f.sim, fd);
+	epoch = sw_space_epoch(f.space);
+	assert_int_equal(sw_space_add_region(f.space, epoch, start, end), 0);
+	sw_sim_mremap(child, fx_at(0), start, 8 * PG);
+	sw_sim_munmap(child, start, end);
+	fx_map(child, 200, 8);
+	for (unsigned n = 200; n < 208; n++)
+		fx_expect(child, n, 0);
+	fx_end(child);
+	fx_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		fx_test(child_has_no_region_that_is_younger),
 		fx_test(swapped_pages_get_a_second_owner),
 		fx_test(present_pages_are_counted_once),
 		fx_test(protection_goes_with_the_other_side),

@@ -102,6 +102,9 @@ static void entry_survives_the_way_through_a_word(void **state)
 
 static void add(struct fx *f, unsigned a, unsigned b)
 {
+	for (unsigned n = a; n < b; n++)
+		if (!sw_sim_is_mapped(f->sim, fx_at(n)))
+			sw_sim_map(f->sim, fx_at(n), fx_at(n + 1), false);
 	assert_int_equal(sw_space_add_region(f->space, sw_space_epoch(f->space),
 					     fx_at(a), fx_at(b)),
 			 0);

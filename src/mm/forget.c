@@ -44,6 +44,11 @@
  * So the word of a page where nobody reports to us is nobody's. Where there are
  * no words, only the region goes, and one page in 16 is asked for.
  *
+ * Nor is an unmap to come from there (owed.c). Who is about to register new
+ * memory asks here first, and is told -EAGAIN while one may be: what is
+ * registered raises an unmap of its own when it ends, and the two could not be
+ * told apart.
+ *
  * Above: run/maps.c. Beside: layout.c.
  */
 #include <errno.h>
@@ -83,7 +88,8 @@ static bool is_known(struct sw_space *space, uint64_t start, uint64_t end)
 	unsigned at = sw_region_at(space, start);
 
 	return next_word(space, start, end) < end ||
-	       (at < space->nr_regions && space->region[at].start < end);
+	       (at < space->nr_regions && space->region[at].start < end) ||
+	       sw_owed_has(&space->owed, start, end);
 }
 
 /* Where to ask next: the next page with a word, or in a region after so little
@@ -92,6 +98,7 @@ static uint64_t next_page(struct sw_space *space, uint64_t at, uint64_t end)
 {
 	unsigned r = sw_region_at(space, at);
 
+	end = sw_min(end, sw_owed_next(&space->owed, at));
 	if (r < space->nr_regions) {
 		uint64_t step = (at / ASKED_BYTES + 1) * ASKED_BYTES;
 
@@ -116,6 +123,7 @@ static int forget_page(struct sw_space *space, uint64_t at, uint64_t next)
 	if (leaf)
 		sw_words_zap(space, leaf, i, 1);
 	sw_region_remove(space, at, next);
+	sw_owed_none(&space->owed, at, next);
 	return -ENOENT;
 }
 
@@ -150,4 +158,35 @@ int sw_space_forget(struct sw_space *space, uint64_t start, uint64_t end)
 		sw_space_unlock(space);
 	} while (err == -ENOENT);
 	return err;
+}
+
+/* One unmap made the doubt: all of the range is there, or nothing is. */
+static int resolve(struct sw_space *space, uint64_t start, uint64_t end)
+{
+	int err;
+
+	if (sw_space_is_busy(space, start, end))
+		return -EAGAIN;
+	err = ask(space, start);
+	if (err != -ENOENT)
+		return err;
+	sw_space_zap(space, start, end, true);
+	sw_region_remove(space, start, end);
+	return 0;
+}
+
+bool sw_space_resolve(struct sw_space *space)
+{
+	struct sw_owed *o = &space->owed;
+
+	sw_assert_held(&space->lock);
+	while (o->nr_doubt) {
+		struct sw_region r = o->doubt[0];
+
+		if (resolve(space, r.start, r.end) == -EAGAIN)
+			return true;
+		sw_owed_undoubt(o, r.start, r.end);
+	}
+	o->asks = false;
+	return false;
 }

@@ -238,6 +238,9 @@ void sw_space_fork(void *arg, int fd)
 	/* Nobody else knows the child yet, so this does not wait. */
 	SW_BUG_ON(!sw_mutex_trylock(&child->lock));
 	SW_BUG_ON(fork_tables(child, parent));
+	/* Before it gets to change anything, if we are quick. */
+	sw_owed_inherit(&child->owed, &parent->owed);
+	sw_space_resolve(child);
 	parent->arm_next = child->arm_next = 0;
 	sw_space_unlock(child);
 	sw_count(fork_spaces, 1);

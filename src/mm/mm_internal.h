@@ -48,11 +48,13 @@ struct sw_region {
 	uint64_t start, end;
 };
 
-struct sw_owed {                            /* space lock */
-	struct sw_region due[SW_OWED_MAX];  /* unmaps that hit nobody */
-	struct sw_region left[SW_OWED_MAX]; /* moved away, not yet unmapped */
-	unsigned nr_due, nr_left;
+struct sw_owed {                             /* space lock */
+	struct sw_region due[SW_OWED_MAX];   /* unmaps that hit nobody */
+	struct sw_region left[SW_OWED_MAX];  /* moved away, not yet unmapped */
+	struct sw_region doubt[SW_OWED_MAX]; /* an unmap was taken for due */
+	unsigned nr_due, nr_left, nr_doubt;
 	uint64_t due_ns; /* when the last one became due */
+	bool asks;       /* [thread: events] nr_doubt may be above 0 */
 };
 
 /* A remap left the range; a remap came to it; a region was replaced by it;
@@ -64,6 +66,22 @@ void sw_owed_settle(struct sw_owed *o, uint64_t start, uint64_t end);
 /* A debt that an unmap of the range pays: *hit is not to be touched. */
 bool sw_owed_take(struct sw_owed *o, uint64_t start, uint64_t end,
 		  struct sw_region *hit);
+/* Nothing of the range is to come any more. */
+void sw_owed_none(struct sw_owed *o, uint64_t start, uint64_t end);
+/* Is anything of the range to come, or in doubt? Or the latter alone? */
+bool sw_owed_has(const struct sw_owed *o, uint64_t start, uint64_t end);
+bool sw_owed_doubts(const struct sw_owed *o, uint64_t start, uint64_t end);
+void sw_owed_undoubt(struct sw_owed *o, uint64_t start, uint64_t end);
+/* Where the next range after `addr` begins that has a debt; UINT64_MAX: none. */
+uint64_t sw_owed_next(const struct sw_owed *o, uint64_t addr);
+/* A child is in doubt about what its parent is. */
+void sw_owed_inherit(struct sw_owed *child, const struct sw_owed *parent);
+
+/* ---- forget.c ---- */
+
+/* Asks the kernel about what is in doubt; true: not now, ask again. For the
+ * thread that reads the space's events. Space lock held. */
+bool sw_space_resolve(struct sw_space *space);
 
 /* ---- advise.c ---- */
 #define SW_ADVISED_MAX 32

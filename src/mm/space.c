@@ -325,7 +325,8 @@ bool sw_space_has_region(struct sw_space *space, uint64_t start, uint64_t end)
 	sw_space_lock(space);
 	at = sw_region_at(space, start);
 	has = at < space->nr_regions && space->region[at].start <= start &&
-	      space->region[at].end >= end;
+	      space->region[at].end >= end &&
+	      !sw_owed_doubts(&space->owed, start, end);
 	sw_space_unlock(space);
 	return has;
 }
@@ -484,12 +485,25 @@ static void client_unlock(void *space) SW_NO_TSA
 	sw_space_unlock(space);
 }
 
+static bool resolve_doubts(struct sw_space *space)
+{
+	bool again;
+
+	if (!space->owed.asks)
+		return false;
+	sw_space_lock(space);
+	again = sw_space_resolve(space);
+	sw_space_unlock(space);
+	return again;
+}
+
 /* What is armed for a fork goes first: writes pass it by until then. */
 static uint64_t client_settle(void *space)
 {
 	uint64_t late_ns = sw_late_retry(space);
+	bool in_doubt = resolve_doubts(space);
 
-	if (sw_space_settle(space) || sw_advice_heed(space))
+	if (sw_space_settle(space) || sw_advice_heed(space) || in_doubt)
 		return SW_SETTLE_SOON_NS;
 	return late_ns;
 }

@@ -53,8 +53,10 @@ void sw_sim_replace_unseen(struct sw_sim *sim, uint64_t start, uint64_t end);
 /* To where nothing is mapped, or over what is there; ranges are disjoint. */
 void sw_sim_mremap(struct sw_sim *sim, uint64_t from, uint64_t to,
 		   uint64_t len);
+/* What is mapped there reports to us from now on. */
+void sw_sim_register(struct sw_sim *sim, uint64_t start, uint64_t end);
 /* The same to the lowest free place that fits, as the kernel would choose it;
- * returns that place. */
+ * returns that place. What is mapped new is not registered. */
 uint64_t sw_sim_map_free(struct sw_sim *sim, uint64_t len);
 uint64_t sw_sim_mremap_free(struct sw_sim *sim, uint64_t from, uint64_t len);
 void sw_sim_dontneed(struct sw_sim *sim, uint64_t start, uint64_t end);

@@ -328,13 +328,23 @@ void sw_sim_map(struct sw_sim *sim, uint64_t start, uint64_t end, bool stranger)
 	pthread_mutex_unlock(&sim->m->lock);
 }
 
+void sw_sim_register(struct sw_sim *sim, uint64_t start, uint64_t end)
+{
+	pthread_mutex_lock(&sim->m->lock);
+	for_each_page(p, sim, start, end)
+	{
+		p->registered = p->vma;
+	}
+	pthread_mutex_unlock(&sim->m->lock);
+}
+
 uint64_t sw_sim_map_free(struct sw_sim *sim, uint64_t len)
 {
 	uint64_t at;
 
 	pthread_mutex_lock(&sim->m->lock);
 	at = find_free(sim, len);
-	map_pages(sim, at, at + len, false);
+	map_pages(sim, at, at + len, true);
 	pthread_mutex_unlock(&sim->m->lock);
 	return at;
 }

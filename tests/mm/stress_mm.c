@@ -143,17 +143,29 @@ static void dontneed(struct worker *w)
 	memset(&w->value[i], 0, nr * sizeof(w->value[0]));
 }
 
+/* One try of what run/maps.c does about a new mapping. */
+static int add_range(struct sw_sim *sim, uint64_t start, uint64_t end)
+{
+	struct sw_space *space = sw_sim_mmu(sim)->space;
+	bool known = sw_space_has_region(space, start, end);
+	uint64_t epoch = sw_space_epoch(space);
+	int err = known ? 0 : sw_space_forget(space, start, end);
+
+	if (err)
+		return err;
+	sw_sim_register(sim, start, end);
+	return known ? 0 : sw_space_add_region(space, epoch, start, end);
+}
+
 static void new_area(struct worker *w)
 {
-	struct sw_space *space = sw_sim_mmu(w->sim)->space;
 	int err;
 
 	if (w->at)
 		sw_sim_munmap(w->sim, w->at, w->at + area_pages * PG);
 	w->at = sw_sim_map_free(w->sim, area_pages * PG);
 	do { /* other threads change the layout meanwhile */
-		err = sw_space_add_region(space, sw_space_epoch(space), w->at,
-					  w->at + area_pages * PG);
+		err = add_range(w->sim, w->at, w->at + area_pages * PG);
 	} while (err == -EAGAIN);
 	SW_BUG_ON(err);
 	memset(w->value, 0, sizeof(w->value));

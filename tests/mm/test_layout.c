@@ -184,7 +184,137 @@ static void unmap_after_a_remap_does_not_hit_who_moved_in(void **state)
 	expect_range(f.sim, 200, 0, 8);
 	expect_range(f.sim, 0, 100, 8);
 	assert_int_equal(f.space->owed.nr_due + f.space->owed.nr_left, 0);
+	assert_int_equal(f.space->owed.nr_doubt, 0); /* the kernel was asked */
 	assert_int_equal(f.space->nr_regions, 2);
+	fx_close(&f);
+}
+
+/* The same, but before the unmap of A is read new memory is mapped there, moved
+ * away, and C comes: what is not registered is owed nothing. */
+static void late_unmap_does_not_hit_the_next_but_one(void **state)
+{
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 8);
+	fx_fill(f.sim, 100, 8);
+	fx_swap_out(&f);
+	sw_sim_mremap_quiet(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	sw_sim_say_remap(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	sw_sim_map(f.sim, fx_at(0), fx_at(8), true);
+	assert_int_equal(sw_space_forget(f.space, fx_at(0), fx_at(8)), -EAGAIN);
+	sw_sim_munmap(f.sim, fx_at(0), fx_at(8)); /* and says nothing */
+	sw_sim_mremap_quiet(f.sim, fx_at(100), fx_at(0), 8 * PG);
+	sw_sim_say_remap(f.sim, fx_at(100), fx_at(0), 8 * PG);
+	sw_sim_say_unmap(f.sim, fx_at(100), fx_at(108));
+	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	expect_range(f.sim, 0, 100, 8);
+	fx_close(&f);
+}
+
+/* Once its unmap was read nothing is in the way of new memory. */
+static void new_memory_where_a_remap_left_is_added(void **state)
+{
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 8);
+	sw_sim_mremap_quiet(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	sw_sim_say_remap(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	sw_sim_map(f.sim, fx_at(0), fx_at(8), true);
+	assert_int_equal(sw_space_forget(f.space, fx_at(0), fx_at(8)), -EAGAIN);
+	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	assert_int_equal(f.space->owed.nr_left, 0);
+	assert_int_equal(sw_space_forget(f.space, fx_at(0), fx_at(8)), 0);
+	fx_close(&f);
+}
+
+/* mremap(A to B), then mremap(C to A) by another thread, which unmaps A before
+ * the first one says so: taken for the first one's, it leaves words behind. */
+static void come_and_gone(struct fx *f)
+{
+	fx_fill(f->sim, 0, 8);
+	fx_fill(f->sim, 100, 8);
+	fx_swap_out(f);
+	sw_sim_mremap_quiet(f->sim, fx_at(0), fx_at(200), 8 * PG);
+	sw_sim_say_remap(f->sim, fx_at(0), fx_at(200), 8 * PG);
+	sw_sim_mremap_quiet(f->sim, fx_at(100), fx_at(0), 8 * PG);
+	sw_sim_say_remap(f->sim, fx_at(100), fx_at(0), 8 * PG);
+	sw_sim_say_unmap(f->sim, fx_at(100), fx_at(108));
+	sw_sim_munmap_quiet(f->sim, fx_at(0), fx_at(8));
+	sw_sim_say_unmap(f->sim, fx_at(0), fx_at(8));
+	assert_int_equal(f->space->owed.nr_doubt, 1);
+}
+
+static void child_does_not_inherit_what_came_and_went(void **state)
+{
+	struct sw_space *space;
+	struct sw_sim *child;
+	struct fx f;
+
+	fx_open(&f);
+	come_and_gone(&f);
+	child = sw_sim_fork(f.sim);
+	space = sw_sim_mmu(child)->space;
+	assert_int_equal(space->nr_regions, 1);
+	assert_int_equal(space->owed.nr_doubt, 0);
+	fx_map(child, 0, 8);
+	for (unsigned n = 0; n < 8; n++)
+		fx_expect(child, n, 0);
+	expect_range(child, 200, 0, 8);
+	assert_false(sw_space_has_region(f.space, fx_at(0), fx_at(8)));
+	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	assert_int_equal(f.space->owed.nr_doubt, 0);
+	assert_int_equal(f.space->nr_regions, 1);
+	expect_range(f.sim, 200, 0, 8);
+	fx_end(child);
+	fx_close(&f);
+}
+
+/* Nor when it changes its layout before it can be asked. */
+static void child_in_doubt_asks_again(void **state)
+{
+	struct sw_space *space;
+	struct sw_sim *child;
+	struct fx f;
+
+	fx_open(&f);
+	come_and_gone(&f);
+	sw_sim_fail(f.machine, SW_SIM_LOOKUP, 1, -EAGAIN);
+	child = sw_sim_fork(f.sim);
+	space = sw_sim_mmu(child)->space;
+	assert_int_equal(space->owed.nr_doubt, 0);
+	assert_int_equal(space->nr_regions, 1);
+	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	fx_end(child);
+	fx_close(&f);
+}
+
+/* Who is still there stays, in the child too. */
+static void doubt_does_not_hit_who_stayed(void **state)
+{
+	struct sw_sim *child;
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 8);
+	fx_fill(f.sim, 100, 8);
+	fx_swap_out(&f);
+	sw_sim_change(f.sim, 1); /* nobody can be asked */
+	sw_sim_mremap_quiet(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	sw_sim_mremap_quiet(f.sim, fx_at(100), fx_at(0), 8 * PG);
+	sw_sim_say_remap(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	sw_sim_say_remap(f.sim, fx_at(100), fx_at(0), 8 * PG);
+	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	sw_sim_say_unmap(f.sim, fx_at(100), fx_at(108));
+	assert_int_equal(f.space->owed.nr_doubt, 1);
+	child = sw_sim_fork(f.sim);
+	expect_range(child, 0, 100, 8);
+	sw_sim_change(f.sim, -1);
+	expect_range(f.sim, 0, 100, 8);
+	assert_int_equal(f.space->owed.nr_doubt, 0);
+	assert_true(sw_space_has_region(f.space, fx_at(0), fx_at(8)));
+	fx_end(child);
 	fx_close(&f);
 }
 
@@ -241,6 +371,11 @@ int main(void)
 		fx_test(late_unmap_does_not_hit_who_moved_in),
 		fx_test(late_unmap_hits_the_rest_of_its_range),
 		fx_test(unmap_after_a_remap_does_not_hit_who_moved_in),
+		fx_test(late_unmap_does_not_hit_the_next_but_one),
+		fx_test(new_memory_where_a_remap_left_is_added),
+		fx_test(child_does_not_inherit_what_came_and_went),
+		fx_test(child_in_doubt_asks_again),
+		fx_test(doubt_does_not_hit_who_stayed),
 		fx_test(range_that_a_remap_left_is_no_region),
 		fx_test(ranges_change_places),
 	};

@@ -62,8 +62,16 @@ static bool is_clean_copy(struct folio *folio, struct sw_space *space,
 struct folio *sw_clean_folio(struct sw_space *space, uint64_t addr,
 			     uint64_t word)
 {
-	struct folio *folio = swap_cache_get_folio(sw_word_entry(word));
+	swp_entry_t entry = sw_word_entry(word);
+	struct swap_info_struct *si = get_swap_device(entry);
+	struct folio *folio;
 
+	/* The allocator may have taken the slot back, and then nothing of ours
+	 * keeps its device from being turned off. */
+	if (!si)
+		return NULL;
+	folio = swap_cache_get_folio(entry);
+	put_swap_device(si);
 	if (!folio)
 		return NULL;
 	/* The slot may have been taken back and be another page's by now, whose
@@ -78,7 +86,7 @@ struct folio *sw_clean_folio(struct sw_space *space, uint64_t addr,
 	}
 	while (!folio_trylock(folio))
 		sched_yield();
-	if (folio_matches_swap_entry(folio, sw_word_entry(word)) &&
+	if (folio_matches_swap_entry(folio, entry) &&
 	    is_clean_copy(folio, space, addr))
 		return folio;
 	folio_unlock(folio);

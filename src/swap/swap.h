@@ -165,7 +165,17 @@ struct sw_swap_totals {
 };
 
 void si_swapinfo(struct sw_swap_totals *t);
-bool vm_swap_full(void);
+/* The same of those that are on, of a set of devices (bit n: type n), without
+ * `cached`. */
+#define SWAP_ALL_DEVICES ((1u << MAX_SWAPFILES) - 1)
+void swap_devices_room(uint32_t devices, struct sw_swap_totals *t);
+/* Is less than a half of them free? */
+bool swap_devices_full(uint32_t devices);
+
+static inline bool vm_swap_full(void)
+{
+	return swap_devices_full(SWAP_ALL_DEVICES);
+}
 
 /* Takes the folio that sits on the slot out of the cache, mapped or not, if
  * nobody owns its slots and its lock is free; true: they fell free. The caller
@@ -179,9 +189,17 @@ bool swap_reclaim_entry(swp_entry_t entry);
  * it there with count 0. 0, -ENOMEM (no slot), -EAGAIN (split it first),
  * -EINVAL (larger than a cluster, swap_bad_order; or, a misuse, in the cache
  * already, swap_bad_folio). `group` is the id charged (0: none); every number
- * of its type is one.
+ * of its type is one. folio_alloc_swap_on() takes slots only on a set of
+ * devices: managers that share a process have devices of their own.
  */
-SW_MUST_CHECK int folio_alloc_swap(struct folio *folio, uint16_t group);
+SW_MUST_CHECK int folio_alloc_swap_on(struct folio *folio, uint16_t group,
+				      uint32_t devices);
+
+SW_MUST_CHECK static inline int folio_alloc_swap(struct folio *folio,
+						 uint16_t group)
+{
+	return folio_alloc_swap_on(folio, group, SWAP_ALL_DEVICES);
+}
 
 /*
  * `page` is an index below folio_nr(), or -1 for every page of the folio.

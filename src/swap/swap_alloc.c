@@ -21,9 +21,9 @@ struct percpu_swap_cluster *percpu_swap_cluster;
 
 /* ---- all devices ---- */
 
-/* Where this CPU left off, whatever that device's priority; with `type` >= 0
- * only if it is that device. */
-static bool swap_alloc_fast(struct alloc_ctx *ctx, int type) SW_NO_TSA
+/* Where this CPU left off, whatever that device's priority, if it is one of
+ * those that may be used. */
+static bool swap_alloc_fast(struct alloc_ctx *ctx) SW_NO_TSA
 {
 	uint64_t *word = &percpu_swap_cluster[swap_this_cpu()].hint[ctx->order];
 	struct swap_info_struct *si;
@@ -34,7 +34,7 @@ static bool swap_alloc_fast(struct alloc_ctx *ctx, int type) SW_NO_TSA
 	sw_sched_point("hint");
 	/* Pairs with the release in remember_next(), whose device was up. */
 	hint.val = __atomic_load_n(word, __ATOMIC_ACQUIRE);
-	if (!hint.val || (type >= 0 && swp_type(hint) != (unsigned)type)) {
+	if (!hint.val || !(ctx->devices >> swp_type(hint) & 1)) {
 		swap_rcu_read_unlock();
 		return false;
 	}
@@ -89,7 +89,7 @@ static struct swap_info_struct *next_avail_device(uint32_t *tried)
 
 static bool swap_alloc_slow(struct alloc_ctx *ctx)
 {
-	uint32_t tried = 0;
+	uint32_t tried = ~ctx->devices;
 
 	while ((ctx->si = next_avail_device(&tried))) {
 		struct swap_info_struct *si = ctx->si;
@@ -99,7 +99,8 @@ static bool swap_alloc_slow(struct alloc_ctx *ctx)
 		 * does not look here in vain; what the cache still holds is
 		 * looked for behind our back. */
 		if (!ctx->done && !ctx->order &&
-		    del_from_avail_list(si, false) && vm_swap_full())
+		    del_from_avail_list(si, false) &&
+		    swap_devices_full(ctx->devices))
 			swap_work_queue(&si->reclaim_work);
 		put_swap_device(si);
 		/* A large folio is better split than spread over a slower
@@ -115,17 +116,17 @@ static bool swap_alloc_slow(struct alloc_ctx *ctx)
  * still holds. Before giving up we look, a bounded number of clusters at a
  * time; they take turns.
  */
-static bool reclaim_full_devices(void)
+static bool reclaim_full_devices(uint32_t devices)
 {
 	uint64_t freed = 0;
 
-	if (!vm_swap_full())
+	if (!swap_devices_full(devices))
 		return false;
 	for (unsigned type = 0; type < MAX_SWAPFILES && !freed; type++) {
 		struct swap_info_struct *si = &swap_info[type];
 
-		if (!(swap_flags(si) & SWP_WRITEOK) || !swap_usage_cached(si) ||
-		    !get_swap_device_info(si))
+		if (!(devices >> type & 1) || !(swap_flags(si) & SWP_WRITEOK) ||
+		    !swap_usage_cached(si) || !get_swap_device_info(si))
 			continue;
 		freed = swap_reclaim_full_clusters(si, LAST_RESORT_CLUSTERS);
 		put_swap_device(si);
@@ -135,14 +136,15 @@ static bool reclaim_full_devices(void)
 
 /* Clusters that wait for discard are free slots too, if one can wait: under
  * no lock here, and never for a large order, which has a way out. */
-static bool sync_discard(void)
+static bool sync_discard(uint32_t devices)
 {
 	bool some = false;
 
 	for (unsigned type = 0; type < MAX_SWAPFILES && !some; type++) {
 		struct swap_info_struct *si = &swap_info[type];
 
-		if (!(swap_flags(si) & SWP_PAGE_DISCARD) ||
+		if (!(devices >> type & 1) ||
+		    !(swap_flags(si) & SWP_PAGE_DISCARD) ||
 		    !get_swap_device_info(si))
 			continue;
 		some = swap_do_scheduled_discard(si);
@@ -151,12 +153,13 @@ static bool sync_discard(void)
 	return some;
 }
 
-int folio_alloc_swap(struct folio *folio, uint16_t group)
+int folio_alloc_swap_on(struct folio *folio, uint16_t group, uint32_t devices)
 {
 	struct alloc_ctx ctx = {
 		.folio = folio,
 		.order = folio->order,
 		.group = group,
+		.devices = devices,
 		.full = -1,
 	};
 
@@ -175,9 +178,10 @@ int folio_alloc_swap(struct folio *folio, uint16_t group)
 	 * the critical section that takes it. */
 	if (group && swap_group_charge(group, folio_nr(folio)))
 		return -ENOMEM;
-	if (sw_likely(swap_alloc_fast(&ctx, -1)) || swap_alloc_slow(&ctx))
+	if (sw_likely(swap_alloc_fast(&ctx)) || swap_alloc_slow(&ctx))
 		return 0;
-	while (ctx.order == 0 && (sync_discard() || reclaim_full_devices())) {
+	while (ctx.order == 0 &&
+	       (sync_discard(devices) || reclaim_full_devices(devices))) {
 		ctx.full = -1;
 		if (swap_alloc_slow(&ctx))
 			return 0;
@@ -199,7 +203,8 @@ swp_entry_t swap_alloc_hibernation_slot(unsigned type)
 		swap_refuse(swap_bad_device, "device %u is not on", type);
 		return (swp_entry_t){ 0 };
 	}
-	if (!swap_alloc_fast(&ctx, type)) {
+	ctx.devices = 1u << type;
+	if (!swap_alloc_fast(&ctx)) {
 		ctx.si = &swap_info[type];
 		do {
 			ctx.full = -1;

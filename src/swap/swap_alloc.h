@@ -11,12 +11,13 @@ struct alloc_ctx {
 	struct folio *folio;         /* NULL: a slot without one (an image) */
 	unsigned order;
 	uint16_t group;
+	uint32_t devices; /* bit n: device n may be used */
 	bool done;
 	bool rcu;          /* in the fast path's RCU section */
 	bool global;       /* global_cluster_lock is held */
 	bool pinned;       /* a reference was taken to leave that section */
 	bool emptied;      /* reclaim for it sent a cluster to the free list */
-	int8_t full;       /* vm_swap_full(), asked once; -1: not yet */
+	int8_t full;       /* are those full? asked once; -1: not yet */
 	swp_entry_t entry; /* what was found */
 };
 

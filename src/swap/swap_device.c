@@ -104,8 +104,8 @@ unsigned swap_device_flags(const struct swap_info_struct *si)
 /* ---- sums ---- */
 
 /* What nr_swap_pages is in the kernel, added up instead of kept: one shared
- * word less on every path, and it cannot drift. */
-uint64_t swap_nr_free_pages(void)
+ * word less on every path, and it cannot drift. `total` gets all pages on top. */
+static uint64_t nr_free_pages(uint32_t devices, uint64_t *total)
 {
 	unsigned n = __atomic_load_n(&nr_swapfiles, __ATOMIC_RELAXED);
 	uint64_t sum = 0;
@@ -117,19 +117,36 @@ uint64_t swap_nr_free_pages(void)
 		sw_sched_point("total");
 		pages = __atomic_load_n(&si->pages, __ATOMIC_RELAXED);
 
-		if ((swap_flags(si) & SWP_WRITEOK) && used < pages)
+		if (!(devices >> type & 1) || !(swap_flags(si) & SWP_WRITEOK))
+			continue;
+		*total += pages;
+		if (used < pages)
 			sum += pages - used;
 	}
 	return sum;
 }
 
-bool vm_swap_full(void)
+uint64_t swap_nr_free_pages(void)
 {
-	uint64_t free_pages = swap_nr_free_pages();
+	uint64_t total = 0;
+
+	return nr_free_pages(SWAP_ALL_DEVICES, &total);
+}
+
+bool swap_devices_full(uint32_t devices)
+{
+	uint64_t total = 0, free_pages = nr_free_pages(devices, &total);
 
 	sw_sched_point("total");
-	return free_pages * 2 <
-	       __atomic_load_n(&total_swap_pages, __ATOMIC_RELAXED);
+	if (devices == SWAP_ALL_DEVICES)
+		total = __atomic_load_n(&total_swap_pages, __ATOMIC_RELAXED);
+	return free_pages * 2 < total;
+}
+
+void swap_devices_room(uint32_t devices, struct sw_swap_totals *t)
+{
+	memset(t, 0, sizeof(*t));
+	t->free_pages = nr_free_pages(devices, &t->total_pages);
 }
 
 void si_swapinfo(struct sw_swap_totals *t)

@@ -16,7 +16,7 @@
 static bool ctx_swap_full(struct alloc_ctx *ctx)
 {
 	if (ctx->full < 0)
-		ctx->full = vm_swap_full();
+		ctx->full = swap_devices_full(ctx->devices);
 	return ctx->full;
 }
 

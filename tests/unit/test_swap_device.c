@@ -336,6 +336,45 @@ static void groups_are_charged_limited_and_paid_back(void **state)
 	swap_group_set_max(7, UINT64_MAX);
 }
 
+/* Two managers in one process: what one has does not help the other. */
+static void slots_come_from_the_devices_that_may_be_used(void **state)
+{
+	int high = fx_swapon(2 * CL, 5), low = fx_swapon(2 * CL, 1);
+	const uint64_t room = 2 * CL - 1;
+	struct folio *folio[2 * CL];
+	struct sw_swap_totals t;
+	unsigned n = 0;
+
+	for (; n < room; n++) {
+		folio[n] = fx_folio(0);
+		assert_int_equal(folio_alloc_swap_on(folio[n], 0, 1u << low),
+				 0);
+		assert_int_equal(swp_type(folio[n]->swap), low);
+		/* Owned, or it would be taken back. */
+		assert_int_equal(folio_dup_swap(folio[n], 0), 0);
+		folio_unlock(folio[n]);
+	}
+	assert_true(swap_devices_full(1u << low));
+	assert_false(swap_devices_full(1u << high));
+	swap_devices_room(1u << low, &t);
+	assert_int_equal(t.total_pages, room);
+	assert_int_equal(t.free_pages, 0);
+	folio[n] = fx_folio(0);
+	assert_int_equal(folio_alloc_swap_on(folio[n], 0, 1u << low), -ENOMEM);
+	assert_int_equal(fx_used(high), 0);
+	/* This CPU's last place is no reason to stay there. */
+	assert_int_equal(folio_alloc_swap_on(folio[n], 0, 1u << high), 0);
+	assert_int_equal(swp_type(folio[n]->swap), high);
+	assert_true(folio_free_swap(folio[n]));
+	fx_drop(folio[n]);
+	while (n-- > 0) {
+		folio_lock(folio[n]);
+		folio_put_swap(folio[n], 0);
+		assert_true(folio_free_swap(folio[n]));
+		fx_drop(folio[n]);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +391,7 @@ int main(int argc, char **argv)
 		FX_TEST(unowned_cached_slots_go_when_swap_is_over_half_full),
 		FX_TEST(cluster_that_reclaim_emptied_is_used),
 		FX_TEST(groups_are_charged_limited_and_paid_back),
+		FX_TEST(slots_come_from_the_devices_that_may_be_used),
 	};
 
 	return FX_RUN(tests);

@@ -26,6 +26,20 @@ void sw_log(enum sw_log_level level, const char *fmt, ...) SW_PRINTF(2, 3);
  */
 void sw_log_divert(void (*say)(void *arg, const char *text), void *arg);
 
+/*
+ * A library has no terminal of its own: what it says goes to whoever called it.
+ * Until it is given back (NULL), the first line of this thread goes to `text`,
+ * of `len` bytes, without prefix, and all others nowhere.
+ */
+struct sw_log_text {
+	char *text;
+	size_t len;
+};
+
+void sw_log_catch(struct sw_log_text *to);
+/* From now on what is neither diverted nor caught goes nowhere. */
+void sw_log_silence(void);
+
 #define sw_error(...) sw_log(SW_LOG_ERROR, __VA_ARGS__)
 #define sw_warn(...)  sw_log(SW_LOG_WARN, __VA_ARGS__)
 #define sw_info(...)  sw_log(SW_LOG_INFO, __VA_ARGS__)

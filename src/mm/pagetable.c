@@ -4,7 +4,7 @@
  */
 #include "mm/pagetable.h"
 
-#include <stdlib.h>
+#include "base/mem.h"
 
 #define LEVELS    3
 #define FAN_BITS  9
@@ -30,7 +30,7 @@ struct sw_leaf *sw_pt_lookup(const struct sw_pagetable *pt, uint64_t addr)
 
 static struct sw_leaf *new_leaf(uint64_t addr)
 {
-	struct sw_leaf *leaf = calloc(1, sizeof(*leaf));
+	struct sw_leaf *leaf = sw_mem_zalloc(sizeof(*leaf));
 
 	if (leaf)
 		leaf->base = addr & ~(SW_LEAF_BYTES - 1);
@@ -45,7 +45,7 @@ struct sw_leaf *sw_pt_get(struct sw_pagetable *pt, uint64_t addr)
 		return NULL;
 	for (unsigned level = LEVELS; level-- > 0;) {
 		if (!*at)
-			*at = calloc(FAN, sizeof(void *));
+			*at = sw_mem_zalloc(FAN * sizeof(void *));
 		if (!*at)
 			return NULL;
 		at = (void **)*at + slot_of(addr, level);
@@ -119,7 +119,7 @@ void sw_pt_drop(struct sw_pagetable *pt, uint64_t addr)
 		table = table[slot_of(addr, level)];
 	if (!table || !table[slot_of(addr, 0)])
 		return;
-	free(table[slot_of(addr, 0)]);
+	sw_mem_free(table[slot_of(addr, 0)]);
 	table[slot_of(addr, 0)] = NULL;
 	pt->nr_leaves--;
 }
@@ -130,9 +130,9 @@ static void release_below(void **table, unsigned level)
 		if (level)
 			release_below(table[i], level - 1);
 		else
-			free(table[i]);
+			sw_mem_free(table[i]);
 	}
-	free(table);
+	sw_mem_free(table);
 }
 
 void sw_pt_release(struct sw_pagetable *pt)

@@ -11,10 +11,10 @@
  */
 #include "swap/swap_mem.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 
 #define POOL_DEPTH 8 /* tables a CPU keeps: 40 KiB */
 
@@ -55,16 +55,12 @@ void *swap_zalloc(size_t bytes, const char *what)
 {
 	if (!swap_may_alloc(what))
 		return NULL;
-	return calloc(1, bytes);
+	return sw_mem_zalloc(bytes);
 }
 
 void *swap_zalloc_aligned(size_t bytes, const char *what)
 {
-	void *p = NULL;
-
-	if (swap_may_alloc(what))
-		p = aligned_alloc(64, (bytes + 63) & ~(size_t)63);
-	return p ? memset(p, 0, bytes) : NULL;
+	return swap_may_alloc(what) ? sw_mem_zalloc_aligned(bytes) : NULL;
 }
 
 void swap_free_mem(void *p)
@@ -75,7 +71,7 @@ void swap_free_mem(void *p)
 		return;
 	}
 #endif
-	free(p);
+	sw_mem_free(p);
 }
 
 struct swap_table *swap_table_alloc_atomic(void)

@@ -204,7 +204,7 @@ static bool bring_huge(struct sw_space *space, struct sw_advised *a,
 	enum sw_source source;
 
 	if (a->start > leaf->base || a->end < end ||
-	    sw_budget_free(b) < b->high + SW_HUGE_PAGES ||
+	    sw_budget_free(b) < sw_budget_high(b) + SW_HUGE_PAGES ||
 	    !sw_leaf_was_huge(space, leaf) ||
 	    !sw_huge_in(space, leaf, 0, &source))
 		return false;
@@ -219,7 +219,7 @@ static void bring(struct sw_space *space, struct sw_advised *a)
 	struct sw_budget *b = &space->mm->budget;
 
 	/* Else reclaim would take out something else for it. */
-	if (sw_budget_free(b) < b->high + SW_WINDOW_PAGES) {
+	if (sw_budget_free(b) < sw_budget_high(b) + SW_WINDOW_PAGES) {
 		a->start = a->end;
 		return;
 	}

@@ -21,12 +21,15 @@
 
 void sw_budget_init(struct sw_budget *b, const struct sw_mm_config *config)
 {
-	uint64_t limit = config->budget_pages;
-
 	b->held = config->held;
-	b->limit = limit;
-	b->low = limit / 96;
-	b->high = limit / 48;
+	sw_budget_set(b, config->budget_pages);
+}
+
+void sw_budget_set(struct sw_budget *b, uint64_t limit)
+{
+	__atomic_store_n(&b->limit, limit, __ATOMIC_RELAXED);
+	__atomic_store_n(&b->low, limit / 96, __ATOMIC_RELAXED);
+	__atomic_store_n(&b->high, limit / 48, __ATOMIC_RELAXED);
 }
 
 static int64_t held(const struct sw_budget *b)
@@ -46,7 +49,7 @@ int64_t sw_budget_used(struct sw_budget *b)
 
 void sw_budget_shrink(struct sw_budget *b)
 {
-	int64_t missing = b->high - sw_budget_free(b);
+	int64_t missing = sw_budget_high(b) - sw_budget_free(b);
 
 	if (b->held && missing > 0)
 		b->held->shrink(b->held->arg, missing);
@@ -75,7 +78,7 @@ unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr)
 	struct sw_budget *b = &mm->budget;
 	int64_t free = sw_budget_free(b);
 
-	if (free < b->low + (int64_t)nr)
+	if (free < sw_budget_low(b) + (int64_t)nr)
 		sw_reclaim_wake(mm);
 	if (free >= (int64_t)nr)
 		return nr;
@@ -92,10 +95,10 @@ bool sw_budget_reserve_all(struct sw_mm *mm, unsigned nr)
 {
 	struct sw_budget *b = &mm->budget;
 
-	if (sw_budget_free(b) < b->low + (int64_t)nr)
+	if (sw_budget_free(b) < sw_budget_low(b) + (int64_t)nr)
 		sw_reclaim_wake(mm);
 	/* Reclaim is at work below the low mark only. */
-	if (sw_budget_free(b) < (int64_t)nr && nr <= b->low &&
+	if (sw_budget_free(b) < (int64_t)nr && nr <= sw_budget_low(b) &&
 	    !__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED))
 		wait_for_room(mm, nr);
 	return sw_budget_free(b) >= (int64_t)nr;
@@ -111,7 +114,7 @@ void sw_mm_set_unmanaged(struct sw_mm *mm, int64_t pages)
 	if (used > __atomic_load_n(&b->peak, __ATOMIC_RELAXED))
 		__atomic_store_n(&b->peak, used, __ATOMIC_RELAXED);
 	/* What has come since reclaim found nothing wakes it by itself. */
-	if (b->limit - used < b->low &&
+	if (sw_budget_limit(b) - used < sw_budget_low(b) &&
 	    !__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED))
 		sw_reclaim_wake(mm);
 }
@@ -120,7 +123,7 @@ void sw_mm_usage(struct sw_mm *mm, struct sw_mm_usage *u)
 {
 	struct sw_budget *b = &mm->budget;
 
-	u->budget_pages = b->limit;
+	u->budget_pages = sw_budget_limit(b);
 	u->managed_pages =
 		sw_max((int64_t)0,
 		       __atomic_load_n(&b->resident, __ATOMIC_RELAXED) -

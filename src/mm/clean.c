@@ -65,7 +65,7 @@ bool sw_clean_keep(struct sw_mm *mm)
 #endif
 	/* A kept slot is unowned: when slots get scarce the allocator takes it
 	 * back by itself, so the line is drawn late. */
-	if (sw_slots_are_scarce())
+	if (sw_slots_are_scarce(mm))
 		return false;
 	return sw_clean_pays(mm) ||
 	       __atomic_add_fetch(&mm->clean_sample, 1, __ATOMIC_RELAXED) %

@@ -69,7 +69,7 @@ static bool is_too_soon(struct sw_mm *mm, uint64_t shadow)
 		return false;
 	sw_count(workingset_refault_anon, 1);
 	if (((clock - shadow) & SHADOW_MASK) >=
-	    (uint64_t)mm->budget.limit * 3 / 8)
+	    (uint64_t)sw_budget_limit(&mm->budget) * 3 / 8)
 		return false;
 	sw_count(workingset_activate_anon, 1);
 	return true;
@@ -348,7 +348,7 @@ static void note_met(struct sw_mm *mm, const struct choice *c)
 {
 	uint64_t spared = mm->spared + __builtin_popcountll(c->spared);
 	uint64_t met = mm->met + __builtin_popcountll(c->spared | c->go);
-	bool halve = met > (uint64_t)mm->budget.limit / 4;
+	bool halve = met > (uint64_t)sw_budget_limit(&mm->budget) / 4;
 
 	__atomic_store_n(&mm->spared, spared >> halve, __ATOMIC_RELAXED);
 	__atomic_store_n(&mm->met, met >> halve, __ATOMIC_RELAXED);

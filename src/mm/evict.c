@@ -223,6 +223,7 @@ static void commit_part(struct sw_space *space, struct sw_leaf *leaf,
 static void commit_lost(struct sw_space *space, struct sw_leaf *leaf,
 			unsigned i)
 {
+	sw_happened(space->mm, SW_MM_PAGE_LOST);
 	sw_words_zap(space, leaf, i, 1);
 	sw_word_set(space, leaf, i, SW_WORD_POISON);
 }

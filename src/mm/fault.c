@@ -35,10 +35,32 @@ void sw_fault_wake(struct sw_fault *f)
 
 /* ---- what comes along ---- */
 
+/* What somebody said of the surroundings outweighs what was seen of them. */
+static void heed_pattern(struct sw_fault *f)
+{
+	const struct sw_mm_host *host = f->space->mm->host;
+	struct sw_plan *plan = &f->plan;
+
+	if (!host || !host->pattern)
+		return;
+	switch (host->pattern(host->arg, f->addr)) {
+	case SW_MM_UNKNOWN:
+		return;
+	case SW_MM_RANDOM:
+		plan->nr = 1;
+		return;
+	case SW_MM_SEQUENTIAL:
+		if (plan->step == 1 || plan->step == -1)
+			plan->nr = SW_WINDOW_PAGES;
+		return;
+	}
+}
+
 /* Plans for the fault and collects its pages. */
 void sw_fault_begin(struct sw_fault *f, struct sw_streams *st, uint64_t mask)
 {
 	sw_stream_fault(st, f->addr / SW_PAGE_SIZE, f->tid, &f->plan);
+	heed_pattern(f);
 	sw_batch_collect(f->space, &f->batch, f->leaf, f->i, f->plan.step,
 			 f->plan.nr, mask);
 }
@@ -74,6 +96,7 @@ static void page_is_lost(struct sw_fault *f)
 {
 	sw_error("page at %#llx of the program is lost: its reader gets SIGBUS",
 		 (unsigned long long)f->addr);
+	sw_happened(f->space->mm, SW_MM_PAGE_LOST);
 	sw_words_zap(f->space, f->leaf, f->i, 1);
 	sw_word_set(f->space, f->leaf, f->i, SW_WORD_POISON);
 	fault_poison(f);

@@ -62,7 +62,7 @@ bool sw_swapin_is_awaited(const struct sw_swapin *in, unsigned nr)
 /* For `nr` pages in a buffer, beside `mapped` that are about to count. */
 static bool has_room(struct sw_mm *mm, unsigned nr, unsigned mapped)
 {
-	return sw_staging_nr(mm) + nr <= mm->staging.target &&
+	return sw_staging_nr(mm) + nr <= sw_staging_target(mm) &&
 	       sw_budget_free(&mm->budget) >= (int64_t)nr + mapped;
 }
 

@@ -19,7 +19,7 @@ _Static_assert(SW_LEAF_PAGES == SW_HUGE_PAGES, "a leaf is a huge page");
 /* In a small budget it would be too large a unit. */
 static bool is_worth_it(const struct sw_mm *mm)
 {
-	return mm->staging.target >= SW_MIN_PIECES * SW_HUGE_PAGES;
+	return sw_staging_target(mm) >= SW_MIN_PIECES * SW_HUGE_PAGES;
 }
 
 static bool windows_may_go(struct sw_leaf *leaf)

@@ -12,6 +12,19 @@
 struct sw_mm;
 struct sw_space;
 
+enum sw_mm_event {
+	SW_MM_BUDGET_REACHED, /* pages have to go; once a budget */
+	SW_MM_DEVICES_FULL,   /* until slots come free */
+	SW_MM_WRITE_FAILED,   /* pages that cannot be written stay in memory */
+	SW_MM_PAGE_LOST,      /* its reader gets SIGBUS */
+};
+
+enum sw_mm_pattern {
+	SW_MM_UNKNOWN = 0, /* found out by watching */
+	SW_MM_SEQUENTIAL,
+	SW_MM_RANDOM,
+};
+
 /* What the manager needs from whoever runs the session. */
 struct sw_mm_host {
 	/*
@@ -32,6 +45,12 @@ struct sw_mm_host {
 	/* The child's tables are ready: its events may be read. */
 	void (*forked_ready)(void *arg, struct sw_space *child);
 	void *arg;
+	/* Something happened that whoever runs the session may want to know.
+	 * Any thread, any lock: it only takes a note. NULL: nobody asks. */
+	void (*happened)(void *arg, enum sw_mm_event event);
+	/* How the page's surroundings are used, as far as somebody said so.
+	 * Space lock held. NULL: nobody did. */
+	enum sw_mm_pattern (*pattern)(void *arg, uint64_t addr);
 };
 
 /* Memory inside the budget that somebody else keeps the program's pages in. */
@@ -49,6 +68,7 @@ struct sw_mm_config {
 	const struct sw_mm_host *host;
 	const struct sw_heat *heat;    /* NULL: nobody knows what is touched */
 	const struct sw_mm_held *held; /* NULL: nobody does */
+	uint32_t devices; /* bit n: swap device n is its own; 0: all are */
 };
 
 /* The up-calls that every mmu of a managed space is given. */
@@ -171,5 +191,32 @@ struct sw_mm_usage {
 };
 
 void sw_mm_usage(struct sw_mm *mm, struct sw_mm_usage *u);
+
+/* Another budget, from now on: what is too much goes. Staging buffers were made
+ * for the first one, and do not grow. */
+void sw_mm_set_budget(struct sw_mm *mm, uint64_t pages);
+
+/* ---- what a program inside the same process asks for (inside.c) ---- */
+
+enum sw_pin {
+	SW_PIN_DONE,
+	SW_PIN_MISSING,   /* a fault would bring it */
+	SW_PIN_PROTECTED, /* a write fault would make it writable */
+	SW_PIN_BUSY,      /* later */
+	SW_PIN_LOST,
+};
+
+/* Keeps the page where it is, if it is there and writable, until it is unpinned;
+ * else says why not. Pins of one page do not add up. */
+enum sw_pin sw_space_pin(struct sw_space *space, uint64_t addr);
+void sw_space_unpin(struct sw_space *space, uint64_t start, uint64_t end);
+
+/* True: the page was never touched, or given away, and reads as zeros. */
+bool sw_space_is_untouched(struct sw_space *space, uint64_t addr);
+
+/* The untouched page is out, in a slot (a swp_entry_t's value) of which the
+ * caller gives its count away. 0, -EEXIST, -ENOMEM. */
+SW_MUST_CHECK int sw_space_adopt(struct sw_space *space, uint64_t addr,
+				 uint64_t entry);
 
 #endif

@@ -10,7 +10,8 @@
  * evict.c (out of the program), huge_out.c (huge pages out), staging.c (second
  * chance, then into a store), budget.c (how much), write_error.c and late.c
  * (devices that fail, or do not answer), unuse.c (off a device that goes),
- * freeze.c (all of it, to stay out) and image.c.
+ * freeze.c (all of it, to stay out) and image.c; inside.c (for programs in the
+ * same process).
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on
@@ -31,8 +32,8 @@
 
 /* ---- budget.c: pages, all fields atomic ---- */
 struct sw_budget {
-	int64_t limit;     /* [const] */
-	int64_t low, high; /* [const] free pages: wake reclaim, stop it */
+	int64_t limit;
+	int64_t low, high; /* free pages: wake reclaim, stop it */
 	int64_t resident;  /* PRESENT words of all spaces */
 	int64_t shared;    /* of these: counted too often (share.c) */
 	int64_t staged;    /* pages in our buffers */
@@ -331,11 +332,13 @@ struct sw_staging {
 	struct sw_bufs single;
 	struct sw_bufs block; /* of SW_BLOCK_PAGES, for large folios */
 	struct sw_bufs huge;  /* of SW_HUGE_PAGES */
-	uint64_t target;      /* [const] pages worth a second chance */
+	uint64_t target;      /* [atomic] pages worth a second chance */
 };
 
 int sw_staging_init(struct sw_mm *mm);
 void sw_staging_release(struct sw_mm *mm);
+/* Follows the budget. */
+void sw_staging_retarget(struct sw_mm *mm);
 /* A buffer of one page, of SW_BLOCK_PAGES, or of SW_HUGE_PAGES; or NULL. */
 void *sw_buf_get(struct sw_mm *mm);
 void *sw_buf_get_block(struct sw_mm *mm);
@@ -512,6 +515,8 @@ void sw_advice_again(struct sw_space *space, const struct sw_evictor *ev);
 struct sw_mm {
 	const struct sw_mm_host *host; /* [const] */
 	const struct sw_heat *heat;    /* [const] or NULL */
+	uint32_t devices;              /* [const] its own, by type */
+	bool said_budget; /* [atomic] SW_MM_BUDGET_REACHED was told */
 	struct sw_budget budget;
 	struct sw_staging staging;
 	struct sw_shares shares;
@@ -559,6 +564,18 @@ static inline bool sw_freeze_parks(struct sw_mm *mm)
 }
 
 void sw_reclaim_wake(struct sw_mm *mm);
+
+static inline void sw_happened(struct sw_mm *mm, enum sw_mm_event event)
+{
+	if (mm->host && mm->host->happened)
+		mm->host->happened(mm->host->arg, event);
+}
+
+/* Pages worth a second chance. */
+static inline uint64_t sw_staging_target(struct sw_mm *mm)
+{
+	return __atomic_load_n(&mm->staging.target, __ATOMIC_RELAXED);
+}
 
 static inline bool sw_heat_is_known(struct sw_mm *mm)
 {
@@ -612,8 +629,8 @@ uint64_t sw_make_shadow(struct sw_mm *mm);
 /* Makes reclaim give back slots in which nothing is yet, and tells when it has. */
 void sw_reclaim_unprepare(struct sw_mm *mm);
 bool sw_reclaim_is_unprepared(struct sw_mm *mm);
-/* Less than an eighth of all swap is free. */
-bool sw_slots_are_scarce(void);
+/* Less than an eighth of its swap is free. */
+bool sw_slots_are_scarce(struct sw_mm *mm);
 /* Takes one batch out of the space that is next; true when pages went. For
  * tests, whose reclaim thread was never started. */
 bool sw_reclaim_evict(struct sw_mm *mm);
@@ -634,13 +651,29 @@ static inline void sw_room_wake(struct sw_mm *mm)
 
 /* ---- budget.c ---- */
 void sw_budget_init(struct sw_budget *b, const struct sw_mm_config *config);
+void sw_budget_set(struct sw_budget *b, uint64_t limit);
 /* Asks those who hold memory to free what reclaim cannot. */
 void sw_budget_shrink(struct sw_budget *b);
 int64_t sw_budget_used(struct sw_budget *b);
 
+static inline int64_t sw_budget_limit(const struct sw_budget *b)
+{
+	return __atomic_load_n(&b->limit, __ATOMIC_RELAXED);
+}
+
+static inline int64_t sw_budget_low(const struct sw_budget *b)
+{
+	return __atomic_load_n(&b->low, __ATOMIC_RELAXED);
+}
+
+static inline int64_t sw_budget_high(const struct sw_budget *b)
+{
+	return __atomic_load_n(&b->high, __ATOMIC_RELAXED);
+}
+
 static inline int64_t sw_budget_free(struct sw_budget *b)
 {
-	return b->limit - sw_budget_used(b);
+	return sw_budget_limit(b) - sw_budget_used(b);
 }
 
 /*

@@ -111,7 +111,7 @@ struct folio *sw_folio_prepare(struct sw_mm *mm, unsigned order, void *data)
 	folio->data = data;
 	folio_lock(folio);
 	folio_set(folio, SW_FOLIO_UPTODATE | SW_FOLIO_DIRTY);
-	err = folio_alloc_swap(folio, 0);
+	err = folio_alloc_swap_on(folio, 0, mm->devices);
 	if (!err)
 		folio_set(folio, SW_FOLIO_WRITEBACK);
 	folio_unlock(folio);
@@ -197,7 +197,7 @@ static void unprepare(struct folio *folio)
 
 static bool prepare_some(struct sw_mm *mm, struct sw_evictor *ev)
 {
-	if (mm->staging.target >= SW_MIN_PIECES * SW_BLOCK_PAGES &&
+	if (sw_staging_target(mm) >= SW_MIN_PIECES * SW_BLOCK_PAGES &&
 	    nr_large(ev) + ev->single < SW_PREPARED &&
 	    ev->nr_ready + SW_BLOCK_PAGES <= SW_PREPARED &&
 	    prepare_block(mm, ev))

@@ -33,10 +33,11 @@ static void device_is_full(struct sw_mm *mm)
 {
 	struct sw_swap_totals t;
 
-	si_swapinfo(&t);
+	swap_devices_room(mm->devices, &t);
 	if (t.free_pages >= SW_WINDOW_PAGES)
 		return; /* only our buffers are all in use */
-	__atomic_store_n(&mm->full, true, __ATOMIC_RELAXED);
+	if (!__atomic_exchange_n(&mm->full, true, __ATOMIC_RELAXED))
+		sw_happened(mm, SW_MM_DEVICES_FULL);
 	sw_warn_once(
 		"swap is full: no more pages are taken out and memory grows beyond the budget; give --swap a larger size");
 }
@@ -49,11 +50,11 @@ enum step {
 	STEP_NOBODY /* gave such advice */
 };
 
-bool sw_slots_are_scarce(void)
+bool sw_slots_are_scarce(struct sw_mm *mm)
 {
 	struct sw_swap_totals t;
 
-	si_swapinfo(&t);
+	swap_devices_room(mm->devices, &t);
 	return t.free_pages * 8 < t.total_pages;
 }
 
@@ -62,7 +63,7 @@ bool sw_slots_are_scarce(void)
 static bool is_full_still(struct sw_mm *mm)
 {
 	return __atomic_load_n(&mm->full, __ATOMIC_RELAXED) &&
-	       sw_slots_are_scarce();
+	       sw_slots_are_scarce(mm);
 }
 
 /* False: there is nowhere to put a batch. */
@@ -181,7 +182,7 @@ static void pause_reclaim(struct sw_mm *mm, uint64_t ns)
 
 static bool should_write(struct sw_mm *mm)
 {
-	uint64_t nr = sw_staging_nr(mm), target = mm->staging.target;
+	uint64_t nr = sw_staging_nr(mm), target = sw_staging_target(mm);
 
 	/* Who knows what was touched makes few mistakes to be undone here. */
 	if (sw_heat_is_known(mm))
@@ -241,7 +242,9 @@ static void balance(struct sw_mm *mm)
 {
 	unsigned rounds = 0, failed = 0;
 
-	while (sw_budget_free(&mm->budget) < mm->budget.high &&
+	if (!__atomic_exchange_n(&mm->said_budget, true, __ATOMIC_RELAXED))
+		sw_happened(mm, SW_MM_BUDGET_REACHED);
+	while (sw_budget_free(&mm->budget) < sw_budget_high(&mm->budget) &&
 	       !__atomic_load_n(&mm->stop, __ATOMIC_RELAXED) &&
 	       !sw_freeze_parks(mm)) {
 		enum progress progress = make_progress(mm, &rounds);
@@ -266,7 +269,7 @@ static void balance(struct sw_mm *mm)
 
 void sw_reclaim_balance(struct sw_mm *mm)
 {
-	if (sw_budget_free(&mm->budget) < mm->budget.low)
+	if (sw_budget_free(&mm->budget) < sw_budget_low(&mm->budget))
 		balance(mm);
 }
 
@@ -304,7 +307,7 @@ static void *reclaim_thread(void *arg)
 	while (!__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
 		sw_freeze_heed(mm);
 		heed_unprepare(mm);
-		if (sw_budget_free(&mm->budget) >= mm->budget.low)
+		if (sw_budget_free(&mm->budget) >= sw_budget_low(&mm->budget))
 			idle(mm);
 		else
 			balance(mm);
@@ -323,6 +326,7 @@ struct sw_mm *sw_mm_new(const struct sw_mm_config *config)
 		return NULL;
 	mm->host = config->host;
 	mm->heat = config->heat;
+	mm->devices = config->devices ? config->devices : SWAP_ALL_DEVICES;
 	sw_budget_init(&mm->budget, config);
 	sw_clean_init(mm);
 	if (sw_shares_init(mm)) {

@@ -358,6 +358,8 @@ unsigned sw_staging_write(struct sw_mm *mm, unsigned nr)
 		pages = folio_nr(folio);
 		tried += pages;
 		err = write_staged(mm, folio, &type);
+		if (err)
+			sw_happened(mm, SW_MM_WRITE_FAILED);
 		if (!err) {
 			done += pages;
 		} else if (sw_write_works_later(err)) {
@@ -374,28 +376,64 @@ unsigned sw_staging_write(struct sw_mm *mm, unsigned nr)
 
 /* ---- life ---- */
 
+/* All managers of a process share the descriptors: the swap table names a folio
+ * by its index. */
+static struct sw_mutex pool_lock =
+	SW_MUTEX_INIT("folio pool users", SW_RANK_SWAPON);
+static unsigned pool_users; /* pool_lock */
+
+static int pool_get(void)
+{
+	int err = 0;
+
+	sw_mutex_lock(&pool_lock);
+	if (!pool_users)
+		err = folio_pool_init(1u << 24, folio_release);
+	pool_users += !err;
+	sw_mutex_unlock(&pool_lock);
+	return err;
+}
+
+static void pool_put(void)
+{
+	sw_mutex_lock(&pool_lock);
+	if (!--pool_users)
+		folio_pool_release();
+	sw_mutex_unlock(&pool_lock);
+}
+
+void sw_staging_retarget(struct sw_mm *mm)
+{
+	__atomic_store_n(&mm->staging.target, sw_budget_limit(&mm->budget) / 32,
+			 __ATOMIC_RELAXED);
+}
+
 int sw_staging_init(struct sw_mm *mm)
 {
 	struct sw_staging *st = &mm->staging;
-	uint64_t limit = mm->budget.limit, pages = limit / 4 + 2 * SW_PREPARED;
+	uint64_t limit = sw_budget_limit(&mm->budget);
+	uint64_t pages = limit / 4 + 2 * SW_PREPARED;
+	int err = -ENOMEM;
 
 	sw_mutex_init(&st->lock, "staging", SW_RANK_POOL);
 	sw_list_init(&st->lru);
 	sw_list_init(&st->kept);
-	st->target = limit / 32;
+	sw_staging_retarget(mm);
 	if (bufs_init(&st->single, pages, 1))
-		return -ENOMEM;
+		return err;
 	if (bufs_init(&st->block, pages / SW_BLOCK_PAGES + 1, SW_BLOCK_PAGES))
 		goto err_single;
 	if (bufs_init(&st->huge, pages / SW_HUGE_PAGES + 1, SW_HUGE_PAGES))
 		goto err_block;
-	return folio_pool_init(1u << 24, folio_release);
-
+	err = pool_get();
+	if (!err)
+		return 0;
+	bufs_release(&st->huge);
 err_block:
 	bufs_release(&st->block);
 err_single:
 	bufs_release(&st->single);
-	return -ENOMEM;
+	return err;
 }
 
 void sw_staging_release(struct sw_mm *mm)
@@ -404,6 +442,6 @@ void sw_staging_release(struct sw_mm *mm)
 	bufs_release(&mm->staging.single);
 	bufs_release(&mm->staging.block);
 	bufs_release(&mm->staging.huge);
-	folio_pool_release();
+	pool_put();
 	sw_mutex_destroy(&mm->staging.lock);
 }

@@ -119,7 +119,8 @@ static uint64_t free_elsewhere(void)
 /* Pages that may come back without making reclaim take out others. */
 static uint64_t room(struct sw_mm *mm)
 {
-	int64_t free = sw_budget_free(&mm->budget) - mm->budget.low;
+	int64_t free = sw_budget_free(&mm->budget) -
+		       sw_budget_low(&mm->budget);
 
 	return sw_max(free, (int64_t)0);
 }
@@ -409,6 +410,7 @@ static void word_is_lost(struct unuse *u, struct sw_space *space, unsigned k)
 		return;
 	sw_warn("page at %#llx of the program is lost: its reader gets SIGBUS",
 		(unsigned long long)sw_leaf_addr(leaf, i));
+	sw_happened(space->mm, SW_MM_PAGE_LOST);
 	sw_words_zap(space, leaf, i, 1);
 	sw_word_set(space, leaf, i, SW_WORD_POISON);
 }

@@ -112,6 +112,16 @@ static void *own_zalloc(size_t bytes)
 	return b ? (char *)b + LINE : NULL;
 }
 
+void sw_mem_before_fork(void) SW_NO_TSA
+{
+	sw_spin_lock(&lock, "memory", SW_RANK_LEAF);
+}
+
+void sw_mem_after_fork(void) SW_NO_TSA
+{
+	sw_spin_unlock(&lock);
+}
+
 void *sw_mem_zalloc(size_t bytes)
 {
 	return is_own() ? own_zalloc(bytes) : calloc(1, bytes);

@@ -18,4 +18,8 @@ void sw_mem_free(void *p);
  * more: call it first. */
 void sw_mem_avoid_malloc(void);
 
+/* Nobody is inside from the first to the second. */
+void sw_mem_before_fork(void);
+void sw_mem_after_fork(void);
+
 #endif

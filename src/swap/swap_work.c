@@ -115,6 +115,23 @@ void swap_work_stop(void)
 		pthread_join(thread, NULL);
 }
 
+static bool paused; /* [thread that forks] */
+
+void swap_work_pause(void)
+{
+	swap_work_drain();
+	paused = started;
+	if (paused)
+		swap_work_stop();
+}
+
+void swap_work_resume(void)
+{
+	/* Without a thread, jobs run when somebody waits for them. */
+	if (paused)
+		(void)swap_work_start();
+}
+
 void swap_work_set_manual(bool on)
 {
 	sw_mutex_lock(&work_lock);

@@ -28,6 +28,9 @@ void swap_work_drain(void);
 /* The thread: started with the first device. 0 or -errno. */
 int swap_work_start(void);
 void swap_work_stop(void);
+/* No thread from the first to the second, if there was one. */
+void swap_work_pause(void);
+void swap_work_resume(void);
 
 /* Tests: jobs run only when told, in the caller's thread. */
 void swap_work_set_manual(bool manual);

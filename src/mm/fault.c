@@ -48,6 +48,7 @@ static void heed_pattern(struct sw_fault *f)
 		return;
 	case SW_MM_RANDOM:
 		plan->nr = 1;
+		f->alone = true;
 		return;
 	case SW_MM_SEQUENTIAL:
 		if (plan->step == 1 || plan->step == -1)
@@ -387,7 +388,7 @@ static bool fault_huge(struct sw_fault *f)
 	unsigned first = f->plan.step < 0 ? SW_LEAF_PAGES - 1 : 0, nr;
 	enum sw_source source;
 
-	if (f->i != first || !sw_leaf_was_huge(space, f->leaf) ||
+	if (f->alone || f->i != first || !sw_leaf_was_huge(space, f->leaf) ||
 	    !sw_stream_may_bring_huge(st, &f->plan))
 		return false;
 	if (!sw_huge_in(space, f->leaf, f->i, &source)) {
@@ -461,6 +462,15 @@ static void fault_swapin(struct sw_fault *f)
 
 /* ---- the door ---- */
 
+/* Is it a write to a page that is there, and that we protected? */
+static bool is_protected(const struct sw_fault *f)
+{
+	uint64_t word = f->leaf->word[f->i];
+
+	return f->flags & SW_FAULT_WRITE &&
+	       sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP;
+}
+
 void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 {
 	struct sw_fault f = { .space = arg,
@@ -489,7 +499,9 @@ void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 		sw_space_unlock(f.space);
 		return;
 	}
-	if (flags & SW_FAULT_WP) {
+	if (flags & SW_FAULT_EITHER && is_protected(&f))
+		f.flags |= SW_FAULT_WP;
+	if (f.flags & SW_FAULT_WP) {
 		sw_fault_wp(&f);
 		return;
 	}

@@ -14,6 +14,7 @@ struct sw_fault {
 	unsigned i;     /* page in the leaf */
 	unsigned flags; /* enum sw_mmu_fault_flags */
 	int tid;
+	bool alone; /* somebody said that its neighbours are of no use */
 	struct sw_plan plan;
 	struct sw_batch batch;
 	uint64_t last; /* address of the last page that came */

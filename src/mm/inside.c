@@ -23,7 +23,7 @@ void sw_mm_set_budget(struct sw_mm *mm, uint64_t pages)
 
 /* ---- pins ---- */
 
-enum sw_pin sw_space_pin(struct sw_space *space, uint64_t addr)
+enum sw_pin sw_space_pin(struct sw_space *space, uint64_t addr, bool write)
 {
 	unsigned i = sw_leaf_index(addr);
 	enum sw_pin pin = SW_PIN_MISSING;
@@ -39,7 +39,7 @@ enum sw_pin sw_space_pin(struct sw_space *space, uint64_t addr)
 		pin = SW_PIN_LOST;
 	else if (sw_word_kind(leaf->word[i]) != SW_WORD_PRESENT)
 		pin = SW_PIN_MISSING;
-	else if (leaf->word[i] & SW_WORD_WP)
+	else if (write && leaf->word[i] & SW_WORD_WP)
 		pin = SW_PIN_PROTECTED;
 	else
 		pin = SW_PIN_DONE;
@@ -59,6 +59,31 @@ void sw_space_unpin(struct sw_space *space, uint64_t start, uint64_t end)
 		leaf = sw_pt_lookup(&space->pt, a);
 		if (leaf)
 			leaf->word[sw_leaf_index(a)] &= ~SW_WORD_PIN;
+	}
+	sw_space_unlock(space);
+}
+
+/* ---- without protection ---- */
+
+void sw_space_unprotected(struct sw_space *space)
+{
+	struct sw_leaf *leaf;
+
+	sw_space_lock(space);
+	leaf = sw_pt_next(&space->pt, 0);
+	for (; leaf;
+	     leaf = sw_pt_next(&space->pt, leaf->base + SW_LEAF_BYTES)) {
+		for (unsigned i = 0; i < SW_LEAF_PAGES; i++) {
+			uint64_t word = leaf->word[i];
+
+			if (sw_word_kind(word) != SW_WORD_PRESENT ||
+			    !(word & SW_WORD_WP))
+				continue;
+			if (word & SW_WORD_CLEAN)
+				sw_clean_forget(space, leaf, i);
+			sw_word_set(space, leaf, i,
+				    sw_word_unshared(leaf->word[i]));
+		}
 	}
 	sw_space_unlock(space);
 }

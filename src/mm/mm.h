@@ -75,7 +75,8 @@ struct sw_mm_config {
 extern const struct sw_mmu_client sw_mm_client;
 
 struct sw_mm *sw_mm_new(const struct sw_mm_config *config);
-/* Starts and stops reclaim. Stopped, no page is taken out any more. */
+/* Starts and stops reclaim, as often as it takes. Stopped, no page is taken out
+ * any more. */
 int sw_mm_start(struct sw_mm *mm);
 void sw_mm_stop(struct sw_mm *mm);
 /* Stopped, and every space is gone. */
@@ -187,6 +188,7 @@ struct sw_mm_usage {
 	uint64_t managed_pages; /* of these: in the spaces, shared ones once */
 	uint64_t peak_pages;
 	uint64_t staged_pages; /* in buffers of ours */
+	uint64_t taken_pages;  /* out of the spaces, ever */
 	bool full;             /* a device ran full; eviction is off */
 };
 
@@ -206,10 +208,14 @@ enum sw_pin {
 	SW_PIN_LOST,
 };
 
-/* Keeps the page where it is, if it is there and writable, until it is unpinned;
- * else says why not. Pins of one page do not add up. */
-enum sw_pin sw_space_pin(struct sw_space *space, uint64_t addr);
+/* Keeps the page where it is, if it is there and, to `write`, writable, until it
+ * is unpinned; else says why not. Pins of one page do not add up. */
+enum sw_pin sw_space_pin(struct sw_space *space, uint64_t addr, bool write);
 void sw_space_unpin(struct sw_space *space, uint64_t start, uint64_t end);
+
+/* The mmu has lost all write protection: what counted on it is let go. Nobody is
+ * at work on the space. */
+void sw_space_unprotected(struct sw_space *space);
 
 /* True: the page was never touched, or given away, and reads as zeros. */
 bool sw_space_is_untouched(struct sw_space *space, uint64_t addr);

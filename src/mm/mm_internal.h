@@ -572,7 +572,7 @@ static inline void sw_happened(struct sw_mm *mm, enum sw_mm_event event)
 }
 
 /* Pages worth a second chance. */
-static inline uint64_t sw_staging_target(struct sw_mm *mm)
+static inline uint64_t sw_staging_target(const struct sw_mm *mm)
 {
 	return __atomic_load_n(&mm->staging.target, __ATOMIC_RELAXED);
 }

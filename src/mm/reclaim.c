@@ -350,8 +350,10 @@ struct sw_mm *sw_mm_new(const struct sw_mm_config *config)
 
 int sw_mm_start(struct sw_mm *mm)
 {
-	int err = pthread_create(&mm->thread, NULL, reclaim_thread, mm);
+	int err;
 
+	mm->stop = false;
+	err = pthread_create(&mm->thread, NULL, reclaim_thread, mm);
 	mm->started = !err;
 	return -err;
 }

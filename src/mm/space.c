@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "base/log.h"
+#include "base/mem.h"
 #include "base/time.h"
 #include "mm/mm_internal.h"
 
@@ -232,10 +233,14 @@ static int make_gap(struct sw_space *space, unsigned at)
 {
 	if (space->nr_regions == space->max_regions) {
 		unsigned max = sw_max(16u, space->max_regions * 2);
-		struct sw_region *r = realloc(space->region, max * sizeof(*r));
+		struct sw_region *r = sw_mem_zalloc(max * sizeof(*r));
 
 		if (!r)
 			return -ENOMEM;
+		if (space->nr_regions)
+			memcpy(r, space->region,
+			       space->nr_regions * sizeof(*r));
+		sw_mem_free(space->region);
 		space->region = r;
 		space->max_regions = max;
 	}
@@ -475,7 +480,7 @@ void sw_space_free(struct sw_space *space)
 	sw_space_unlock(space);
 	SW_BUG_ON(space->resident);
 	sw_pt_release(&space->pt);
-	free(space->region);
+	sw_mem_free(space->region);
 	munmap(space->fault_buf, SW_WINDOW_BYTES);
 	pthread_cond_destroy(&space->idle);
 	sw_mutex_destroy(&space->lock);

@@ -14,7 +14,7 @@ rules() {
         cat <<'EOF'
 cli    run spillway.h
 run    mm mmu zswap store codec swap base
-lib    mm mmu zswap store codec swap base
+lib    mm mmu zswap store codec swap base spillway.h
 agent  mmu/protocol.h
 mm     mmu zswap store codec swap base
 mmu    base

@@ -15,11 +15,12 @@ command -v clang >/dev/null || {
 # check SRC: 0 if every file keeps its word.
 check() {
         failed=0
-        for room in base codec store swap zswap mmu run; do
+        for room in base codec store swap zswap mmu lib run; do
                 for file in "$1/$room"/*.c; do
                         [ -f "$file" ] || continue
                         clang -fsyntax-only -std=gnu11 -D_GNU_SOURCE \
                                 -DSW_CHECKS=1 -DSPILLWAY_LIBDIR='""' -I"$1" \
+                                -DSPILLWAY_VERSION='""' -I"$1/../include" \
                                 -Wthread-safety -Werror=thread-safety "$file" ||
                                 failed=$((failed + 1))
                 done

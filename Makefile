@@ -34,7 +34,7 @@ test: all
 	tests/run build
 
 asan: build-asan/build.ninja
-	SLOWER=4 tests/run build-asan $(SANITIZED)
+	SLOWER=4 tests/run build-asan $(SANITIZED) lib
 
 tsan: build-tsan/build.ninja
 	SLOWER=4 tests/run build-tsan $(SANITIZED)

@@ -6,6 +6,7 @@
 
 #include "base/lock.h"
 #include "base/spin.h"
+#include "mmu/follow.h"
 #include "mmu/local.h"
 
 #define SW_AREA_WORDS (SW_STAGE_PAGES / 64)
@@ -39,6 +40,7 @@ struct sw_local {
 	pthread_t thread;
 	bool running; /* [thread: who starts and stops] */
 	char *bell;   /* [const] a page whose fault wakes the thread */
+	struct sw_follow follow; /* [thread: that one] */
 
 	/* local_signal.c */
 	uint32_t served;  /* [atomic] futex: something was done for a fault */

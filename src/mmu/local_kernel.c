@@ -62,7 +62,7 @@ static uint64_t known_features(int fd)
 static uint64_t choose(uint64_t known, const struct sw_local_config *config,
 		       struct sw_local_facts *facts)
 {
-	uint64_t want = UFFD_FEATURE_PAGEFAULT_FLAG_WP;
+	uint64_t want = UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_THREAD_ID;
 
 	facts->move = known & SW_UFFD_FEATURE_MOVE &&
 		      !(config->avoid & SW_LOCAL_AVOID_MOVE);

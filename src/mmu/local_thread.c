@@ -35,6 +35,7 @@ static bool serve(struct sw_local *l, const struct uffd_msg *m)
 {
 	uint64_t addr = m->arg.pagefault.address & SW_PAGE_MASK;
 	uint64_t flags = m->arg.pagefault.flags;
+	int tid = m->arg.pagefault.feat.ptid;
 	unsigned f = 0;
 
 	if (addr == (uint64_t)l->bell) {
@@ -45,10 +46,11 @@ static bool serve(struct sw_local *l, const struct uffd_msg *m)
 		f |= SW_FAULT_WRITE;
 	if (flags & UFFD_PAGEFAULT_FLAG_WP)
 		f |= SW_FAULT_WP;
+	sw_follow(&l->follow, tid);
 	sw_local_enter(l);
 	/* One that is being freed is woken when it is no longer registered. */
 	if (l->config.covers(l->config.arg, addr))
-		l->config.client->fault(l->mmu.space, addr, f, gettid());
+		l->config.client->fault(l->mmu.space, addr, f, tid);
 	sw_local_leave(l);
 	return true;
 }
@@ -90,6 +92,7 @@ static void *thread(void *arg)
 	uint64_t again_ns = 0;
 	bool rang = false;
 
+	sw_follow_init(&l->follow, getpid());
 	prctl(PR_SET_NAME, "spillway-fault");
 	sw_hurry();
 	/* Whoever rings waits for the answer: nothing else ends this. */
@@ -108,6 +111,7 @@ static void *thread(void *arg)
 	/* What waits there yet is woken when its region goes. */
 	if (again_ns)
 		(void)fcntl(l->uffd, F_SETFL, 0);
+	sw_follow_release(&l->follow);
 	return NULL;
 }
 

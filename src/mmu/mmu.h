@@ -96,7 +96,7 @@ struct sw_mmu {
 
 enum sw_mmu_fault_flags {
 	SW_FAULT_WRITE = 1u << 0,
-	SW_FAULT_WP = 1u << 1, /* a write met a protected page */
+	SW_FAULT_WP = 1u << 1,     /* a write met a protected page */
 	SW_FAULT_EITHER = 1u << 2, /* of both; who reports it cannot tell */
 };
 

@@ -432,10 +432,8 @@ struct sw_remote *sw_remote_new(int uffd, pid_t pid,
 	r->at.pid = pid;
 	r->sock = -1;
 	r->client = client;
-	r->cpu_fd = -1;
 	r->pagemap = -1;
-	r->cpu = -1;
-	r->nr_threads = 2; /* perhaps */
+	sw_follow_init(&r->follow, pid);
 	r->no_ctl.gate = 0;
 	r->ctl = &r->no_ctl;
 	pthread_mutex_init(&r->agent_lock, NULL);
@@ -510,8 +508,7 @@ void sw_remote_free(struct sw_remote *r)
 	close(r->uffd);
 	if (r->sock >= 0)
 		close(r->sock);
-	if (r->cpu_fd >= 0)
-		close(r->cpu_fd);
+	sw_follow_release(&r->follow);
 	if (r->pagemap >= 0)
 		close(r->pagemap);
 	if (r->ctl != &r->no_ctl)

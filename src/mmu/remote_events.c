@@ -9,19 +9,13 @@
  * events, and a fault on a range that was just remapped can be understood
  * only after its event.
  *
- * The thread runs on the CPU of the thread whose faults it serves: the
- * hand-over between two sleepers on one CPU costs half of that between two
- * CPUs. The kernel names the faulting thread; where it ran last is looked up
- * now and then, not at every fault.
+ * The thread runs on the CPU of the thread whose faults it serves (follow.h).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -31,9 +25,8 @@
 #include "base/log.h"
 #include "mmu/remote_internal.h"
 
-#define BATCH           16
-#define CPU_LOOK_FAULTS 32 /* from one look at the CPU to the next */
-#define GATE_WAIT_NS    5000000
+#define BATCH        16
+#define GATE_WAIT_NS 5000000
 
 /* ---- the gate, our side ---- */
 
@@ -70,72 +63,6 @@ static void gate_unlock(struct sw_remote *r)
 
 	if (__atomic_exchange_n(&ctl->gate, 0, __ATOMIC_RELEASE) == 2)
 		syscall(SYS_futex, &ctl->gate, FUTEX_WAKE, 1);
-}
-
-/* ---- following the faulting thread ---- */
-
-/* The CPU that thread `tid` of the target ran on last, or -1. */
-static int cpu_of(struct sw_remote *r, int tid)
-{
-	char buf[512], *p;
-	ssize_t n;
-
-	if (r->cpu_tid != tid || r->cpu_fd < 0) {
-		char path[64];
-
-		if (r->cpu_fd >= 0)
-			close(r->cpu_fd);
-		snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", r->at.pid,
-			 tid);
-		r->cpu_fd = open(path, O_RDONLY | O_CLOEXEC);
-		r->cpu_tid = tid;
-	}
-	if (r->cpu_fd < 0)
-		return -1;
-	n = pread(r->cpu_fd, buf, sizeof(buf) - 1, 0);
-	if (n <= 0) {
-		r->cpu_tid = 0;
-		return -1;
-	}
-	buf[n] = 0;
-	p = strrchr(buf, ')'); /* ends field 2; the CPU is field 39 */
-	for (int field = 2; p && field < 39; field++) {
-		p = strchr(p + 1, ' ');
-		if (p && field == 19)
-			r->nr_threads = atoi(p + 1);
-	}
-	return p ? atoi(p + 1) : -1;
-}
-
-/*
- * A thread that we wake is put onto an idle CPU if there is one, and comes back
- * when that is needed for reclaim: whoever follows every such move runs after
- * it, at 30 us a time (looking after each fault that came late, random reads
- * were 11 % slower). Where several threads fault, two looks in a row must agree.
- */
-static void follow(struct sw_remote *r, int tid)
-{
-	cpu_set_t set;
-	int cpu;
-
-	if (!r->at.pid || r->nr_faults++ % CPU_LOOK_FAULTS)
-		return;
-	cpu = cpu_of(r, tid);
-	if (cpu < 0 || cpu == r->cpu) {
-		r->cpu_votes = 0;
-		return;
-	}
-	if (cpu != r->cpu_want) {
-		r->cpu_want = cpu;
-		r->cpu_votes = 0;
-	}
-	if (r->cpu >= 0 && r->nr_threads > 1 && ++r->cpu_votes < 2)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (!sched_setaffinity(0, sizeof(set), &set))
-		r->cpu = cpu;
-	r->cpu_votes = 0;
 }
 
 /* ---- the bell (protocol.h) ---- */
@@ -247,7 +174,8 @@ static void serve(struct sw_remote *r, const struct uffd_msg *m)
 		f |= SW_FAULT_WRITE;
 	if (flags & UFFD_PAGEFAULT_FLAG_WP)
 		f |= SW_FAULT_WP;
-	follow(r, m->arg.pagefault.feat.ptid);
+	r->follow.pid = r->at.pid;
+	sw_follow(&r->follow, m->arg.pagefault.feat.ptid);
 	if (addr == r->bell)
 		answer_bell(r, f);
 	else

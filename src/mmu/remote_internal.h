@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "mmu/follow.h"
 #include "mmu/remote.h"
 
 struct sw_remote {
@@ -29,17 +30,12 @@ struct sw_remote {
 
 	/* The event thread. */
 	pthread_t thread;
-	bool running; /* [thread: who starts and stops] */
-	bool stop;    /* [atomic] */
-	int cpu_fd;   /* [thread events] /proc/PID/task/TID/stat of cpu_tid */
-	int cpu_tid;
-	int cpu; /* where this thread is pinned, -1: nowhere */
-	int cpu_want, cpu_votes;
-	uint32_t heard;  /* [atomic] ctl->advised when last looked at */
-	bool bell_rang;  /* it is writable now */
+	bool running;            /* [thread: who starts and stops] */
+	bool stop;               /* [atomic] */
+	struct sw_follow follow; /* [thread events] */
+	uint32_t heard;          /* [atomic] ctl->advised when last looked at */
+	bool bell_rang;          /* it is writable now */
 	bool bell_loose; /* to be protected again as soon as it can be */
-	unsigned nr_faults;
-	int nr_threads; /* of the process, when last looked */
 };
 
 /* How the address space is: -ESRCH gone, -EAGAIN its layout is changing (an

@@ -1,0 +1,27 @@
+/*
+ * follow.h - a thread that serves faults runs on the CPU of the thread whose
+ * faults it serves: the hand-over between two sleepers on one CPU costs half of
+ * that between two CPUs.
+ */
+#ifndef SW_FOLLOW_H
+#define SW_FOLLOW_H
+
+#include <sys/types.h>
+
+/* [thread: who serves] Begins with sw_follow_init(). */
+struct sw_follow {
+	pid_t pid;  /* of the threads that fault; 0: not known yet */
+	int cpu_fd; /* /proc/PID/task/TID/stat of cpu_tid */
+	int cpu_tid;
+	int cpu; /* where this thread is pinned, -1: nowhere */
+	int cpu_want, cpu_votes;
+	unsigned nr_faults;
+	int nr_threads; /* of the process, when last looked */
+};
+
+void sw_follow_init(struct sw_follow *f, pid_t pid);
+void sw_follow_release(struct sw_follow *f);
+/* A fault of thread `tid` is about to be served. */
+void sw_follow(struct sw_follow *f, int tid);
+
+#endif

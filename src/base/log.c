@@ -40,7 +40,7 @@ void sw_log_silence(void)
 }
 
 /* The first reason is the one that counts; what follows is its consequence. */
-static void catch(const char *fmt, va_list ap)
+static void keep_first(const char *fmt, va_list ap)
 {
 	if (caught->len && !caught->text[0])
 		vsnprintf(caught->text, caught->len, fmt, ap);
@@ -66,7 +66,7 @@ void sw_log(enum sw_log_level level, const char *fmt, ...)
 		return;
 	if (caught) {
 		va_start(ap, fmt);
-		catch(fmt, ap);
+		keep_first(fmt, ap);
 		va_end(ap);
 		return;
 	}

@@ -13,22 +13,24 @@
 #include "lib/lib_internal.h"
 
 #define BUSY_NS 20000 /* a window is worked on about that long */
+#define SOON    8     /* faults that a page may take */
 
 /* ---- advice ---- */
 
 static void advise(struct sw_lib *lib, uint64_t start, uint64_t end,
 		   enum sw_advice advice)
 {
-	bool more;
+	uint64_t again_ns;
 
 	sw_local_enter(lib->local);
 	sw_mm_client.advise(lib->space, start, end, advice);
 	sw_local_leave(lib->local);
 	do {
 		sw_local_enter(lib->local);
-		more = sw_mm_client.settle(lib->space);
+		again_ns = sw_mm_client.settle(lib->space);
 		sw_local_leave(lib->local);
-	} while (more);
+		/* Later is what waits for a device, and not for us. */
+	} while (again_ns && again_ns <= SW_SETTLE_SOON_NS);
 }
 
 void sw_lib_bring(struct sw_lib *lib, uint64_t start, uint64_t end)
@@ -199,6 +201,7 @@ static int forget_pin(struct sw_lib *lib, uint64_t start, uint64_t end)
 static int pin_page(struct sw_lib *lib, uint64_t addr, bool write)
 {
 	const struct timespec nap = { .tv_nsec = BUSY_NS };
+	unsigned tries = 0;
 	enum sw_pin pin;
 
 	for (;;) {
@@ -215,7 +218,8 @@ static int pin_page(struct sw_lib *lib, uint64_t addr, bool write)
 			return 0;
 		if (pin == SW_PIN_LOST)
 			return -EIO;
-		if (pin == SW_PIN_BUSY)
+		/* Busy, or its device does not answer. */
+		if (pin == SW_PIN_BUSY || ++tries > SOON)
 			nanosleep(&nap, NULL);
 	}
 }

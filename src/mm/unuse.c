@@ -119,8 +119,7 @@ static uint64_t free_elsewhere(void)
 /* Pages that may come back without making reclaim take out others. */
 static uint64_t room(struct sw_mm *mm)
 {
-	int64_t free = sw_budget_free(&mm->budget) -
-		       sw_budget_low(&mm->budget);
+	int64_t free = sw_budget_free(&mm->budget) - sw_budget_low(&mm->budget);
 
 	return sw_max(free, (int64_t)0);
 }

@@ -165,8 +165,7 @@ struct sw_swap_totals {
 };
 
 void si_swapinfo(struct sw_swap_totals *t);
-/* The same of those that are on, of a set of devices (bit n: type n), without
- * `cached`. */
+/* The same of a set of devices (bit n: type n), without `cached`. */
 #define SWAP_ALL_DEVICES ((1u << MAX_SWAPFILES) - 1)
 void swap_devices_room(uint32_t devices, struct sw_swap_totals *t);
 /* Is less than a half of them free? */

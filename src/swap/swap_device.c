@@ -147,21 +147,15 @@ void swap_devices_room(uint32_t devices, struct sw_swap_totals *t)
 {
 	memset(t, 0, sizeof(*t));
 	t->free_pages = nr_free_pages(devices, &t->total_pages);
-}
-
-void si_swapinfo(struct sw_swap_totals *t)
-{
-	memset(t, 0, sizeof(*t));
-	t->total_pages = __atomic_load_n(&total_swap_pages, __ATOMIC_RELAXED);
-	t->free_pages = swap_nr_free_pages();
+	if (devices == SWAP_ALL_DEVICES)
+		t->total_pages =
+			__atomic_load_n(&total_swap_pages, __ATOMIC_RELAXED);
 	for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
 		struct swap_info_struct *si = &swap_info[type];
 		uint32_t flags = swap_flags(si);
 
-		if (!(flags & SWP_USED))
-			continue;
-		t->cached += swap_usage_cached(si);
-		if (flags & SWP_WRITEOK)
+		if (!(devices >> type & 1) || !(flags & SWP_USED) ||
+		    flags & SWP_WRITEOK)
 			continue;
 		/* What a device on its way out still holds counts in both, so
 		 * that it looks no fuller than before; of one that failed
@@ -169,6 +163,17 @@ void si_swapinfo(struct sw_swap_totals *t)
 		t->total_pages += swap_usage_in_pages(si);
 		if (!(flags & SWP_FAILED))
 			t->free_pages += swap_usage_in_pages(si);
+	}
+}
+
+void si_swapinfo(struct sw_swap_totals *t)
+{
+	swap_devices_room(SWAP_ALL_DEVICES, t);
+	for (unsigned type = 0; type < MAX_SWAPFILES; type++) {
+		struct swap_info_struct *si = &swap_info[type];
+
+		if (swap_flags(si) & SWP_USED)
+			t->cached += swap_usage_cached(si);
 	}
 }
 

@@ -158,6 +158,8 @@ static void what_happens_is_told(void **state)
 	fx_swap_out(&f);
 	assert_int_equal(told[SW_MM_WRITE_FAILED], 1);
 	f.store.fail_writes = false;
+	/* Touched, it goes to another slot. */
+	fx_expect(f.sim, 0, 100);
 	fx_swap_out(&f);
 	f.store.fail_reads = true;
 	assert_int_equal(sw_sim_read(f.sim, fx_at(0), &got), -EIO);

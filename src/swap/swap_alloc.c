@@ -194,10 +194,12 @@ int folio_alloc_swap_on(struct folio *folio, uint16_t group, uint32_t devices)
 
 /* One slot of one device, without folio or group: count 1 from the start. The
  * CPU's own cluster serves when it lies on that device, so that an image is
- * written in sequence; slots that wait for discard serve when nothing else. */
+ * written in sequence; slots that wait for discard serve when nothing else.
+ * Whether slots of the cache are taken back is asked of all swap, as ever: that
+ * one device is full is no reason. */
 swp_entry_t swap_alloc_hibernation_slot(unsigned type)
 {
-	struct alloc_ctx ctx = { .full = -1 };
+	struct alloc_ctx ctx = { .full = vm_swap_full() };
 
 	if (type >= MAX_SWAPFILES || !get_swap_device_info(&swap_info[type])) {
 		swap_refuse(swap_bad_device, "device %u is not on", type);
@@ -207,7 +209,7 @@ swp_entry_t swap_alloc_hibernation_slot(unsigned type)
 	if (!swap_alloc_fast(&ctx)) {
 		ctx.si = &swap_info[type];
 		do {
-			ctx.full = -1;
+			ctx.full = vm_swap_full();
 		} while (!cluster_alloc_swap_entry(&ctx) &&
 			 swap_do_scheduled_discard(ctx.si));
 	}

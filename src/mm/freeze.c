@@ -48,33 +48,6 @@ static bool go(struct sw_mm *mm, enum sw_freeze_state from,
 	return went;
 }
 
-/* ---- all spaces ---- */
-
-void sw_spaces_begin(struct sw_mm *mm)
-{
-	sw_mutex_lock(&mm->spaces_lock);
-	mm->freeze.round++;
-	sw_mutex_unlock(&mm->spaces_lock);
-}
-
-struct sw_space *sw_spaces_next(struct sw_mm *mm, struct sw_space *last)
-{
-	struct sw_space *space, *next = NULL;
-
-	sw_mutex_lock(&mm->spaces_lock);
-	if (last && --last->users == 0)
-		pthread_cond_broadcast(&mm->unused);
-	sw_list_for_each(space, &mm->spaces, node)
-		if (!next && space->seen_in != mm->freeze.round)
-			next = space;
-	if (next) {
-		next->users++;
-		next->seen_in = mm->freeze.round;
-	}
-	sw_mutex_unlock(&mm->spaces_lock);
-	return next;
-}
-
 /* ---- faults ---- */
 
 bool sw_freeze_holds(struct sw_space *space, struct sw_window *win)
@@ -98,7 +71,6 @@ static void wait_idle(struct sw_mm *mm)
 {
 	struct sw_space *space = NULL;
 
-	sw_spaces_begin(mm);
 	while ((space = sw_spaces_next(mm, space))) {
 		sw_space_lock(space);
 		while (sw_space_is_busy(space, 0, UINT64_MAX))
@@ -127,7 +99,6 @@ static void wake_held(struct sw_mm *mm)
 {
 	struct sw_space *space = NULL;
 
-	sw_spaces_begin(mm);
 	while ((space = sw_spaces_next(mm, space))) {
 		struct sw_leaf *leaf;
 		uint64_t at = 0;

@@ -64,7 +64,6 @@ struct sw_freeze {
 	bool park;             /* [atomic] under mm->lock: reclaim rests, */
 	bool parked;           /* mm->lock: and does so now */
 	pthread_cond_t turn;   /* one of the two has changed */
-	uint64_t round;        /* mm->spaces_lock: see sw_space.seen_in */
 	uint64_t image_pages;  /* [atomic] */
 	struct sw_image image; /* whoever freezes or thaws */
 };
@@ -78,12 +77,5 @@ bool sw_freeze_holds(struct sw_space *space, struct sw_window *win);
 /* For reclaim, between two steps: rests while somebody else freezes, and thaws
  * when a fault wants that. */
 void sw_freeze_heed(struct sw_mm *mm);
-
-/*
- * Goes through all spaces, those that are born meanwhile too: begin, then next
- * until NULL. The space is used by the caller until the next call.
- */
-void sw_spaces_begin(struct sw_mm *mm);
-struct sw_space *sw_spaces_next(struct sw_mm *mm, struct sw_space *last);
 
 #endif

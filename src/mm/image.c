@@ -326,7 +326,6 @@ static int save_all(struct sw_mm *mm, struct sw_image *image,
 	bool full = false;
 	int err = b.pages ? 0 : -ENOMEM;
 
-	sw_spaces_begin(mm);
 	while ((space = sw_spaces_next(mm, space)))
 		if (!err && !full)
 			err = save_space(space, image, &b, spec, &full);

@@ -110,11 +110,10 @@ struct sw_space {
 	struct sw_mm *mm;    /* [const] */
 	struct sw_mmu *mmu;  /* [const] after sw_space_set_mmu() */
 	struct sw_list node; /* mm->spaces_lock */
+	uint64_t born;       /* [const] once attached: ascends along the list */
 	unsigned users;      /* mm->spaces_lock: somebody is at work on it */
 	uint64_t hand;       /* [atomic] reclaim goes on below this address */
-	uint64_t asked;   /* [thread: reclaim] the hand may go down to here */
-	uint64_t seen_in; /* mm->spaces_lock: sw_spaces_next() */
-	uint64_t walked;  /* mm->spaces_lock: the last walk that saw it */
+	uint64_t asked; /* [thread: reclaim] the hand may go down to here */
 
 	struct sw_mutex lock; /* SW_RANK_SPACE: all below */
 	pthread_cond_t idle;  /* a window's busy bit was cleared */
@@ -201,6 +200,13 @@ void sw_region_remove(struct sw_space *space, uint64_t start, uint64_t end);
  * nothing new on the space; gives the space lock up meanwhile. */
 bool sw_space_is_busy(struct sw_space *space, uint64_t start, uint64_t end);
 void sw_space_wait_idle(struct sw_space *space, uint64_t start, uint64_t end);
+
+/*
+ * Goes through all spaces, those that are born meanwhile too: NULL is the
+ * beginning and the end. The space is used by the caller until the next call,
+ * or until it is put. Several may do so at once.
+ */
+struct sw_space *sw_spaces_next(struct sw_mm *mm, struct sw_space *last);
 
 /* ---- layout.c, fork.c ---- */
 
@@ -537,9 +543,9 @@ struct sw_mm {
 
 	struct sw_mutex spaces_lock; /* SW_RANK_SPACES */
 	pthread_cond_t unused;       /* a space's users fell to 0 */
-	struct sw_list spaces;       /* spaces_lock */
+	struct sw_list spaces;       /* spaces_lock: in order of birth */
+	uint64_t births;             /* spaces_lock: so far */
 	uint64_t generation;         /* [atomic] of that list */
-	uint64_t walks;              /* spaces_lock: of unuse.c over it */
 	uint64_t took;        /* [thread: reclaim] pages, in this round */
 	unsigned take_shared; /* same: batches that may take them */
 	uint64_t sweep;       /* same: rounds so far */

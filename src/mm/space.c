@@ -460,9 +460,29 @@ void sw_space_attach(struct sw_space *space)
          * the list is the only thing this lock covers there. */
 	sw_mutex_lock(&mm->spaces_lock);
 	sw_hand_join(space);
+	space->born = ++mm->births;
 	sw_list_add_tail(&mm->spaces, &space->node);
 	__atomic_fetch_add(&mm->generation, 1, __ATOMIC_RELAXED);
 	sw_mutex_unlock(&mm->spaces_lock);
+}
+
+struct sw_space *sw_spaces_next(struct sw_mm *mm, struct sw_space *last)
+{
+	uint64_t born = last ? last->born : 0;
+	struct sw_space *space, *next = NULL;
+
+	sw_mutex_lock(&mm->spaces_lock);
+	sw_list_for_each(space, &mm->spaces, node) {
+		if (space->born <= born)
+			continue;
+		next = space;
+		next->users++;
+		break;
+	}
+	sw_mutex_unlock(&mm->spaces_lock);
+	if (last)
+		sw_space_put(mm, last);
+	return next;
 }
 
 void sw_space_free(struct sw_space *space)

@@ -492,36 +492,16 @@ static int walk_space(struct unuse *u, struct sw_space *space)
 	return 0;
 }
 
-/* A space that this walk has not seen, in use by us; or NULL. */
-static struct sw_space *next_space(struct unuse *u)
-{
-	struct sw_mm *mm = u->mm;
-	struct sw_space *space, *found = NULL;
-
-	sw_mutex_lock(&mm->spaces_lock);
-	sw_list_for_each(space, &mm->spaces, node) {
-		if (space->walked != mm->walks) {
-			found = space;
-			space->users++;
-			space->walked = mm->walks;
-			break;
-		}
-	}
-	sw_mutex_unlock(&mm->spaces_lock);
-	return found;
-}
-
 static int walk(struct unuse *u)
 {
-	struct sw_space *space;
+	struct sw_space *space = NULL;
 	int err = 0;
 
 	u->why = -EBUSY;
-	u->mm->walks++;
-	while (!err && (space = next_space(u))) {
+	while (!err && (space = sw_spaces_next(u->mm, space)))
 		err = walk_space(u, space);
+	if (space)
 		sw_space_put(u->mm, space);
-	}
 	return err;
 }
 

@@ -23,8 +23,19 @@
 #define sw_container_of(ptr, type, member) \
 	((type *)((char *)(ptr)-offsetof(type, member)))
 
-#define sw_min(a, b) ((a) < (b) ? (a) : (b))
-#define sw_max(a, b) ((a) > (b) ? (a) : (b))
+/* Of two numbers, each of which is evaluated once. */
+#define sw_min(a, b)                                       \
+	({                                                 \
+		const __auto_type sw_min_a = (a);          \
+		const __auto_type sw_min_b = (b);          \
+		sw_min_a < sw_min_b ? sw_min_a : sw_min_b; \
+	})
+#define sw_max(a, b)                                       \
+	({                                                 \
+		const __auto_type sw_max_a = (a);          \
+		const __auto_type sw_max_b = (b);          \
+		sw_max_a > sw_max_b ? sw_max_a : sw_max_b; \
+	})
 
 /* Prints `what` with its place and aborts. Never returns. */
 void sw_bug(const char *file, int line, const char *what)

@@ -37,27 +37,23 @@ static uint64_t read_limit(const char *folder, const char *file)
 
 static uint64_t folder_limit(const char *folder, bool v2)
 {
-	uint64_t max, high;
-
 	if (!v2)
 		return read_limit(folder, "memory.limit_in_bytes");
-	max = read_limit(folder, "memory.max");
-	high = read_limit(folder, "memory.high");
-	return sw_min(max, high);
+	return sw_min(read_limit(folder, "memory.max"),
+		      read_limit(folder, "memory.high"));
 }
 
 /* `group` is cut from its end. */
 static uint64_t branch_limit(const char *root, const char *mount, char *group,
 			     bool v2)
 {
-	uint64_t limit = SW_CGROUP_NO_LIMIT, one;
+	uint64_t limit = SW_CGROUP_NO_LIMIT;
 	char folder[PATH_MAX];
 	char *slash;
 
 	do {
 		snprintf(folder, sizeof(folder), "%s%s%s", root, mount, group);
-		one = folder_limit(folder, v2);
-		limit = sw_min(limit, one);
+		limit = sw_min(limit, folder_limit(folder, v2));
 		slash = strrchr(group, '/');
 		if (slash)
 			*slash = '\0';
@@ -83,7 +79,7 @@ static uint64_t line_limit(const char *root, char *line)
 {
 	static const char *const v2_mounts[] = { "/sys/fs/cgroup",
 						 "/sys/fs/cgroup/unified" };
-	uint64_t limit = SW_CGROUP_NO_LIMIT, one;
+	uint64_t limit = SW_CGROUP_NO_LIMIT;
 	char *controllers, *group, copy[PATH_MAX];
 
 	line[strcspn(line, "\n")] = '\0';
@@ -100,15 +96,15 @@ static uint64_t line_limit(const char *root, char *line)
 		return limit;
 	for (unsigned i = 0; i < SW_ARRAY_SIZE(v2_mounts); i++) {
 		snprintf(copy, sizeof(copy), "%s", group);
-		one = branch_limit(root, v2_mounts[i], copy, true);
-		limit = sw_min(limit, one);
+		limit = sw_min(limit,
+			       branch_limit(root, v2_mounts[i], copy, true));
 	}
 	return limit;
 }
 
 uint64_t sw_cgroup_limit(const char *root)
 {
-	uint64_t limit = SW_CGROUP_NO_LIMIT, one;
+	uint64_t limit = SW_CGROUP_NO_LIMIT;
 	char path[PATH_MAX], *line = NULL;
 	size_t size = 0;
 	FILE *f;
@@ -117,10 +113,8 @@ uint64_t sw_cgroup_limit(const char *root)
 	f = fopen(path, "re");
 	if (!f)
 		return limit;
-	while (getline(&line, &size, f) > 0) {
-		one = line_limit(root, line);
-		limit = sw_min(limit, one);
-	}
+	while (getline(&line, &size, f) > 0)
+		limit = sw_min(limit, line_limit(root, line));
 	free(line);
 	fclose(f);
 	return limit;

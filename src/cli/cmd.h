@@ -7,6 +7,7 @@
 
 #include <getopt.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 /* What was asked for in due form could not be done. */
 #define CMD_EXIT_REFUSED 1
@@ -23,5 +24,37 @@ int cmd_off(int argc, char **argv);
  * The exit status. Each letter stands for one of `options`. */
 int cmd_say_bad_option(const char *command, int c, const struct option *options,
 		       char **argv);
+
+/* ---- commands that talk to a running session: parse.c ---- */
+
+/* All was said with success; no exit status. */
+#define CMD_DONE -1
+
+#define CMD_SESSION_OPTIONS                          \
+	{ "session", required_argument, NULL, 's' }, \
+	{                                            \
+		"help", no_argument, NULL, 'h'       \
+	}
+
+struct cmd_syntax {
+	const char *help;
+	/* With CMD_SESSION_OPTIONS. One that takes no value has a flag, which
+	 * is set; each other one has a letter, or a number above those. */
+	const struct option *options;
+	const char *letters; /* for getopt; NULL: ":s:h" */
+	/* Takes an option of the command's own. 0, or an exit status after a
+	 * line. */
+	int (*own)(void *arg, int c, const char *value);
+	void *arg;
+	const char *word; /* what the words behind are, at least one; or NULL */
+};
+
+/* Reads options, sets *session to the one that was asked for, or NULL, and
+ * leaves optind at the first word. 0 to go on; CMD_DONE; or an exit status after
+ * a line. */
+int cmd_parse(const struct cmd_syntax *syntax, int argc, char **argv,
+	      const char **session);
+/* What main() returns for that. */
+int cmd_status(int status);
 
 #endif

@@ -2,7 +2,6 @@
  * cmd_freeze.c - `spillway freeze` and `spillway thaw`: a running session is
  * put aside, and goes on. Above: main.c. Below: run/ask.c asks the session.
  */
-#include <getopt.h>
 #include <jansson.h>
 #include <stdio.h>
 
@@ -32,51 +31,15 @@ static const char thaw_help[] =
 	"                      not needed where only one is running\n"
 	"  -h, --help          show this\n";
 
-enum {
-	OPT_THAW_ON_FAULT = 256,
-};
+static int thaw_on_fault;
 
 static const struct option freeze_options[] = {
-	{ "thaw-on-fault", no_argument, NULL, OPT_THAW_ON_FAULT },
-	{ "session", required_argument, NULL, 's' },
-	{ "help", no_argument, NULL, 'h' },
+	{ "thaw-on-fault", no_argument, &thaw_on_fault, true },
+	CMD_SESSION_OPTIONS,
 	{ 0 },
 };
 
-struct options {
-	const char *session;
-	bool thaw_on_fault;
-};
-
-/* 0 to go on, an exit status, or -1 when all was said with success. */
-static int parse(struct options *opt, const char *help,
-		 const struct option *known, int argc, char **argv)
-{
-	int c;
-
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":s:h", known, NULL)) != -1) {
-		switch (c) {
-		case OPT_THAW_ON_FAULT:
-			opt->thaw_on_fault = true;
-			break;
-		case 's':
-			opt->session = optarg;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return fflush(stdout) ? SW_EXIT_FAILURE : -1;
-		default:
-			return cmd_say_bad_option(argv[0], c, known, argv);
-		}
-	}
-	if (optind == argc)
-		return 0;
-	fprintf(stderr,
-		"spillway: %s: '%s' is one word too many; see 'spillway %s --help'\n",
-		argv[0], argv[optind], argv[0]);
-	return SW_EXIT_FAILURE;
-}
+static const struct option thaw_options[] = { CMD_SESSION_OPTIONS, { 0 } };
 
 static void say_frozen(const json_t *answer)
 {
@@ -91,15 +54,19 @@ static void say_frozen(const json_t *answer)
 
 int cmd_freeze(int argc, char **argv)
 {
-	struct options opt = { 0 };
-	int status = parse(&opt, freeze_help, freeze_options, argc, argv);
+	static const struct cmd_syntax syntax = {
+		.help = freeze_help,
+		.options = freeze_options,
+	};
+	const char *session;
+	int status = cmd_parse(&syntax, argc, argv, &session);
 	json_t *answer;
 
 	if (status)
-		return status < 0 ? 0 : status;
-	answer = sw_ask(opt.session,
+		return cmd_status(status);
+	answer = sw_ask(session,
 			json_pack("{s:s, s:b}", "request", "freeze",
-				  "thaw_on_fault", opt.thaw_on_fault),
+				  "thaw_on_fault", thaw_on_fault),
 			NULL, NULL);
 	if (!answer)
 		return CMD_EXIT_REFUSED;
@@ -110,14 +77,18 @@ int cmd_freeze(int argc, char **argv)
 
 int cmd_thaw(int argc, char **argv)
 {
-	struct options opt = { 0 };
-	int status = parse(&opt, thaw_help, &freeze_options[1], argc, argv);
+	static const struct cmd_syntax syntax = {
+		.help = thaw_help,
+		.options = thaw_options,
+	};
+	const char *session;
+	int status = cmd_parse(&syntax, argc, argv, &session);
 	json_t *answer;
 
 	if (status)
-		return status < 0 ? 0 : status;
-	answer = sw_ask(opt.session, json_pack("{s:s}", "request", "thaw"),
-			NULL, NULL);
+		return cmd_status(status);
+	answer = sw_ask(session, json_pack("{s:s}", "request", "thaw"), NULL,
+			NULL);
 	if (!answer)
 		return CMD_EXIT_REFUSED;
 	json_decref(answer);

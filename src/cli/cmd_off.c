@@ -3,7 +3,6 @@
  * goes. Says how far that is and how fast; SIGINT calls it off. Above: main.c.
  * Below: run/ask.c.
  */
-#include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -31,11 +30,7 @@ static const char help[] =
 	"\n"
 	"DEVICE is a name from 'spillway show', or the path in it.\n";
 
-static const struct option long_options[] = {
-	{ "session", required_argument, NULL, 's' },
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
-};
+static const struct option options[] = { CMD_SESSION_OPTIONS, { 0 } };
 
 struct course {
 	const char *device;
@@ -112,32 +107,18 @@ static int turn_off(const char *session, const char *device)
 
 int cmd_off(int argc, char **argv)
 {
+	static const struct cmd_syntax syntax = {
+		.help = help,
+		.options = options,
+		.word = "device",
+	};
 	struct sigaction sa = { .sa_handler = on_signal };
-	const char *session = NULL;
-	int c, status = 0;
+	const char *session;
+	int status = cmd_parse(&syntax, argc, argv, &session);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":s:h", long_options, NULL)) !=
-	       -1) {
-		switch (c) {
-		case 's':
-			session = optarg;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return fflush(stdout) ? SW_EXIT_FAILURE : 0;
-		default:
-			return cmd_say_bad_option("off", c, long_options, argv);
-		}
-	}
-	if (optind == argc) {
-		fputs("spillway: off: no device given; see 'spillway off --help'\n",
-		      stderr);
-		return SW_EXIT_FAILURE;
-	}
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	while (!status && optind < argc)
 		status = turn_off(session, argv[optind++]);
-	return status;
+	return cmd_status(status);
 }

@@ -3,7 +3,6 @@
  * main.c. Below: run/options.c reads the spec here, so that what is wrong with
  * it is said at once, and the session reads it again.
  */
-#include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -26,11 +25,7 @@ static const char help[] =
 	"\n"
 	"SPEC is as for --swap; see 'spillway run --help'.\n";
 
-static const struct option long_options[] = {
-	{ "session", required_argument, NULL, 's' },
-	{ "help", no_argument, NULL, 'h' },
-	{ 0 },
-};
+static const struct option options[] = { CMD_SESSION_OPTIONS, { 0 } };
 
 /* The session may be in another folder. 0, or -EINVAL after a line. */
 static int make_absolute(const char *spec, char absolute[2 * PATH_MAX])
@@ -72,29 +67,15 @@ static int turn_on(const char *session, const char *spec)
 
 int cmd_on(int argc, char **argv)
 {
-	const char *session = NULL;
-	int c, status = 0;
+	static const struct cmd_syntax syntax = {
+		.help = help,
+		.options = options,
+		.word = "device",
+	};
+	const char *session;
+	int status = cmd_parse(&syntax, argc, argv, &session);
 
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":s:h", long_options, NULL)) !=
-	       -1) {
-		switch (c) {
-		case 's':
-			session = optarg;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return fflush(stdout) ? SW_EXIT_FAILURE : 0;
-		default:
-			return cmd_say_bad_option("on", c, long_options, argv);
-		}
-	}
-	if (optind == argc) {
-		fputs("spillway: on: no device given; see 'spillway on --help'\n",
-		      stderr);
-		return SW_EXIT_FAILURE;
-	}
 	while (!status && optind < argc)
 		status = turn_on(session, argv[optind++]);
-	return status;
+	return cmd_status(status);
 }

@@ -3,7 +3,6 @@
  * swapon --show has them. Above: main.c. Below: run/ask.c asks the session,
  * libsmartcols makes the table.
  */
-#include <getopt.h>
 #include <jansson.h>
 #include <libsmartcols.h>
 #include <stdio.h>
@@ -28,28 +27,18 @@ static const char help[] =
 	"      --proc          as the text of /proc/swaps\n"
 	"  -h, --help          show this\n";
 
-enum {
-	OPT_BYTES = 256,
-	OPT_NOHEADINGS,
-	OPT_RAW,
-	OPT_JSON,
-	OPT_PROC,
-};
+static struct {
+	int bytes, noheadings, raw, json, proc;
+} opt;
 
-static const struct option long_options[] = {
-	{ "session", required_argument, NULL, 's' },
-	{ "bytes", no_argument, NULL, OPT_BYTES },
-	{ "noheadings", no_argument, NULL, OPT_NOHEADINGS },
-	{ "raw", no_argument, NULL, OPT_RAW },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "proc", no_argument, NULL, OPT_PROC },
-	{ "help", no_argument, NULL, 'h' },
+static const struct option options[] = {
+	{ "bytes", no_argument, &opt.bytes, true },
+	{ "noheadings", no_argument, &opt.noheadings, true },
+	{ "raw", no_argument, &opt.raw, true },
+	{ "json", no_argument, &opt.json, true },
+	{ "proc", no_argument, &opt.proc, true },
+	CMD_SESSION_OPTIONS,
 	{ 0 },
-};
-
-struct show_options {
-	const char *session;
-	bool bytes, noheadings, raw, json, proc;
 };
 
 struct device {
@@ -105,16 +94,16 @@ static const struct {
 	{ "PRIO", 4, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
 };
 
-static struct libscols_table *new_table(const struct show_options *opt)
+static struct libscols_table *new_table(void)
 {
 	struct libscols_table *table = scols_new_table();
 
 	if (!table)
 		return NULL;
 	scols_table_set_name(table, "devices");
-	scols_table_enable_raw(table, opt->raw);
-	scols_table_enable_json(table, opt->json);
-	scols_table_enable_noheadings(table, opt->noheadings);
+	scols_table_enable_raw(table, opt.raw);
+	scols_table_enable_json(table, opt.json);
+	scols_table_enable_noheadings(table, opt.noheadings);
 	for (unsigned i = 0; i < SW_ARRAY_SIZE(columns); i++) {
 		struct libscols_column *column = scols_table_new_column(
 			table, columns[i].name, columns[i].width,
@@ -123,7 +112,7 @@ static struct libscols_table *new_table(const struct show_options *opt)
 
 		if (column)
 			scols_column_set_json_type(
-				column, is_size && opt->bytes
+				column, is_size && opt.bytes
 						? SCOLS_JSON_NUMBER
 						: columns[i].json_type);
 	}
@@ -131,19 +120,18 @@ static struct libscols_table *new_table(const struct show_options *opt)
 }
 
 static void set_size(struct libscols_line *line, unsigned column,
-		     uint64_t bytes, const struct show_options *opt)
+		     uint64_t bytes)
 {
 	char text[24];
 
-	if (opt->bytes)
+	if (opt.bytes)
 		snprintf(text, sizeof(text), "%llu", (unsigned long long)bytes);
 	else
 		sw_size_format(bytes, text);
 	scols_line_set_data(line, column, text);
 }
 
-static void add_line(struct libscols_table *table, const struct device *dev,
-		     const struct show_options *opt)
+static void add_line(struct libscols_table *table, const struct device *dev)
 {
 	struct libscols_line *line = scols_table_new_line(table, NULL);
 	char prio[16];
@@ -153,14 +141,14 @@ static void add_line(struct libscols_table *table, const struct device *dev,
 	snprintf(prio, sizeof(prio), "%d", dev->prio);
 	scols_line_set_data(line, 0, dev->name);
 	scols_line_set_data(line, 1, dev->kind);
-	set_size(line, 2, dev->size, opt);
-	set_size(line, 3, dev->used, opt);
+	set_size(line, 2, dev->size);
+	set_size(line, 3, dev->used);
 	scols_line_set_data(line, 4, prio);
 }
 
-static int print_table(const json_t *devices, const struct show_options *opt)
+static int print_table(const json_t *devices)
 {
-	struct libscols_table *table = new_table(opt);
+	struct libscols_table *table = new_table();
 	struct device dev;
 	json_t *json;
 	size_t i;
@@ -169,7 +157,7 @@ static int print_table(const json_t *devices, const struct show_options *opt)
 	if (!table)
 		return 1;
 	json_array_foreach(devices, i, json) if (read_device(json, &dev))
-		add_line(table, &dev, opt);
+		add_line(table, &dev);
 	err = scols_print_table(table);
 	scols_unref_table(table);
 	return err;
@@ -177,67 +165,28 @@ static int print_table(const json_t *devices, const struct show_options *opt)
 
 /* ---- the command ---- */
 
-/* 0 to go on, an exit status, or -1 when all was said with success. */
-static int parse(struct show_options *opt, int argc, char **argv)
-{
-	int c;
-
-	opterr = 0;
-	while ((c = getopt_long(argc, argv, ":s:h", long_options, NULL)) !=
-	       -1) {
-		switch (c) {
-		case 's':
-			opt->session = optarg;
-			break;
-		case OPT_BYTES:
-			opt->bytes = true;
-			break;
-		case OPT_NOHEADINGS:
-			opt->noheadings = true;
-			break;
-		case OPT_RAW:
-			opt->raw = true;
-			break;
-		case OPT_JSON:
-			opt->json = true;
-			break;
-		case OPT_PROC:
-			opt->proc = true;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return fflush(stdout) ? SW_EXIT_FAILURE : -1;
-		default:
-			return cmd_say_bad_option("show", c, long_options,
-						  argv);
-		}
-	}
-	if (optind == argc)
-		return 0;
-	fprintf(stderr,
-		"spillway: show: '%s' is one word too many; see 'spillway show --help'\n",
-		argv[optind]);
-	return SW_EXIT_FAILURE;
-}
-
 int cmd_show(int argc, char **argv)
 {
-	struct show_options opt = { 0 };
-	int status = parse(&opt, argc, argv);
+	static const struct cmd_syntax syntax = {
+		.help = help,
+		.options = options,
+	};
+	const char *session;
+	int status = cmd_parse(&syntax, argc, argv, &session);
 	const json_t *devices;
 	json_t *answer;
 
 	if (status)
-		return status < 0 ? 0 : status;
-	answer = sw_ask(opt.session, json_pack("{s:s}", "request", "show"),
-			NULL, NULL);
+		return cmd_status(status);
+	answer = sw_ask(session, json_pack("{s:s}", "request", "show"), NULL,
+			NULL);
 	if (!answer)
 		return CMD_EXIT_REFUSED;
 	devices = json_object_get(answer, "devices");
 	if (opt.proc)
 		print_proc(devices);
 	else if (json_array_size(devices) || opt.json)
-		status = print_table(devices, &opt);
+		status = print_table(devices);
 	json_decref(answer);
 	return status || fflush(stdout) ? SW_EXIT_FAILURE : 0;
 }

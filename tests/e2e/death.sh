@@ -28,15 +28,6 @@ pick() {
 	sed -n "$((turn % lines + 1))s/ .*//p" "$tmp/procs"
 }
 
-ready() {
-	tries=500
-	until grep -q READY "$tmp/out" 2>/dev/null; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.02
-	done
-}
-
 strike() {
 	read -r _ target child _ <"$tmp/out"
 	case $victim in
@@ -69,15 +60,10 @@ for turn in $(seq "$turns"); do
 		"$workload" -s 64 -t $threads --seconds 1.5 churn \
 		>"$tmp/out" 2>"$tmp/turn.err" </dev/null &
 	supervisor=$!
-	ready || fail "turn $turn: never ready"
+	until_true grep -qs READY "$tmp/out" || fail "turn $turn: never ready"
 	sleep "0.$(printf %03d $((turn * 37 % 250)))"
 	strike
-	E2E_MARK=- "$tool" reaper $supervisor 20 &
-	reaper=$!
-	wait $supervisor
-	rc=$?
-	kill $reaper 2>/dev/null
-	wait $reaper 2>/dev/null
+	wait_at_most 20 $supervisor
 	[ $rc = $want_rc ] ||
 		{ fail "turn $turn: exit status $rc, not $want_rc"; show_errors; }
 	left=$("$tool" gone "$mark" 3) ||

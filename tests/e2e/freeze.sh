@@ -26,23 +26,9 @@ start() {
 		fail "$session: never ready"
 }
 
-until_true() {
-	tries=1000
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.02
-	done
-}
-
 # end: waits for the session that was started.
 end() {
-	E2E_MARK=- "$tool" reaper $supervisor 60 &
-	reaper=$!
-	wait $supervisor
-	rc=$?
-	kill $reaper 2>/dev/null
-	wait $reaper 2>/dev/null
+	wait_at_most 60 $supervisor
 }
 
 # anon_kib: anonymous memory of the whole tree, supervisor and all.

@@ -79,6 +79,27 @@ interruptible() {
 	wait $!
 }
 
+# until_true COMMAND...: tried again and again; 1 if it is not within 20 seconds.
+until_true() {
+	tries=1000
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.02
+	done
+}
+
+# wait_at_most SECONDS PID: for a child, which is killed when they are over;
+# its exit status goes to $rc.
+wait_at_most() {
+	E2E_MARK=- "$tool" reaper "$2" "$1" &
+	reaper=$!
+	wait "$2"
+	rc=$?
+	kill $reaper 2>/dev/null
+	wait $reaper 2>/dev/null
+}
+
 # session NAME BUDGET [OPTION...] -- COMMAND [ARG...]
 # Runs COMMAND under spillway; its output goes to $tmp/NAME.out and .err, the
 # report to $tmp/NAME.json, its exit status to $rc (124: took too long).

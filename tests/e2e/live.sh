@@ -69,16 +69,6 @@ finish_session() {
 	[ "$status" = 1 ] || fail "$session: it is still found at the end"
 }
 
-# until_true COMMAND...: within 20 seconds.
-until_true() {
-	tries=400
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.05
-	done
-}
-
 # say COMMAND [ARG]...: its exit status is in $status, what it said in $said.
 say() {
 	command=$1

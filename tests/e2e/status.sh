@@ -31,12 +31,7 @@ session=signals
 	"$workload" -s 32 sigwait >"$tmp/signals.out" 2>"$tmp/signals.err" &
 supervisor=$!
 wait_line() {
-	tries=300
-	until grep -q "$1" "$tmp/signals.out"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.02
-	done
+	until_true grep -qs "$1" "$tmp/signals.out"
 }
 wait_line READY || fail "sigwait never was ready"
 for sig in HUP INT QUIT TERM USR1 WINCH USR2; do

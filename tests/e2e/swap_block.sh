@@ -63,12 +63,7 @@ policy=$("$tool" json "$tmp/pages.json" devices.0.discard)
 "$SPILLWAY" run -m 16M --swap "block:$loop" -- \
 	"$workload" -s 16 --seconds 60 churn >"$tmp/out" 2>&1 </dev/null &
 first=$!
-tries=500
-until grep -q READY "$tmp/out"; do
-	tries=$((tries - 1))
-	[ $tries -gt 0 ] || { fail "never ready"; break; }
-	sleep 0.02
-done
+until_true grep -qs READY "$tmp/out" || fail "never ready"
 refused "block:$loop: cannot be opened: Device or resource busy; it is mounted, swap, or part of another device: see lsblk"
 kill -TERM $first
 wait $first

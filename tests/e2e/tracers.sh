@@ -27,15 +27,10 @@ paging() {
 		"$workload" -s 48 -t 2 --seconds "$1" churn \
 		>"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null &
 	supervisor=$!
-	tries=500
-	until grep -q READY "$tmp/$session.out" 2>/dev/null; do
-		tries=$((tries - 1))
-		if [ $tries = 0 ]; then
-			fail "$session: never ready"
-			return 1
-		fi
-		sleep 0.02
-	done
+	if ! until_true grep -qs READY "$tmp/$session.out"; then
+		fail "$session: never ready"
+		return 1
+	fi
 	read -r _ target _ <"$tmp/$session.out"
 }
 

@@ -40,8 +40,7 @@
 #define NR_BINS       8 /* of partly filled spans, emptiest first */
 #define BIN_FULL      NR_BINS
 #define DRAIN_NONE    (-1)
-#define DRAIN_PART    16 /* worth it from a sixteenth of all bytes ... */
-#define DRAIN_PAGES   64 /* ... and from this on */
+#define DRAIN_PAGES   64 /* less is not worth a search */
 
 struct size_class {
 	struct sw_mutex lock; /* SW_RANK_STORE */
@@ -284,7 +283,7 @@ static uint64_t class_plan(struct size_class *c)
 	return surplus * c->pages;
 }
 
-bool sw_objpool_plan_part(struct sw_objpool *p, unsigned part)
+bool sw_objpool_plan(struct sw_objpool *p, unsigned part)
 {
 	uint64_t gain = 0;
 
@@ -293,11 +292,6 @@ bool sw_objpool_plan_part(struct sw_objpool *p, unsigned part)
 	gain *= SW_PAGE_SIZE;
 	return gain >= DRAIN_PAGES * SW_PAGE_SIZE &&
 	       gain >= sw_spans_bytes(&p->spans) / part;
-}
-
-bool sw_objpool_plan(struct sw_objpool *p)
-{
-	return sw_objpool_plan_part(p, DRAIN_PART);
 }
 
 bool sw_objpool_wants_move(const struct sw_objpool *p, uint64_t loc)

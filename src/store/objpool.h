@@ -57,9 +57,8 @@ struct sw_objpool_mover {
 	void *arg;
 };
 
-bool sw_objpool_plan(struct sw_objpool *pool);
-/* The same for whom it pays from that part of all memory on. */
-bool sw_objpool_plan_part(struct sw_objpool *pool, unsigned part);
+/* It pays from that part of all memory on: 16 is a sixteenth. */
+bool sw_objpool_plan(struct sw_objpool *pool, unsigned part);
 bool sw_objpool_wants_move(const struct sw_objpool *pool, uint64_t loc);
 bool sw_objpool_move(struct sw_objpool *pool, uint64_t loc, size_t size,
 		     const struct sw_objpool_mover *mover);

@@ -284,7 +284,7 @@ void sw_zram_stats(struct sw_zram *z, struct sw_store_stats *st)
 				      (sizeof(*z->handles) + sizeof(*z->sums)),
 		.read_errors = read_relaxed(&z->read_errors),
 		.write_nomem = read_relaxed(&z->write_nomem),
-		.moved_objects = read_relaxed(&z->moved_objects),
+		.moved_objects = read_relaxed(&z->compact.moved),
 	};
 	st->pages = pool.objs + st->same_pages;
 }

@@ -6,6 +6,7 @@
 #ifndef SW_STORE_ZRAM_H
 #define SW_STORE_ZRAM_H
 
+#include "store/compact.h"
 #include "store/packed.h"
 #include "store/store.h"
 
@@ -21,9 +22,7 @@ struct sw_zram {
 	uint64_t touched_clusters;    /* [atomic] */
 	uint64_t read_errors;         /* [atomic] */
 	uint64_t write_nomem;         /* [atomic] */
-	uint64_t moved_objects;       /* [atomic] */
-	uint64_t cursor;              /* [thread that set compacting] */
-	bool compacting;              /* [atomic] */
+	struct sw_compact compact;
 };
 
 static inline uint64_t handle_load(const struct sw_zram *z, uint64_t slot)

@@ -389,7 +389,7 @@ struct sw_zswap *sw_zswap_open(const struct sw_zswap_config *config)
 	z->strong = strong;
 	z->limit_bytes = config->size_bytes;
 	z->max_entries = entries_for(z->limit_bytes);
-	z->fresh = z->cursor = z->cold = 1;
+	z->fresh = z->compact.cursor = z->cold = 1;
 	sw_spin_init(&z->lock);
 	sw_mutex_init(&z->wake_lock, "zswap wake", SW_RANK_LEAF);
 	pthread_cond_init(&z->wake, NULL);

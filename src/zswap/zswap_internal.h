@@ -16,6 +16,7 @@
 
 #include "base/counters.h"
 #include "base/spin.h"
+#include "store/compact.h"
 #include "store/packed.h"
 #include "zswap/zswap.h"
 
@@ -81,15 +82,13 @@ struct sw_zswap {
 	uint64_t bytes;     /* [atomic] sum of object sizes */
 	uint64_t same;      /* [atomic] pages without an object */
 	uint64_t nr_strong; /* [atomic] */
-	uint64_t moved;     /* [atomic] */
 	uint64_t stores;    /* [atomic] writes so far, for who waits for idle */
 	uint64_t wanted;    /* [atomic] pages that the shrinker asked for */
 	bool full;          /* [atomic] stores are refused */
 	uint64_t full_goal; /* [atomic] until contents are down to it */
 	bool writing_back;  /* [atomic] somebody is */
-	bool compacting;    /* [atomic] same */
-	uint64_t cursor;    /* [thread that set compacting] */
-	uint64_t cold;      /* [thread that recompresses] its cursor */
+	struct sw_compact compact;
+	uint64_t cold;       /* [thread that recompresses] its cursor */
 	unsigned char *page; /* [thread that set writing_back] */
 
 	struct sw_mutex wake_lock; /* SW_RANK_LEAF */

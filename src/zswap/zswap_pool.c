@@ -1,7 +1,7 @@
 /*
  * zswap_pool.c - how full the pool is, order in it, and the thread that sees to
  * both. Above: run/ starts the thread, mm/ asks what memory is held and for
- * less of it. Below: zswap_writeback.c, store/objpool.c.
+ * less of it. Below: zswap_writeback.c, store/compact.c.
  *
  * Contents are measured, not memory: what cold pages leave behind is holes,
  * which the next pages fill. Above the high mark the thread writes back until
@@ -19,15 +19,6 @@
 
 #define HIGH_SIXTEENTHS 14
 #define LOW_SIXTEENTHS  13
-
-/* What is lost to holes, as a part of all, that is worth tidying: by those who
- * have other things to do, and by who has not. */
-#define STEP_PART  32
-#define ROUND_PART 128
-
-#define STEP_LOOKS  2048 /* entries a step of compaction looks at */
-#define STEP_MOVES  128  /* objects it moves */
-#define ROUND_MOVES 64   /* fewer in a whole round: enough */
 
 #define WRITE_BATCH    32        /* pages between two looks around */
 #define STRONG_BATCH   16        /* same, of those compressed anew */
@@ -77,62 +68,39 @@ uint64_t sw_zswap_pages(void *zswap)
 
 /* ---- order ---- */
 
-/* Goes on from the cursor, once around at most; returns how many objects were
- * moved. */
-static unsigned sweep(struct sw_zswap *z, uint64_t max_looks,
-		      unsigned max_moves)
+static unsigned sweep(void *zswap, uint64_t max_looks, unsigned max_moves)
 {
+	struct sw_zswap *z = zswap;
 	uint32_t end = __atomic_load_n(&z->fresh, __ATOMIC_RELAXED);
+	uint64_t *cursor = &z->compact.cursor;
 	unsigned moved = 0;
 
 	for (uint64_t looks = sw_min(max_looks, (uint64_t)end);
 	     looks && moved < max_moves; looks--) {
-		if (z->cursor >= end)
-			z->cursor = 1;
+		if (*cursor >= end)
+			*cursor = 1;
 		else
 			moved += sw_packed_move(
-				z->pool, &z->entries[z->cursor++].handle);
+				z->pool, &z->entries[(*cursor)++].handle);
 	}
-	zswap_add(&z->moved, moved);
 	return moved;
 }
 
-/* The cursor is whose it is; acquire and release hand it on. */
-static bool compact_begin(struct sw_zswap *z)
-{
-	return !__atomic_exchange_n(&z->compacting, true, __ATOMIC_ACQUIRE);
-}
-
-static void compact_end(struct sw_zswap *z)
-{
-	__atomic_store_n(&z->compacting, false, __ATOMIC_RELEASE);
-}
+/* Those who have other things to do tidy only where more is lost. */
+static const struct sw_compact_how how = {
+	.step_part = 32,
+	.round_part = 128,
+	.sweep = sweep,
+};
 
 void zswap_compact_step(struct sw_zswap *z)
 {
-	if (!compact_begin(z))
-		return;
-	if (sw_objpool_plan_part(z->pool, STEP_PART))
-		(void)sweep(z, STEP_LOOKS, STEP_MOVES);
-	compact_end(z);
+	sw_compact_step(&z->compact, z->pool, &how, z);
 }
 
 uint64_t sw_zswap_compact(struct sw_zswap *z)
 {
-	uint64_t moved = 0;
-	unsigned round = 0;
-
-	if (!compact_begin(z))
-		return 0;
-	do {
-		moved += round;
-		round = sw_objpool_plan_part(z->pool, ROUND_PART)
-				? sweep(z, UINT64_MAX, UINT32_MAX)
-				: 0;
-	} while (round > ROUND_MOVES);
-	sw_objpool_trim(z->pool);
-	compact_end(z);
-	return moved + round;
+	return sw_compact_all(&z->compact, z->pool, &how, z);
 }
 
 /* ---- the thread ---- */
@@ -279,7 +247,7 @@ void sw_zswap_stats(struct sw_zswap *z, struct sw_zswap_stats *st)
 		.compr_bytes = zswap_read(&z->bytes),
 		.mem_bytes = pool.mem_bytes + live * each,
 		.mem_bytes_peak = pool.peak_bytes,
-		.moved_objects = zswap_read(&z->moved),
+		.moved_objects = zswap_read(&z->compact.moved),
 	};
 }
 

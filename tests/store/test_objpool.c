@@ -288,12 +288,12 @@ static void objects_move_only_when_their_owner_agrees(void **state)
 	o.pool = sw_objpool_new(4000);
 	for (int i = 0; i < 4000; i++)
 		o.loc[i] = alloc_filled(o.pool, 1000, i / 8);
-	assert_false(sw_objpool_plan(o.pool)); /* nothing to gain yet */
+	assert_false(sw_objpool_plan(o.pool, 16)); /* nothing to gain yet */
 	for (int i = 0; i < 4000; i++)
 		if (i % 8)
 			sw_objpool_free(o.pool, o.loc[i], 1000);
 	mem = stats(o.pool).mem_bytes;
-	assert_true(sw_objpool_plan(o.pool));
+	assert_true(sw_objpool_plan(o.pool, 16));
 
 	assert_int_equal(offer_all(&o), 0); /* gone when looked for */
 	assert_int_equal(o.relocated, 0);

@@ -107,7 +107,7 @@ static void fill_sparsely(struct sw_zram *z)
 	for (unsigned i = 0; i < 100; i++)
 		if (i % 3 != SLOT % 3)
 			ops->slot_free(z, i, 1);
-	(void)sw_objpool_plan(z->pool);
+	(void)sw_objpool_plan(z->pool, 16);
 }
 
 static void a_slot_being_read_is_passed_over(void **state)

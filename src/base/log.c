@@ -12,38 +12,24 @@ static enum sw_log_level log_level = SW_LOG_WARN; /* [const] after start */
 
 static bool silent; /* [atomic] */
 
-/* Where errors of this thread go, if not to stderr. */
+/* Where the graver lines of this thread go, if not to stderr. */
 static __thread struct {
+	enum sw_log_level level; /* and below */
 	void (*say)(void *arg, const char *text);
 	void *arg;
 } diverted;
 
-/* Where everything does that this thread says. */
-static __thread struct sw_log_text *caught;
-
-void sw_log_divert(void (*say)(void *arg, const char *text), void *arg)
+void sw_log_divert(enum sw_log_level level,
+		   void (*say)(void *arg, const char *text), void *arg)
 {
+	diverted.level = level;
 	diverted.say = say;
 	diverted.arg = arg;
-}
-
-void sw_log_catch(struct sw_log_text *to)
-{
-	caught = to;
-	if (to && to->len)
-		to->text[0] = 0;
 }
 
 void sw_log_silence(void)
 {
 	__atomic_store_n(&silent, true, __ATOMIC_RELAXED);
-}
-
-/* The first reason is the one that counts; what follows is its consequence. */
-static void keep_first(const char *fmt, va_list ap)
-{
-	if (caught->len && !caught->text[0])
-		vsnprintf(caught->text, caught->len, fmt, ap);
 }
 
 void sw_log_set_level(enum sw_log_level level)
@@ -64,18 +50,12 @@ void sw_log(enum sw_log_level level, const char *fmt, ...)
 
 	if (!sw_log_enabled(level))
 		return;
-	if (caught) {
-		va_start(ap, fmt);
-		keep_first(fmt, ap);
-		va_end(ap);
-		return;
-	}
 	n = snprintf(line, sizeof(line), "spillway: %s",
 		     level == SW_LOG_WARN ? "warning: " : "");
 	va_start(ap, fmt);
 	m = vsnprintf(line + n, sizeof(line) - n - 1, fmt, ap);
 	va_end(ap);
-	if (level == SW_LOG_ERROR && diverted.say) {
+	if (diverted.say && level <= diverted.level) {
 		diverted.say(diverted.arg, line + n);
 		return;
 	}

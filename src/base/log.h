@@ -20,24 +20,13 @@ bool sw_log_enabled(enum sw_log_level level);
 void sw_log(enum sw_log_level level, const char *fmt, ...) SW_PRINTF(2, 3);
 
 /*
- * What the calling thread says with sw_error() from now on goes to `say`, as it
- * is without prefix and end of line, and not to stderr: it works for somebody
- * who will read it elsewhere. NULL: to stderr again.
+ * What the calling thread says from now on, of this level or a graver one, goes
+ * to `say`, as it is without prefix and end of line, and not to stderr: it works
+ * for somebody who will read it elsewhere. NULL: to stderr again.
  */
-void sw_log_divert(void (*say)(void *arg, const char *text), void *arg);
-
-/*
- * A library has no terminal of its own: what it says goes to whoever called it.
- * Until it is given back (NULL), the first line of this thread goes to `text`,
- * of `len` bytes, without prefix, and all others nowhere.
- */
-struct sw_log_text {
-	char *text;
-	size_t len;
-};
-
-void sw_log_catch(struct sw_log_text *to);
-/* From now on what is neither diverted nor caught goes nowhere. */
+void sw_log_divert(enum sw_log_level level,
+		   void (*say)(void *arg, const char *text), void *arg);
+/* From now on what is not diverted goes nowhere. */
 void sw_log_silence(void);
 
 #define sw_error(...) sw_log(SW_LOG_ERROR, __VA_ARGS__)

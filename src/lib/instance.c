@@ -190,9 +190,45 @@ err_put:
 	return err;
 }
 
-/* Runs with what is said going to the caller, and signals held back. */
-static int open_quietly(struct sw_lib_plan *plan, int err, char *why,
-			size_t why_len, spillway_t **spillway)
+/* ---- what is said meanwhile ---- */
+
+/* A library has no terminal of its own: its caller is told, here. */
+struct why {
+	char *text;
+	size_t len; /* 0: it does not want to know */
+};
+
+/* The first reason is the one that counts; what follows is its consequence. */
+static void keep_first(void *arg, const char *line)
+{
+	struct why *why = arg;
+
+	if (why->len && !why->text[0])
+		snprintf(why->text, why->len, "%s", line);
+}
+
+static void begin_quietly(struct why *why)
+{
+	if (why->len)
+		why->text[0] = 0;
+	sw_log_divert(SW_LOG_DEBUG, keep_first, why);
+}
+
+/* After success: what would give more. */
+static void say_lacks(spillway_t *spillway, const struct why *why)
+{
+	struct sw_call call;
+
+	if (!why->len || sw_lib_enter(spillway, &call))
+		return;
+	snprintf(why->text, why->len, "%s",
+		 sw_local_facts(call.lib->local)->lacks);
+	sw_lib_leave(spillway, &call);
+}
+
+/* Releases the plan, of which `err` has come so far. Signals are held back. */
+static int open_quietly(struct sw_lib_plan *plan, int err,
+			const struct why *why, spillway_t **spillway)
 {
 	sigset_t mask;
 
@@ -203,56 +239,41 @@ static int open_quietly(struct sw_lib_plan *plan, int err, char *why,
 	sw_lib_life_unlock();
 	sw_lib_restore_signals(&mask);
 	sw_lib_plan_release(plan);
-	if (err && why_len && !why[0])
-		snprintf(why, why_len, "%s", strerror(-err));
-	sw_log_catch(NULL);
+	sw_log_divert(SW_LOG_DEBUG, NULL, NULL);
+	if (!err)
+		say_lacks(*spillway, why);
+	else if (why->len && !why->text[0])
+		snprintf(why->text, why->len, "%s", strerror(-err));
 	return err;
-}
-
-/* After success: what would give more. */
-static void say_lacks(spillway_t *spillway, char *why, size_t why_len)
-{
-	struct sw_call call;
-
-	if (!why_len || sw_lib_enter(spillway, &call))
-		return;
-	snprintf(why, why_len, "%s", sw_local_facts(call.lib->local)->lacks);
-	sw_lib_leave(spillway, &call);
 }
 
 int spillway_open(const struct spillway_options *options, spillway_t **spillway)
 {
-	struct sw_log_text text = { 0 };
+	struct why why = { 0 };
 	struct sw_lib_plan plan;
 	int err;
 
 	if (!options || !spillway)
 		return -EINVAL;
 	if (options->size >= sizeof(*options) && options->why)
-		text = (struct sw_log_text){ options->why, options->why_len };
-	sw_log_catch(&text);
+		why = (struct why){ options->why, options->why_len };
+	begin_quietly(&why);
 	err = sw_lib_plan_options(&plan, options);
-	err = open_quietly(&plan, err, text.text, text.len, spillway);
-	if (!err)
-		say_lacks(*spillway, text.text, text.len);
-	return err;
+	return open_quietly(&plan, err, &why, spillway);
 }
 
 int spillway_open_text(const char *text, char *why, size_t why_len,
 		       spillway_t **spillway)
 {
-	struct sw_log_text to = { why, why ? why_len : 0 };
+	struct why to = { why, why ? why_len : 0 };
 	struct sw_lib_plan plan;
 	int err;
 
 	if (!text || !spillway)
 		return -EINVAL;
-	sw_log_catch(&to);
+	begin_quietly(&to);
 	err = sw_lib_plan_text(&plan, text);
-	err = open_quietly(&plan, err, to.text, to.len, spillway);
-	if (!err)
-		say_lacks(*spillway, to.text, to.len);
-	return err;
+	return open_quietly(&plan, err, &to, spillway);
 }
 
 int spillway_close(spillway_t *spillway)

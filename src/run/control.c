@@ -125,12 +125,12 @@ static void serve(struct sw_call *call)
 {
 	json_t *request, *result = NULL;
 
-	sw_log_divert(note_error, call);
+	sw_log_divert(SW_LOG_ERROR, note_error, call);
 	request = receive(call->fd);
 	if (request)
 		result = answer(call, request);
 	json_decref(request);
-	sw_log_divert(NULL, NULL);
+	sw_log_divert(SW_LOG_ERROR, NULL, NULL);
 	if (result)
 		send_json(call->fd, json_pack("{s:o}", "ok", result), 0);
 	else

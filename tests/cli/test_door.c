@@ -40,7 +40,7 @@ static int setup(void **state)
 	if (!geteuid() &&
 	    (chown(folder, NOBODY, NOBODY) || setgid(NOBODY) || setuid(NOBODY)))
 		return -1;
-	sw_log_divert(hear, NULL);
+	sw_log_divert(SW_LOG_ERROR, hear, NULL);
 	return 0;
 }
 

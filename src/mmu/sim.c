@@ -1,7 +1,7 @@
 /*
  * sim.c - calls down into a simulated space: what the kernel and the agent
  * would do, page by page, under one lock of the whole machine. The program's
- * side and the way up are in sim_program.c.
+ * side and the way up are in sim_program.c and sim_layout.c.
  *
  * Errors come in the order and form in which remote.c hands on the kernel's:
  * a copy stops at the border of a mapping and at a page that exists, a page

@@ -2,7 +2,7 @@
  * sim_huge.c - huge pages of a simulated space: a mark on all pages of one, which
  * goes as soon as one of them is treated apart. They are taken and brought whole.
  *
- * Beside: sim.c, sim_program.c.
+ * Beside: sim.c, sim_program.c, sim_layout.c.
  */
 #include <errno.h>
 #include <string.h>

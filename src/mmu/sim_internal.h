@@ -1,4 +1,4 @@
-/* sim_internal.h - what sim.c and sim_program.c share. */
+/* sim_internal.h - what the files of the simulated machine share. */
 #ifndef SW_SIM_INTERNAL_H
 #define SW_SIM_INTERNAL_H
 
@@ -91,6 +91,12 @@ void sim_wake_range(struct sw_sim *sim, uint64_t start, uint64_t end);
 void sim_hear_advice(struct sw_sim *sim);
 /* A write by the program or its agent until it succeeds; lock held. */
 int sim_access(struct sw_sim *sim, uint64_t addr, bool write);
+
+/* ---- sim_program.c for sim_layout.c ---- */
+
+/* Raises it and waits until it was read. The caller has raised `changing`, which
+ * ends then. Lock held, given up meanwhile. */
+void sim_event(struct sw_sim *sim, struct sim_msg *msg);
 
 /* ---- sim.c for sim_huge.c ---- */
 

@@ -42,11 +42,10 @@ struct fx_store {
 	uint64_t bad_slot;              /* cannot be written; 0: none */
 	uint64_t reads, writes;         /* pages */
 	uint64_t read_calls, write_calls;
-	/* Called before each read, with nothing held. */
+	/* Called before each, with nothing held, or NULL. What is to happen
+	 * once takes itself out. */
 	void (*before_read)(struct fx_store *st, uint64_t offset);
-	void (*meanwhile)(void *arg); /* called by the next write, or NULL */
-	void *arg;
-	void (*on_write)(struct fx_store *st); /* before each */
+	void (*before_write)(struct fx_store *st, uint64_t offset);
 	pthread_mutex_t lock;
 };
 
@@ -59,15 +58,10 @@ static inline int fx_store_write(void *arg, uint64_t offset, unsigned nr,
 				 const void *pages)
 {
 	struct fx_store *st = arg;
-	void (*meanwhile)(void *arg) = st->meanwhile;
 	int err = 0;
 
-	if (meanwhile) {
-		st->meanwhile = NULL;
-		meanwhile(st->arg);
-	}
-	if (st->on_write)
-		st->on_write(st);
+	if (st->before_write)
+		st->before_write(st, offset);
 	pthread_mutex_lock(&st->lock);
 	SW_BUG_ON(offset + nr > st->slots);
 	st->write_calls++;

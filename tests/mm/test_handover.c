@@ -14,8 +14,6 @@ struct two {
 	bool held;         /* [atomic] it is, or was */
 };
 
-static struct two *the_two;
-
 static bool is_held(struct two *t)
 {
 	return __atomic_load_n(&t->held, __ATOMIC_ACQUIRE);
@@ -25,7 +23,7 @@ static bool is_held(struct two *t)
  * waits for the folio: beside its own references there are ours and that. */
 static void hold_until_awaited(struct fx_store *st, uint64_t offset)
 {
-	struct two *t = the_two;
+	struct two *t = sw_container_of(st, struct two, f.store);
 	struct folio *folio =
 		swap_cache_get_folio(swp_entry(t->f.type, offset));
 
@@ -36,14 +34,12 @@ static void hold_until_awaited(struct fx_store *st, uint64_t offset)
 			sched_yield();
 	}
 	folio_put(folio);
-	(void)st;
 }
 
 /* Pages [0, nr) are in the store, and their slots have two owners. */
 static void two_open(struct two *t, unsigned nr)
 {
 	*t = (struct two){ .at_least = 1 };
-	the_two = t;
 	alarm(60); /* who waits for a fault that never comes waits for ever */
 	fx_open(&t->f);
 	fx_fill(t->f.sim, 0, nr);

@@ -271,13 +271,14 @@ static void one_page_comes_back_out_of_the_buffer(void **state)
 	fx_close(&f);
 }
 
-static struct fx *writing;
-
-static void touch_the_middle(struct fx_store *st)
+static void touch_the_middle(struct fx_store *st, uint64_t offset)
 {
-	st->on_write = NULL;
-	fx_expect(writing->sim, LEAF(0) + 256, 100 + LEAF(0) + 256);
-	fx_write(writing->sim, LEAF(0) + 257, 7);
+	struct fx *f = sw_container_of(st, struct fx, store);
+
+	(void)offset;
+	st->before_write = NULL;
+	fx_expect(f->sim, LEAF(0) + 256, 100 + LEAF(0) + 256);
+	fx_write(f->sim, LEAF(0) + 257, 7);
 }
 
 static void fault_in_the_middle_while_it_is_written(void **state)
@@ -287,10 +288,9 @@ static void fault_in_the_middle_while_it_is_written(void **state)
 	fx_open(&f);
 	fill(&f, 0, 1);
 	fx_evict(&f);
-	writing = &f;
-	f.store.on_write = touch_the_middle;
+	f.store.before_write = touch_the_middle;
 	assert_int_equal(sw_staging_write(f.mm, 1), HUGE);
-	assert_null(f.store.on_write);
+	assert_null(f.store.before_write);
 	assert_true(nr_present(f.sim, 0) >= 2);
 	fx_expect(f.sim, LEAF(0) + 257, 7);
 	fx_write(f.sim, LEAF(0) + 257, 100 + LEAF(0) + 257);

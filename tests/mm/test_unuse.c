@@ -220,20 +220,28 @@ static void what_reclaim_has_prepared_holds_nothing_up(void **state)
 
 /* The first device goes off, and something happens after the bytes of its first
  * window have been read. */
-static void off_while(struct fx *f, void (*meanwhile)(void *arg))
+static void off_while(struct fx *f,
+		      void (*meanwhile)(struct fx_store *st, uint64_t offset))
 {
 	other_on(f, 1000, -1);
-	f->other.meanwhile = meanwhile;
-	f->other.arg = f;
+	f->other.before_write = meanwhile;
 	assert_int_equal(off(f, f->type), 0);
-	assert_null(f->other.meanwhile);
+	assert_null(f->other.before_write);
 	assert_int_equal(swap_check(NULL, NULL), 0);
 }
 
-static void write_and_evict(void *arg)
+/* For what happens so: whose device it is. */
+static struct fx *once(struct fx_store *other)
 {
-	struct fx *f = arg;
+	other->before_write = NULL;
+	return sw_container_of(other, struct fx, other);
+}
 
+static void write_and_evict(struct fx_store *st, uint64_t offset)
+{
+	struct fx *f = once(st);
+
+	(void)offset;
 	fx_write(f->sim, 3, 777);
 	fx_write(f->sim, 4, 888);
 	fx_evict(f);
@@ -256,10 +264,11 @@ static void what_is_written_meanwhile_is_newer(void **state)
 	close_without(&f, &f.type);
 }
 
-static void unmap_all(void *arg)
+static void unmap_all(struct fx_store *st, uint64_t offset)
 {
-	struct fx *f = arg;
+	struct fx *f = once(st);
 
+	(void)offset;
 	sw_sim_munmap(f->sim, fx_at(128), fx_at(128 + 600));
 }
 
@@ -279,10 +288,11 @@ static void what_is_unmapped_meanwhile_stays_nothing(void **state)
 
 static struct sw_sim *born;
 
-static void fork_it(void *arg)
+static void fork_it(struct fx_store *st, uint64_t offset)
 {
-	struct fx *f = arg;
+	struct fx *f = once(st);
 
+	(void)offset;
 	born = sw_sim_fork(f->sim);
 }
 

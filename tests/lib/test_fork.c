@@ -11,13 +11,16 @@
 
 #define BYTES (24 * MIB)
 
+static const struct spillway_region_options copied = {
+	.size = sizeof(copied),
+	.flags = SPILLWAY_FORK_COPY,
+};
+
 static unsigned char *alloc_copied(size_t bytes)
 {
-	struct spillway_region_options o = { .size = sizeof(o),
-					     .flags = SPILLWAY_FORK_COPY };
 	void *addr;
 
-	assert_int_equal(spillway_alloc(sp, bytes, &o, &addr), 0);
+	assert_int_equal(spillway_alloc(sp, bytes, &copied, &addr), 0);
 	return addr;
 }
 
@@ -27,6 +30,15 @@ static int status_of(pid_t pid)
 
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
+}
+
+/* It ends with 0, or the number of what did not hold. */
+static void expect_good(pid_t pid)
+{
+	int status = status_of(pid);
+
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 static void a_child_has_nothing_and_faults_cleanly(void **state)
@@ -92,7 +104,6 @@ static int child_of_copies(unsigned char *mem, unsigned char *plain)
 static void both_sides_change_their_own_copy(void **state)
 {
 	unsigned char *mem = alloc_copied(BYTES), *plain = alloc_region(MIB);
-	int status;
 	pid_t pid;
 
 	fill(plain, MIB, 9);
@@ -105,9 +116,7 @@ static void both_sides_change_their_own_copy(void **state)
 			_exit(child_of_copies(mem, plain));
 		fill(mem, BYTES, 7);
 		check(mem, BYTES, 7);
-		status = status_of(pid);
-		assert_true(WIFEXITED(status));
-		assert_int_equal(WEXITSTATUS(status), 0);
+		expect_good(pid);
 		check(mem, BYTES, 7);
 		fill(mem, BYTES, 2);
 	}
@@ -133,15 +142,12 @@ static void a_fork_beside_faults_is_of_one_moment(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, keep_writing, busy), 0);
 	for (unsigned i = 0; i < 5; i++) {
 		pid_t pid = fork();
-		int status;
 
 		if (!pid) {
 			alarm(60);
 			_exit(!holds(mem, 6));
 		}
-		status = status_of(pid);
-		assert_true(WIFEXITED(status));
-		assert_int_equal(WEXITSTATUS(status), 0);
+		expect_good(pid);
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
@@ -169,7 +175,6 @@ static void a_child_waits_for_no_call_of_its_parent(void **state)
 {
 	unsigned char *mem = alloc_copied(BYTES);
 	pthread_t thread;
-	int status;
 	void *got;
 	pid_t pid;
 
@@ -185,9 +190,7 @@ static void a_child_waits_for_no_call_of_its_parent(void **state)
 			_exit(1);
 		_exit(spillway_close(sp) ? 2 : 0);
 	}
-	status = status_of(pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	expect_good(pid);
 	assert_int_equal(write(pipe_fd[1], "x", 1), 1);
 	pthread_join(thread, &got);
 	assert_ptr_equal(got, (void *)1);
@@ -199,7 +202,6 @@ static void a_child_waits_for_no_call_of_its_parent(void **state)
 static void a_child_opens_an_instance_of_its_own(void **state)
 {
 	unsigned char *mem = alloc_region(BYTES);
-	int status;
 	pid_t pid;
 
 	fill(mem, BYTES, 1);
@@ -216,24 +218,21 @@ static void a_child_opens_an_instance_of_its_own(void **state)
 			_exit(2);
 		_exit(spillway_close(sp) ? 3 : 0);
 	}
-	status = status_of(pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
+	expect_good(pid);
 	check(mem, BYTES, 1);
 }
 
 static void copies_need_memory_and_events(void **state)
 {
-	struct spillway_region_options o = { .size = sizeof(o),
-					     .flags = SPILLWAY_FORK_COPY };
 	spillway_t *disk;
 	void *addr;
 
 	if (!(mode->can & SPILLWAY_CAN_FAULT))
-		assert_int_equal(spillway_alloc(sp, MIB, &o, &addr),
+		assert_int_equal(spillway_alloc(sp, MIB, &copied, &addr),
 				 -EOPNOTSUPP);
 	disk = open_mode(mode, BUDGET, "file:/var/tmp,size=16M");
-	assert_int_equal(spillway_alloc(disk, MIB, &o, &addr), -EOPNOTSUPP);
+	assert_int_equal(spillway_alloc(disk, MIB, &copied, &addr),
+			 -EOPNOTSUPP);
 	assert_int_equal(spillway_close(disk), 0);
 }
 

@@ -347,6 +347,22 @@ static inline void fx_fill(struct sw_sim *sim, unsigned first, unsigned nr)
 		fx_write(sim, n, 100 + n);
 }
 
+/* They read as that has written them. */
+static inline void fx_expect_filled(struct sw_sim *sim, unsigned first,
+				    unsigned nr)
+{
+	for (unsigned n = first; n < first + nr; n++)
+		fx_expect(sim, n, 100 + n);
+}
+
+static inline uint64_t fx_word(struct sw_sim *sim, unsigned n)
+{
+	struct sw_space *space = sw_sim_mmu(sim)->space;
+	struct sw_leaf *leaf = sw_pt_lookup(&space->pt, fx_at(n));
+
+	return leaf ? leaf->word[sw_leaf_index(fx_at(n))] : 0;
+}
+
 /* Takes out all that can be taken, after `sweeps` sweeps. */
 static inline unsigned fx_evict(struct fx *f)
 {
@@ -369,6 +385,23 @@ static inline void fx_swap_out(struct fx *f)
 	sw_staging_write(f->mm, 1 << 20);
 }
 
+/* A session whose program has pages [0, nr) in the store, as fx_fill() has
+ * written them. */
+static inline void fx_open_out(struct fx *f, unsigned nr)
+{
+	fx_open(f);
+	fx_fill(f->sim, 0, nr);
+	fx_swap_out(f);
+}
+
+/* A session with one page, which came back and has its slot still. */
+static inline void fx_open_clean(struct fx *f)
+{
+	fx_open_out(f, 1);
+	fx_expect(f->sim, 0, 100);
+	assert_true(fx_word(f->sim, 0) & SW_WORD_CLEAN);
+}
+
 /* As if the time was over for which windows that did not move are left alone. */
 static inline void fx_end_rests(struct fx *f)
 {
@@ -378,14 +411,6 @@ static inline void fx_end_rests(struct fx *f)
 	for (; leaf; leaf = sw_pt_next(pt, leaf->base + SW_LEAF_BYTES))
 		for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
 			leaf->win[w].rest_ms = 0;
-}
-
-static inline uint64_t fx_word(struct sw_sim *sim, unsigned n)
-{
-	struct sw_space *space = sw_sim_mmu(sim)->space;
-	struct sw_leaf *leaf = sw_pt_lookup(&space->pt, fx_at(n));
-
-	return leaf ? leaf->word[sw_leaf_index(fx_at(n))] : 0;
 }
 
 static inline enum sw_word_kind fx_kind(struct sw_sim *sim, unsigned n)

@@ -72,12 +72,6 @@ static inline void expect_held(struct frozen *z, unsigned n)
 	assert_false(sw_sim_is_present(z->f.sim, fx_at(n)));
 }
 
-static inline void expect_all(struct frozen *z, unsigned nr)
-{
-	for (unsigned n = 0; n < nr; n++)
-		fx_expect(z->f.sim, n, 100 + n);
-}
-
 static inline int loud(void **state)
 {
 	sw_log_set_level(SW_LOG_WARN);

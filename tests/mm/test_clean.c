@@ -8,11 +8,7 @@ static void page_only_read_keeps_its_slot(void **state)
 {
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 1);
-	fx_swap_out(&f);
-	fx_expect(f.sim, 0, 100);
-	assert_true(fx_word(f.sim, 0) & SW_WORD_CLEAN);
+	fx_open_clean(&f);
 	assert_true(fx_word(f.sim, 0) & SW_WORD_WP);
 	assert_int_equal(fx_slots_used(&f), 1);
 	fx_evict(&f);
@@ -27,10 +23,7 @@ static void write_gives_the_clean_copy_up(void **state)
 {
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 1);
-	fx_swap_out(&f);
-	fx_expect(f.sim, 0, 100);
+	fx_open_clean(&f);
 	fx_write(f.sim, 0, 7);
 	assert_int_equal(fx_counted(&f, pgfault_wp), 1);
 	assert_false(fx_word(f.sim, 0) & (SW_WORD_CLEAN | SW_WORD_WP));
@@ -45,9 +38,7 @@ static void write_fault_keeps_no_copy(void **state)
 {
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 1);
-	fx_swap_out(&f);
+	fx_open_out(&f, 1);
 	fx_write(f.sim, 0, 7);
 	assert_int_equal(fx_counted(&f, pgfault_wp), 0);
 	assert_int_equal(fx_slots_used(&f), 0);
@@ -61,11 +52,8 @@ static void random_writer_gets_windows_at_once(void **state)
 	struct fx f;
 	uint64_t faults;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 512);
-	fx_swap_out(&f);
-	for (unsigned n = 0; n < 512; n++)
-		fx_expect(f.sim, n, 100 + n);
+	fx_open_out(&f, 512);
+	fx_expect_filled(f.sim, 0, 512);
 	fx_write(f.sim, 77, 7);
 	assert_true(fx_word(f.sim, 76) & SW_WORD_CLEAN);
 	assert_true(fx_word(f.sim, 78) & SW_WORD_CLEAN);
@@ -92,15 +80,12 @@ static void clean_copies_make_room_when_slots_run_out(void **state)
 	fx_open_sized(&f, 1 << 20, 700);
 	fx_fill(f.sim, 0, 340);
 	fx_swap_out(&f);
-	for (unsigned n = 0; n < 300; n++)
-		fx_expect(f.sim, n, 100 + n);
+	fx_expect_filled(f.sim, 0, 300);
 	assert_true(fx_slots_used(&f) > 300); /* copies */
 	fx_fill(f.sim, 400, 600);
 	fx_swap_out(&f);
-	for (unsigned n = 0; n < 340; n++)
-		fx_expect(f.sim, n, 100 + n);
-	for (unsigned n = 400; n < 1000; n++)
-		fx_expect(f.sim, n, 100 + n);
+	fx_expect_filled(f.sim, 0, 340);
+	fx_expect_filled(f.sim, 400, 600);
 	fx_close(&f);
 }
 

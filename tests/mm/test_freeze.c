@@ -28,7 +28,7 @@ static void all_pages_go_and_stay_out_until_the_thaw(void **state)
 
 	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
 	assert_false(info_of(&z).frozen);
-	expect_all(&z, 300);
+	fx_expect_filled(z.f.sim, 0, 300);
 	close_frozen(&z);
 }
 
@@ -46,7 +46,7 @@ static void hot_pages_and_those_of_forks_go_too(void **state)
 	assert_int_equal(sw_sim_resident(z.f.sim), 0);
 	assert_int_equal(sw_sim_resident(child), 0);
 	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
-	expect_all(&z, 128);
+	fx_expect_filled(z.f.sim, 0, 128);
 	for (unsigned n = 0; n < 128; n++)
 		fx_expect(child, n, 100 + n);
 	fx_end(child);
@@ -66,7 +66,7 @@ static void what_is_pinned_stays_and_is_counted(void **state)
 	fx_expect(z.f.sim, 9, 109);
 	sw_sim_pin(z.f.sim, fx_at(9), false);
 	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
-	expect_all(&z, 64);
+	fx_expect_filled(z.f.sim, 0, 64);
 	close_frozen(&z);
 }
 
@@ -97,7 +97,7 @@ static void first_fault_thaws_if_it_shall(void **state)
 	expect_held(&z, 3);
 	sw_freeze_heed(z.f.mm); /* as reclaim does, which was woken */
 	assert_false(info_of(&z).frozen);
-	expect_all(&z, 100);
+	fx_expect_filled(z.f.sim, 0, 100);
 	close_frozen(&z);
 }
 
@@ -113,7 +113,7 @@ static void to_freeze_or_thaw_twice_is_refused(void **state)
 	assert_int_equal(freeze(&z, true, false), -EBUSY);
 	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
 	assert_int_equal(sw_mm_thaw(z.f.mm), -EINVAL);
-	expect_all(&z, 10);
+	fx_expect_filled(z.f.sim, 0, 10);
 	close_frozen(&z);
 }
 
@@ -137,7 +137,7 @@ static void image_has_what_memory_held_and_gives_it_back(void **state)
 	assert_int_equal(nr_used(&z.mem), 300);
 	assert_int_equal(fx_slots_used(&z.f), 0);
 	assert_int_equal(info_of(&z).image_pages, 0);
-	expect_all(&z, 300);
+	fx_expect_filled(z.f.sim, 0, 300);
 	close_frozen(&z);
 }
 
@@ -151,7 +151,7 @@ static void neither_device_can_be_switched_off_meanwhile(void **state)
 	assert_int_equal(swapoff(z.f.type, NULL, NULL), -EBUSY);
 	assert_int_equal(swapoff(z.mem_type, NULL, NULL), -EBUSY);
 	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
-	expect_all(&z, 10);
+	fx_expect_filled(z.f.sim, 0, 10);
 	close_frozen(&z);
 }
 
@@ -168,7 +168,7 @@ static void slots_shared_by_forks_are_saved_once(void **state)
 	assert_int_equal(info_of(&z).image_pages, 100);
 	fx_end(child);
 	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
-	expect_all(&z, 100);
+	fx_expect_filled(z.f.sim, 0, 100);
 	close_frozen(&z);
 }
 
@@ -212,7 +212,7 @@ static void what_has_no_room_in_the_image_stays_in_memory(void **state)
 	assert_int_equal(info_of(&z).image_pages, 50);
 	assert_int_equal(nr_used(&z.mem), 150);
 	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
-	expect_all(&z, 200);
+	fx_expect_filled(z.f.sim, 0, 200);
 	free_all_swap_pages(&other);
 	close_frozen(&z);
 }
@@ -252,7 +252,7 @@ static void what_is_kept_in_the_budget_goes(void **state)
 	assert_int_equal(kept.pages, 0);
 	assert_int_equal(kept.asked, 4);
 	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
-	expect_all(&z, 20);
+	fx_expect_filled(z.f.sim, 0, 20);
 	z.f.mm->budget.held = NULL;
 	close_frozen(&z);
 }

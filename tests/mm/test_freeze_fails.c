@@ -24,7 +24,7 @@ static bool fails_at(unsigned nth)
 	} else {
 		assert_int_equal(sw_mm_thaw(z.f.mm), 0);
 	}
-	expect_all(&z, 300);
+	fx_expect_filled(z.f.sim, 0, 300);
 	close_frozen(&z);
 	return failed;
 }
@@ -58,7 +58,7 @@ static void slots_of_a_late_write_are_never_used_again(void **state)
 	assert_int_equal(info.pages, FX_SLOTS - 64);
 	assert_true(info.flags & SWP_FAILED);
 	assert_int_equal(swap_check(NULL, NULL), 0);
-	expect_all(&z, 300);
+	fx_expect_filled(z.f.sim, 0, 300);
 	close_frozen(&z);
 }
 
@@ -77,7 +77,7 @@ static void late_read_is_not_a_lost_page(void **state)
 	expect_held(&z, 299);
 	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
 	assert_int_equal(fx_counted(&z.f, swap_read_error), 0);
-	expect_all(&z, 300);
+	fx_expect_filled(z.f.sim, 0, 300);
 	close_frozen(&z);
 }
 
@@ -108,7 +108,7 @@ static bool is_called_off_after(unsigned steps)
 	} else {
 		assert_int_equal(sw_mm_thaw(z.f.mm), 0);
 	}
-	expect_all(&z, 300);
+	fx_expect_filled(z.f.sim, 0, 300);
 	close_frozen(&z);
 	return err;
 }
@@ -169,7 +169,7 @@ static void thaw_with_memory_full_leaves_pages_staged(void **state)
 	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
 	assert_int_equal(z.f.mm->staging.nr, 200);
 	assert_int_equal(fx_slots_used(&z.f), 0);
-	expect_all(&z, 200);
+	fx_expect_filled(z.f.sim, 0, 200);
 	close_frozen(&z);
 }
 
@@ -199,7 +199,7 @@ static void thaw_without_any_memory_can_be_tried_again(void **state)
 	free(buf);
 	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
 	assert_int_equal(fx_slots_used(&z.f), 0);
-	expect_all(&z, 200);
+	fx_expect_filled(z.f.sim, 0, 200);
 	close_frozen(&z);
 }
 

@@ -26,11 +26,7 @@ static void a_pin_to_read_leaves_the_clean_copy(void **state)
 {
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 1);
-	fx_swap_out(&f);
-	fx_expect(f.sim, 0, 100);
-	assert_true(fx_word(f.sim, 0) & SW_WORD_CLEAN);
+	fx_open_clean(&f);
 	assert_int_equal(sw_space_pin(f.space, fx_at(0), true),
 			 SW_PIN_PROTECTED);
 	assert_int_equal(sw_space_pin(f.space, fx_at(0), false), SW_PIN_DONE);
@@ -43,10 +39,7 @@ static void a_write_that_may_be_either_is_what_the_word_says(void **state)
 	const unsigned flags = SW_FAULT_WRITE | SW_FAULT_EITHER;
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 1);
-	fx_swap_out(&f);
-	fx_expect(f.sim, 0, 100);
+	fx_open_clean(&f);
 	assert_true(fx_word(f.sim, 0) & SW_WORD_WP);
 	sw_fault(f.space, fx_at(0), SW_FAULT_EITHER, 1);
 	assert_true(fx_word(f.sim, 0) & SW_WORD_WP);
@@ -64,9 +57,7 @@ static void without_protection_no_copy_is_clean(void **state)
 {
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 2);
-	fx_swap_out(&f);
+	fx_open_out(&f, 2);
 	fx_expect(f.sim, 0, 100);
 	assert_int_equal(fx_slots_used(&f), 2);
 	sw_space_unprotected(f.space);
@@ -109,8 +100,7 @@ static void a_smaller_budget_makes_pages_go(void **state)
 	assert_int_equal(u.budget_pages, 768);
 	assert_true(u.used_pages <= 768);
 	assert_true(u.taken_pages >= 256);
-	for (unsigned n = 0; n < 1024; n++)
-		fx_expect(f.sim, n, 100 + n);
+	fx_expect_filled(f.sim, 0, 1024);
 	fx_close(&f);
 }
 

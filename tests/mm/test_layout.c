@@ -93,10 +93,7 @@ static void clean_copy_does_not_follow_its_page_to_another_address(void **state)
 {
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 1);
-	fx_swap_out(&f);
-	fx_expect(f.sim, 0, 100); /* clean now */
+	fx_open_clean(&f);
 	sw_sim_mremap(f.sim, fx_at(0), fx_at(50), PG);
 	assert_int_equal(fx_slots_used(&f), 0);
 	fx_write(f.sim, 50, 8); /* still write-protected: reported */
@@ -123,20 +120,43 @@ static void event_in_a_batch_makes_it_stale(void **state)
 
 /* ---- events out of order ---- */
 
+/* Pages 0 to 7 and 100 to 107 are in the store. */
+static void open_two(struct fx *f)
+{
+	fx_open(f);
+	fx_fill(f->sim, 0, 8);
+	fx_fill(f->sim, 100, 8);
+	fx_swap_out(f);
+}
+
+/* mremap() of eight pages, of which nothing is heard before it is said, */
+static void move(struct fx *f, unsigned from, unsigned to)
+{
+	sw_sim_mremap_quiet(f->sim, fx_at(from), fx_at(to), 8 * PG);
+}
+
+/* in two events. */
+static void say_moved(struct fx *f, unsigned from, unsigned to)
+{
+	sw_sim_say_remap(f->sim, fx_at(from), fx_at(to), 8 * PG);
+}
+
+static void say_gone(struct fx *f, unsigned first, unsigned nr)
+{
+	sw_sim_say_unmap(f->sim, fx_at(first), fx_at(first + nr));
+}
+
 /* munmap(A) by one thread; mremap(C to A) by another is read first. */
 static void late_unmap_does_not_hit_who_moved_in(void **state)
 {
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 8);
-	fx_fill(f.sim, 100, 8);
-	fx_swap_out(&f);
+	open_two(&f);
 	sw_sim_munmap_quiet(f.sim, fx_at(0), fx_at(8));
-	sw_sim_mremap_quiet(f.sim, fx_at(100), fx_at(0), 8 * PG);
-	sw_sim_say_remap(f.sim, fx_at(100), fx_at(0), 8 * PG);
-	sw_sim_say_unmap(f.sim, fx_at(100), fx_at(108));
-	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	move(&f, 100, 0);
+	say_moved(&f, 100, 0);
+	say_gone(&f, 100, 8);
+	say_gone(&f, 0, 8);
 	expect_range(f.sim, 0, 100, 8);
 	sw_sim_munmap(f.sim, fx_at(0), fx_at(8)); /* this one counts */
 	assert_int_equal(fx_slots_used(&f), 0);
@@ -154,10 +174,10 @@ static void late_unmap_hits_the_rest_of_its_range(void **state)
 	fx_fill(f.sim, 100, 8);
 	fx_swap_out(&f);
 	sw_sim_munmap_quiet(f.sim, fx_at(0), fx_at(24));
-	sw_sim_mremap_quiet(f.sim, fx_at(100), fx_at(8), 8 * PG);
-	sw_sim_say_remap(f.sim, fx_at(100), fx_at(8), 8 * PG);
-	sw_sim_say_unmap(f.sim, fx_at(100), fx_at(108));
-	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(24));
+	move(&f, 100, 8);
+	say_moved(&f, 100, 8);
+	say_gone(&f, 100, 8);
+	say_gone(&f, 0, 24);
 	expect_range(f.sim, 8, 100, 8);
 	for (unsigned n = 0; n < 24; n++)
 		if (n < 8 || n >= 16)
@@ -171,16 +191,13 @@ static void unmap_after_a_remap_does_not_hit_who_moved_in(void **state)
 {
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 8);
-	fx_fill(f.sim, 100, 8);
-	fx_swap_out(&f);
-	sw_sim_mremap_quiet(f.sim, fx_at(0), fx_at(200), 8 * PG);
-	sw_sim_mremap_quiet(f.sim, fx_at(100), fx_at(0), 8 * PG);
-	sw_sim_say_remap(f.sim, fx_at(0), fx_at(200), 8 * PG);
-	sw_sim_say_remap(f.sim, fx_at(100), fx_at(0), 8 * PG);
-	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
-	sw_sim_say_unmap(f.sim, fx_at(100), fx_at(108));
+	open_two(&f);
+	move(&f, 0, 200);
+	move(&f, 100, 0);
+	say_moved(&f, 0, 200);
+	say_moved(&f, 100, 0);
+	say_gone(&f, 0, 8);
+	say_gone(&f, 100, 8);
 	expect_range(f.sim, 200, 0, 8);
 	expect_range(f.sim, 0, 100, 8);
 	assert_int_equal(f.space->owed.nr_due + f.space->owed.nr_left, 0);
@@ -195,19 +212,16 @@ static void late_unmap_does_not_hit_the_next_but_one(void **state)
 {
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 8);
-	fx_fill(f.sim, 100, 8);
-	fx_swap_out(&f);
-	sw_sim_mremap_quiet(f.sim, fx_at(0), fx_at(200), 8 * PG);
-	sw_sim_say_remap(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	open_two(&f);
+	move(&f, 0, 200);
+	say_moved(&f, 0, 200);
 	sw_sim_map(f.sim, fx_at(0), fx_at(8), true);
 	assert_int_equal(sw_space_forget(f.space, fx_at(0), fx_at(8)), -EAGAIN);
 	sw_sim_munmap(f.sim, fx_at(0), fx_at(8)); /* and says nothing */
-	sw_sim_mremap_quiet(f.sim, fx_at(100), fx_at(0), 8 * PG);
-	sw_sim_say_remap(f.sim, fx_at(100), fx_at(0), 8 * PG);
-	sw_sim_say_unmap(f.sim, fx_at(100), fx_at(108));
-	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	move(&f, 100, 0);
+	say_moved(&f, 100, 0);
+	say_gone(&f, 100, 8);
+	say_gone(&f, 0, 8);
 	expect_range(f.sim, 0, 100, 8);
 	fx_close(&f);
 }
@@ -219,11 +233,11 @@ static void new_memory_where_a_remap_left_is_added(void **state)
 
 	fx_open(&f);
 	fx_fill(f.sim, 0, 8);
-	sw_sim_mremap_quiet(f.sim, fx_at(0), fx_at(200), 8 * PG);
-	sw_sim_say_remap(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	move(&f, 0, 200);
+	say_moved(&f, 0, 200);
 	sw_sim_map(f.sim, fx_at(0), fx_at(8), true);
 	assert_int_equal(sw_space_forget(f.space, fx_at(0), fx_at(8)), -EAGAIN);
-	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	say_gone(&f, 0, 8);
 	assert_int_equal(f.space->owed.nr_left, 0);
 	assert_int_equal(sw_space_forget(f.space, fx_at(0), fx_at(8)), 0);
 	fx_close(&f);
@@ -231,18 +245,16 @@ static void new_memory_where_a_remap_left_is_added(void **state)
 
 /* mremap(A to B), then mremap(C to A) by another thread, which unmaps A before
  * the first one says so: taken for the first one's, it leaves words behind. */
-static void come_and_gone(struct fx *f)
+static void open_come_and_gone(struct fx *f)
 {
-	fx_fill(f->sim, 0, 8);
-	fx_fill(f->sim, 100, 8);
-	fx_swap_out(f);
-	sw_sim_mremap_quiet(f->sim, fx_at(0), fx_at(200), 8 * PG);
-	sw_sim_say_remap(f->sim, fx_at(0), fx_at(200), 8 * PG);
-	sw_sim_mremap_quiet(f->sim, fx_at(100), fx_at(0), 8 * PG);
-	sw_sim_say_remap(f->sim, fx_at(100), fx_at(0), 8 * PG);
-	sw_sim_say_unmap(f->sim, fx_at(100), fx_at(108));
+	open_two(f);
+	move(f, 0, 200);
+	say_moved(f, 0, 200);
+	move(f, 100, 0);
+	say_moved(f, 100, 0);
+	say_gone(f, 100, 8);
 	sw_sim_munmap_quiet(f->sim, fx_at(0), fx_at(8));
-	sw_sim_say_unmap(f->sim, fx_at(0), fx_at(8));
+	say_gone(f, 0, 8);
 	assert_int_equal(f->space->owed.nr_doubt, 1);
 }
 
@@ -252,8 +264,7 @@ static void child_does_not_inherit_what_came_and_went(void **state)
 	struct sw_sim *child;
 	struct fx f;
 
-	fx_open(&f);
-	come_and_gone(&f);
+	open_come_and_gone(&f);
 	child = sw_sim_fork(f.sim);
 	space = sw_sim_mmu(child)->space;
 	assert_int_equal(space->nr_regions, 1);
@@ -263,7 +274,7 @@ static void child_does_not_inherit_what_came_and_went(void **state)
 		fx_expect(child, n, 0);
 	expect_range(child, 200, 0, 8);
 	assert_false(sw_space_has_region(f.space, fx_at(0), fx_at(8)));
-	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	say_gone(&f, 0, 8);
 	assert_int_equal(f.space->owed.nr_doubt, 0);
 	assert_int_equal(f.space->nr_regions, 1);
 	expect_range(f.sim, 200, 0, 8);
@@ -278,14 +289,13 @@ static void child_in_doubt_asks_again(void **state)
 	struct sw_sim *child;
 	struct fx f;
 
-	fx_open(&f);
-	come_and_gone(&f);
+	open_come_and_gone(&f);
 	sw_sim_fail(f.machine, SW_SIM_LOOKUP, 1, -EAGAIN);
 	child = sw_sim_fork(f.sim);
 	space = sw_sim_mmu(child)->space;
 	assert_int_equal(space->owed.nr_doubt, 0);
 	assert_int_equal(space->nr_regions, 1);
-	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	say_gone(&f, 0, 8);
 	fx_end(child);
 	fx_close(&f);
 }
@@ -296,17 +306,14 @@ static void doubt_does_not_hit_who_stayed(void **state)
 	struct sw_sim *child;
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 8);
-	fx_fill(f.sim, 100, 8);
-	fx_swap_out(&f);
+	open_two(&f);
 	sw_sim_change(f.sim, 1); /* nobody can be asked */
-	sw_sim_mremap_quiet(f.sim, fx_at(0), fx_at(200), 8 * PG);
-	sw_sim_mremap_quiet(f.sim, fx_at(100), fx_at(0), 8 * PG);
-	sw_sim_say_remap(f.sim, fx_at(0), fx_at(200), 8 * PG);
-	sw_sim_say_remap(f.sim, fx_at(100), fx_at(0), 8 * PG);
-	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
-	sw_sim_say_unmap(f.sim, fx_at(100), fx_at(108));
+	move(&f, 0, 200);
+	move(&f, 100, 0);
+	say_moved(&f, 0, 200);
+	say_moved(&f, 100, 0);
+	say_gone(&f, 0, 8);
+	say_gone(&f, 100, 8);
 	assert_int_equal(f.space->owed.nr_doubt, 1);
 	child = sw_sim_fork(f.sim);
 	expect_range(child, 0, 100, 8);
@@ -326,13 +333,13 @@ static void range_that_a_remap_left_is_no_region(void **state)
 
 	fx_open(&f);
 	fx_fill(f.sim, 0, 8);
-	sw_sim_mremap_quiet(f.sim, fx_at(0), fx_at(200), 8 * PG);
-	sw_sim_say_remap(f.sim, fx_at(0), fx_at(200), 8 * PG);
+	move(&f, 0, 200);
+	say_moved(&f, 0, 200);
 	child = sw_sim_fork(f.sim); /* before the unmap is read */
 	assert_int_equal(f.space->nr_regions, 1);
 	assert_int_equal(
 		((struct sw_space *)sw_sim_mmu(child)->space)->nr_regions, 1);
-	sw_sim_say_unmap(f.sim, fx_at(0), fx_at(8));
+	say_gone(&f, 0, 8);
 	expect_range(child, 200, 0, 8);
 	fx_end(child);
 	fx_close(&f);
@@ -343,10 +350,7 @@ static void ranges_change_places(void **state)
 {
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 8);
-	fx_fill(f.sim, 100, 8);
-	fx_swap_out(&f);
+	open_two(&f);
 	sw_sim_mremap(f.sim, fx_at(0), fx_at(200), 8 * PG);
 	sw_sim_mremap(f.sim, fx_at(100), fx_at(0), 8 * PG);
 	sw_sim_mremap(f.sim, fx_at(200), fx_at(100), 8 * PG);

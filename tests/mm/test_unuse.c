@@ -57,17 +57,18 @@ static int type_of(struct sw_sim *sim, unsigned n)
 		       : -1;
 }
 
+/* The first device goes off, and there is room on another. */
+static void off_to_other(struct fx *f)
+{
+	other_on(f, 1000, -1);
+	assert_int_equal(off(f, f->type), 0);
+}
+
 /* The end, when that device has gone. */
 static void close_without(struct fx *f, int *type)
 {
 	*type = -1;
 	fx_close(f);
-}
-
-static void expect_all(struct sw_sim *sim, unsigned first, unsigned nr)
-{
-	for (unsigned n = first; n < first + nr; n++)
-		fx_expect(sim, n, 100 + n);
 }
 
 /* ---- elsewhere ---- */
@@ -76,13 +77,9 @@ static void pages_move_to_another_device(void **state)
 {
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 300);
-	fx_swap_out(&f);
+	fx_open_out(&f, 300);
 	assert_int_equal(used(f.type), 300);
-	other_on(&f, 1000, -1);
-	assert_int_equal(off(&f, f.type), 0);
+	off_to_other(&f);
 	assert_false(is_on(f.type));
 	assert_int_equal(used(f.other_type), 300);
 	for (unsigned n = 0; n < 300; n++) {
@@ -91,7 +88,7 @@ static void pages_move_to_another_device(void **state)
 	}
 	assert_int_equal(sw_sim_resident(f.sim), 0);
 	assert_int_equal(swap_check(NULL, NULL), 0);
-	expect_all(f.sim, 0, 300);
+	fx_expect_filled(f.sim, 0, 300);
 	close_without(&f, &f.type);
 }
 
@@ -99,17 +96,15 @@ static void staged_pages_move_without_being_read(void **state)
 {
 	struct fx f;
 
-	(void)state;
 	fx_open(&f);
 	fx_fill(f.sim, 0, 128);
 	fx_evict(&f);
 	assert_int_equal(sw_staging_nr(f.mm), 128);
-	other_on(&f, 1000, -1);
-	assert_int_equal(off(&f, f.type), 0);
+	off_to_other(&f);
 	assert_int_equal(sw_staging_nr(f.mm), 0);
 	assert_int_equal(f.store.reads, 0);
 	assert_int_equal(f.other.writes, 128);
-	expect_all(f.sim, 0, 128);
+	fx_expect_filled(f.sim, 0, 128);
 	close_without(&f, &f.type);
 }
 
@@ -118,12 +113,8 @@ static void neighbours_move_together(void **state)
 {
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 256);
-	fx_swap_out(&f);
-	other_on(&f, 1000, -1);
-	assert_int_equal(off(&f, f.type), 0);
+	fx_open_out(&f, 256);
+	off_to_other(&f);
 	assert_int_equal(f.other.writes, 256);
 	assert_true(f.other.write_calls <= 8);
 	assert_true(f.store.read_calls <= 16);
@@ -134,14 +125,12 @@ static void zeros_stay_a_mark(void **state)
 {
 	struct fx f;
 
-	(void)state;
 	fx_open(&f);
 	fx_map(f.sim, 0, 64);
 	for (unsigned n = 0; n < 64; n++)
 		fx_write(f.sim, n, n % 2 ? 100 + n : 0);
 	fx_swap_out(&f);
-	other_on(&f, 1000, -1);
-	assert_int_equal(off(&f, f.type), 0);
+	off_to_other(&f);
 	assert_int_equal(f.other.writes, 32);
 	for (unsigned n = 0; n < 64; n++)
 		fx_expect(f.sim, n, n % 2 ? 100 + n : 0);
@@ -152,19 +141,15 @@ static void clean_copies_are_forgotten(void **state)
 {
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 64);
-	fx_swap_out(&f);
-	expect_all(f.sim, 0, 64);
+	fx_open_out(&f, 64);
+	fx_expect_filled(f.sim, 0, 64);
 	assert_true(used(f.type) > 0); /* what is back has its slot still */
-	other_on(&f, 1000, -1);
-	assert_int_equal(off(&f, f.type), 0);
+	off_to_other(&f);
 	assert_int_equal(used(f.other_type), 0);
 	/* They are written anew, wherever that is. */
 	fx_swap_out(&f);
 	assert_int_equal(used(f.other_type), 64);
-	expect_all(f.sim, 0, 64);
+	fx_expect_filled(f.sim, 0, 64);
 	close_without(&f, &f.type);
 }
 
@@ -173,10 +158,7 @@ static void forked_processes_go_on_sharing_slots(void **state)
 	struct sw_sim *child, *second;
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 200);
-	fx_swap_out(&f);
+	fx_open_out(&f, 200);
 	child = sw_sim_fork(f.sim);
 	second = sw_sim_fork(child);
 	assert_int_equal(fx_count_of(f.sim, 7), 3);
@@ -190,10 +172,10 @@ static void forked_processes_go_on_sharing_slots(void **state)
 		assert_int_equal(fx_word(f.sim, n), fx_word(second, n));
 	}
 	assert_int_equal(f.other.writes, 200);
-	expect_all(child, 0, 200);
+	fx_expect_filled(child, 0, 200);
 	fx_end(child);
-	expect_all(f.sim, 0, 200);
-	expect_all(second, 0, 200);
+	fx_expect_filled(f.sim, 0, 200);
+	fx_expect_filled(second, 0, 200);
 	fx_end(second);
 	close_without(&f, &f.type);
 }
@@ -202,16 +184,14 @@ static void what_reclaim_has_prepared_holds_nothing_up(void **state)
 {
 	struct fx f;
 
-	(void)state;
 	fx_open(&f);
 	fx_fill(f.sim, 0, 64);
 	while (!sw_reclaim_evict(f.mm))
 		;
 	assert_true(f.mm->ev.nr_ready > 0);
 	assert_true(used(f.type) > 64);
-	other_on(&f, 1000, -1);
-	assert_int_equal(off(&f, f.type), 0);
-	expect_all(f.sim, 0, 64);
+	off_to_other(&f);
+	fx_expect_filled(f.sim, 0, 64);
 	fx_swap_out(&f);
 	close_without(&f, &f.type);
 }
@@ -223,9 +203,8 @@ static void what_reclaim_has_prepared_holds_nothing_up(void **state)
 static void off_while(struct fx *f,
 		      void (*meanwhile)(struct fx_store *st, uint64_t offset))
 {
-	other_on(f, 1000, -1);
 	f->other.before_write = meanwhile;
-	assert_int_equal(off(f, f->type), 0);
+	off_to_other(f);
 	assert_null(f->other.before_write);
 	assert_int_equal(swap_check(NULL, NULL), 0);
 }
@@ -241,7 +220,6 @@ static void write_and_evict(struct fx_store *st, uint64_t offset)
 {
 	struct fx *f = once(st);
 
-	(void)offset;
 	fx_write(f->sim, 3, 777);
 	fx_write(f->sim, 4, 888);
 	fx_evict(f);
@@ -252,15 +230,12 @@ static void what_is_written_meanwhile_is_newer(void **state)
 {
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 100);
-	fx_swap_out(&f);
+	fx_open_out(&f, 100);
 	off_while(&f, write_and_evict);
-	expect_all(f.sim, 0, 3);
+	fx_expect_filled(f.sim, 0, 3);
 	fx_expect(f.sim, 3, 777);
 	fx_expect(f.sim, 4, 999);
-	expect_all(f.sim, 5, 95);
+	fx_expect_filled(f.sim, 5, 95);
 	close_without(&f, &f.type);
 }
 
@@ -268,7 +243,6 @@ static void unmap_all(struct fx_store *st, uint64_t offset)
 {
 	struct fx *f = once(st);
 
-	(void)offset;
 	sw_sim_munmap(f->sim, fx_at(128), fx_at(128 + 600));
 }
 
@@ -276,7 +250,6 @@ static void what_is_unmapped_meanwhile_stays_nothing(void **state)
 {
 	struct fx f;
 
-	(void)state;
 	fx_open(&f);
 	fx_fill(f.sim, 128, 600); /* its words go as a whole */
 	fx_swap_out(&f);
@@ -292,7 +265,6 @@ static void fork_it(struct fx_store *st, uint64_t offset)
 {
 	struct fx *f = once(st);
 
-	(void)offset;
 	born = sw_sim_fork(f->sim);
 }
 
@@ -300,13 +272,10 @@ static void who_is_born_meanwhile_is_found(void **state)
 {
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 200);
-	fx_swap_out(&f);
+	fx_open_out(&f, 200);
 	off_while(&f, fork_it);
-	expect_all(born, 0, 200);
-	expect_all(f.sim, 0, 200);
+	fx_expect_filled(born, 0, 200);
+	fx_expect_filled(f.sim, 0, 200);
 	fx_end(born);
 	close_without(&f, &f.type);
 }
@@ -318,18 +287,15 @@ static void without_another_device_pages_come_back(void **state)
 	struct sw_sim *child;
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 300);
-	fx_swap_out(&f);
+	fx_open_out(&f, 300);
 	child = sw_sim_fork(f.sim);
 	assert_int_equal(off(&f, f.type), 0);
 	assert_false(is_on(f.type));
 	assert_int_equal(sw_sim_resident(f.sim), 300);
 	assert_int_equal(sw_sim_resident(child), 300);
 	assert_int_equal(fx_check_space(f.space), 0);
-	expect_all(f.sim, 0, 300);
-	expect_all(child, 0, 300);
+	fx_expect_filled(f.sim, 0, 300);
+	fx_expect_filled(child, 0, 300);
 	fx_end(child);
 	close_without(&f, &f.type);
 }
@@ -338,15 +304,12 @@ static void a_full_device_takes_what_it_can(void **state)
 {
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 300);
-	fx_swap_out(&f);
+	fx_open_out(&f, 300);
 	other_on(&f, 100, -1);
 	assert_int_equal(off(&f, f.type), 0);
 	assert_int_equal(used(f.other_type), 100);
 	assert_int_equal(sw_sim_resident(f.sim), 200);
-	expect_all(f.sim, 0, 300);
+	fx_expect_filled(f.sim, 0, 300);
 	close_without(&f, &f.type);
 }
 
@@ -354,10 +317,7 @@ static void a_page_that_is_there_is_newer(void **state)
 {
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 64);
-	fx_swap_out(&f);
+	fx_open_out(&f, 64);
 	sw_sim_fail(f.machine, SW_SIM_COPY, 1, -EEXIST);
 	assert_int_equal(off(&f, f.type), 0);
 	assert_int_equal(fx_kind(f.sim, 0), SW_WORD_PRESENT);
@@ -368,13 +328,10 @@ static void a_layout_that_changes_is_waited_for(void **state)
 {
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 64);
-	fx_swap_out(&f);
+	fx_open_out(&f, 64);
 	sw_sim_fail(f.machine, SW_SIM_COPY, 1, -EAGAIN);
 	assert_int_equal(off(&f, f.type), 0);
-	expect_all(f.sim, 0, 64);
+	fx_expect_filled(f.sim, 0, 64);
 	close_without(&f, &f.type);
 }
 
@@ -406,7 +363,6 @@ static void fork_beside_the_read(struct fx_store *st, uint64_t offset)
 	struct sw_space *space = waiting.f->space;
 	bool waits = false;
 
-	(void)offset;
 	st->before_read = NULL;
 	sw_space_lock(space);
 	sw_window_take(busy_leaf(), sw_leaf_index(fx_at(64)));
@@ -445,17 +401,14 @@ static void nothing_comes_back_between_a_fork_and_its_child(void **state)
 {
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 128);
-	fx_swap_out(&f);
+	fx_open_out(&f, 128);
 	waiting.f = &f;
 	f.store.before_read = fork_beside_the_read;
 	assert_int_equal(sw_mm_swapoff(f.mm, f.type,
 				       &(struct sw_off){ end_the_wait, NULL }),
 			 0);
-	expect_all(f.sim, 0, 128);
-	expect_all(waiting.child, 0, 128);
+	fx_expect_filled(f.sim, 0, 128);
+	fx_expect_filled(waiting.child, 0, 128);
 	fx_end(waiting.child);
 	close_without(&f, &f.type);
 }
@@ -466,7 +419,6 @@ static void what_has_no_room_is_refused(void **state)
 {
 	struct fx f;
 
-	(void)state;
 	fx_open_sized(&f, 320, FX_SLOTS);
 	fx_fill(f.sim, 0, 600);
 	while (sw_budget_used(&f.mm->budget) > 100 && fx_evict(&f))
@@ -478,7 +430,7 @@ static void what_has_no_room_is_refused(void **state)
 	/* Nothing was begun that could not be ended. */
 	assert_int_equal(used(f.other_type), 0);
 	assert_int_equal(sw_sim_resident(f.sim), 0);
-	expect_all(f.sim, 0, 100);
+	fx_expect_filled(f.sim, 0, 100);
 	fx_close(&f);
 }
 
@@ -488,10 +440,7 @@ static void called_off_it_is_in_use_again(void **state)
 	struct sw_sim *child;
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 300);
-	fx_swap_out(&f);
+	fx_open_out(&f, 300);
 	child = sw_sim_fork(f.sim);
 	other_on(&f, 1000, 5);
 	assert_int_equal(
@@ -503,8 +452,8 @@ static void called_off_it_is_in_use_again(void **state)
 	assert_int_equal(used(f.other_type), 64);
 	assert_int_equal(used(f.type), 300);
 	assert_int_equal(swap_check(NULL, NULL), 0);
-	expect_all(child, 0, 300);
-	expect_all(f.sim, 0, 300);
+	fx_expect_filled(child, 0, 300);
+	fx_expect_filled(f.sim, 0, 300);
 	assert_int_equal(off(&f, f.other_type), 0);
 	/* And used: it is the only one now. */
 	fx_swap_out(&f);
@@ -517,15 +466,12 @@ static void what_is_not_written_at_once_is_tried_again(void **state)
 {
 	struct fx f;
 
-	(void)state;
-	fx_open(&f);
-	fx_fill(f.sim, 0, 64);
-	fx_swap_out(&f);
+	fx_open_out(&f, 64);
 	other_on(&f, 1000, -1);
 	f.other.fail_write = 1;
 	assert_int_equal(off(&f, f.type), 0);
 	assert_int_equal(used(f.other_type), 64);
-	expect_all(f.sim, 0, 64);
+	fx_expect_filled(f.sim, 0, 64);
 	close_without(&f, &f.type);
 }
 
@@ -534,7 +480,6 @@ static void what_cannot_be_read_is_lost_and_said(void **state)
 	uint64_t value;
 	struct fx f;
 
-	(void)state;
 	fx_open(&f);
 	fx_keep_small(&f);
 	fx_fill(f.sim, 0, 2);
@@ -552,7 +497,6 @@ static void no_such_device_is_an_error(void **state)
 {
 	struct fx f;
 
-	(void)state;
 	fx_open(&f);
 	assert_int_equal(off(&f, f.type + 1), -EINVAL);
 	fx_close(&f);

@@ -6,19 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "check.h"
 #include "pages.h"
 #include "store/zram.h"
 
 #define SLOTS 40000u
-
-#define CHECK(cond)                                                        \
-	do {                                                               \
-		if (!(cond)) {                                             \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, \
-				#cond);                                    \
-			abort();                                           \
-		}                                                          \
-	} while (0)
 
 static struct sw_zram *zram;
 static uint64_t rnd = 20;

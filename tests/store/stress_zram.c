@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "pages.h"
 #include "store/zram.h"
 
@@ -18,15 +19,6 @@
 #define SHARED  50u   /* slots behind them, read by all */
 #define SLOTS   (THREADS * OWN + SHARED)
 #define EMPTY   UINT64_MAX
-
-#define CHECK(cond)                                                        \
-	do {                                                               \
-		if (!(cond)) {                                             \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, \
-				#cond);                                    \
-			abort();                                           \
-		}                                                          \
-	} while (0)
 
 static struct sw_zram *zram;
 static unsigned nr_ops = 12000;

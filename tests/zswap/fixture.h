@@ -11,20 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../store/check.h"
 #include "../store/pages.h"
 #include "store/sysmem.h"
 #include "zswap/zswap_internal.h"
 
 #define PG SW_PAGE_SIZE
-
-#define CHECK(cond)                                                        \
-	do {                                                               \
-		if (!(cond)) {                                             \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, \
-				#cond);                                    \
-			abort();                                           \
-		}                                                          \
-	} while (0)
 
 /* ---- a device ---- */
 

@@ -3,8 +3,7 @@
  * turned off at its end. The swap layer under them is one a process; instances
  * are kept apart by the set of devices each allocates from.
  *
- * Above: instance.c. Below: store/, swap/. A new kind of device is a row in
- * kinds[], and a name in options.c.
+ * Above: instance.c. Below: store/kind.h, swap/.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,71 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "lib/lib_internal.h"
-#include "store/store.h"
 #include "swap/swap_guest.h"
-
-struct sw_lib_kind {
-	void *(*open)(const struct sw_lib_device *dev, struct swapon_spec *on);
-	void (*stats)(void *store, struct sw_store_stats *stats);
-	void (*close)(void *store);
-};
-
-static void *zram_open(const struct sw_lib_device *dev, struct swapon_spec *on)
-{
-	on->name = "zram";
-	on->ops = &sw_zram_ops;
-	on->max = dev->size_bytes / SW_PAGE_SIZE + 1; /* slot 0 has no page */
-	on->flags = SWP_SOLIDSTATE | SWP_SYNCHRONOUS_IO | SWP_BLKDEV;
-	return sw_zram_open(on->max, "lz4");
-}
-
-static void zram_stats(void *store, struct sw_store_stats *stats)
-{
-	sw_zram_stats(store, stats);
-}
-
-static void zram_close(void *store)
-{
-	sw_zram_close(store);
-}
-
-static void *disk_open(const struct sw_lib_device *dev, struct swapon_spec *on)
-{
-	const struct sw_disk_spec what = {
-		.path = dev->path,
-		.is_block = dev->kind == SW_LIB_BLOCK,
-		.size_bytes = dev->size_bytes,
-	};
-	struct sw_disk *disk = sw_disk_open(&what);
-	struct sw_disk_info info;
-
-	if (!disk)
-		return NULL;
-	sw_disk_info(disk, &info);
-	on->name = info.name;
-	on->ops = &sw_disk_ops;
-	on->max = info.max;
-	on->bad = info.bad;
-	on->nr_bad = info.nr_bad;
-	on->flags = SWP_SOLIDSTATE | SWP_STABLE_WRITES;
-	return disk;
-}
-
-static void disk_stats(void *store, struct sw_store_stats *stats)
-{
-	sw_disk_stats(store, stats);
-}
-
-static void disk_close(void *store)
-{
-	sw_disk_close(store);
-}
-
-static const struct sw_lib_kind kinds[] = {
-	[SW_LIB_ZRAM] = { zram_open, zram_stats, zram_close },
-	[SW_LIB_FILE] = { disk_open, disk_stats, disk_close },
-	[SW_LIB_BLOCK] = { disk_open, disk_stats, disk_close },
-};
 
 /* ---- the swap layer ---- */
 
@@ -108,18 +43,19 @@ void sw_lib_process_put(void)
 
 static int store_on(struct sw_lib_store *s, const struct sw_lib_device *dev)
 {
+	const struct sw_store_spec what = {
+		.path = dev->path,
+		.size_bytes = dev->size_bytes,
+	};
 	struct swapon_spec on = { .prio = dev->prio };
-	int type;
+	struct sw_disk_info disk;
+	int type, err;
 
-	s->kind = &kinds[dev->kind];
-	s->store = s->kind->open(dev, &on);
-	if (!s->store) {
-		int err = errno ? -errno : -ENOMEM;
-
-		sw_error("a device cannot be opened: %s", strerror(-err));
+	s->kind = dev->kind;
+	err = s->kind->open(&what, &on, &disk);
+	if (err)
 		return err;
-	}
-	on.store = s->store;
+	s->store = on.store;
 	type = swapon(&on);
 	if (type < 0) {
 		sw_error("%s: cannot be turned on: %s", on.name,
@@ -142,7 +78,7 @@ int sw_lib_stores_on(struct sw_lib_stores *s, const struct sw_lib_plan *plan)
 		if (err)
 			break;
 		s->devices |= 1u << s->at[i].type;
-		s->all_in_memory &= plan->device[i].kind == SW_LIB_ZRAM;
+		s->all_in_memory &= plan->device[i].kind->is_memory;
 		s->nr++;
 	}
 	if (err)

@@ -19,6 +19,7 @@
 #include "base/lock.h"
 #include "mm/mm.h"
 #include "mmu/local.h"
+#include "store/kind.h"
 #include "swap/swap.h"
 
 #include "spillway.h"
@@ -29,14 +30,9 @@
 /* ---- options.c ---- */
 
 struct sw_lib_device {
-	enum {
-		SW_LIB_ZRAM,
-		SW_LIB_FILE,
-		SW_LIB_BLOCK
-	} kind;
-
-	char *path;          /* NULL for zram */
-	uint64_t size_bytes; /* 0: by budget (zram), or what is there */
+	const struct sw_store_kind *kind;
+	char *path;          /* NULL in memory */
+	uint64_t size_bytes; /* 0: by budget (in memory), or what is there */
 	int prio;
 };
 
@@ -57,7 +53,7 @@ void sw_lib_plan_release(struct sw_lib_plan *plan);
 /* ---- devices.c ---- */
 
 struct sw_lib_store {
-	const struct sw_lib_kind *kind; /* [private to devices.c] */
+	const struct sw_store_kind *kind;
 	void *store;
 	unsigned type;
 };

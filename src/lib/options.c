@@ -63,29 +63,16 @@ static int parse_prio(const char *text, int *prio)
 
 /* ---- a device ---- */
 
-static const struct {
-	const char *name;
-	int kind;
-} kinds[] = {
-	{ "zram", SW_LIB_ZRAM },
-	{ "file", SW_LIB_FILE },
-	{ "block", SW_LIB_BLOCK },
-};
-
-/* True when `text` begins with a kind and a colon. */
-static bool device_kind(const char *text, struct sw_lib_device *dev,
-			const char **rest)
+/* The kind that `text` begins with, before a colon, or NULL. */
+static const struct sw_store_kind *device_kind(const char *text,
+					       const char **rest)
 {
-	for (unsigned i = 0; i < SW_ARRAY_SIZE(kinds); i++) {
-		size_t len = strlen(kinds[i].name);
+	size_t len = strcspn(text, ":");
 
-		if (strncmp(text, kinds[i].name, len) || text[len] != ':')
-			continue;
-		dev->kind = kinds[i].kind;
-		*rest = text + len + 1;
-		return true;
-	}
-	return false;
+	if (!text[len])
+		return NULL;
+	*rest = text + len + 1;
+	return sw_store_kind_lookup(text, len);
 }
 
 static int check_device_size(uint64_t bytes)
@@ -105,7 +92,7 @@ static int parse_setting(struct sw_lib_device *dev, char *key)
 		*value++ = 0;
 	if (value && !strcmp(key, "prio"))
 		return parse_prio(value, &dev->prio);
-	if (value && !strcmp(key, "size") && dev->kind == SW_LIB_FILE) {
+	if (value && !strcmp(key, "size") && dev->kind->has_size) {
 		err = parse_size("size", value, &dev->size_bytes);
 		return err ? err : check_device_size(dev->size_bytes);
 	}
@@ -119,9 +106,10 @@ static int parse_device(struct sw_lib_device *dev, char *text)
 	char *main = strsep(&text, ","), *key;
 	int err = 0;
 
-	if (dev->kind == SW_LIB_ZRAM) {
+	if (dev->kind->is_memory) {
 		if (*main)
-			err = parse_size("zram", main, &dev->size_bytes);
+			err = parse_size(dev->kind->name, main,
+					 &dev->size_bytes);
 		if (*main && !err)
 			err = check_device_size(dev->size_bytes);
 	} else if (*main) {
@@ -139,14 +127,14 @@ static int parse_device(struct sw_lib_device *dev, char *text)
 static int add_device(struct sw_lib_plan *plan, const char *text)
 {
 	struct sw_lib_device dev = { .prio = -1 };
+	char *copy, known[256];
 	const char *rest;
-	char *copy;
 	int err;
 
-	if (!device_kind(text, &dev, &rest)) {
-		sw_error(
-			"'%s' is no device; write zram:[SIZE], file:PATH[,size=SIZE] or block:DEVICE",
-			text);
+	dev.kind = device_kind(text, &rest);
+	if (!dev.kind) {
+		sw_error("'%s' is no device; known: %s", text,
+			 sw_store_kinds_known(known));
 		return -EINVAL;
 	}
 	if (plan->nr_devices == SW_LIB_MAX_DEVICES) {
@@ -230,7 +218,7 @@ static int finish(struct sw_lib_plan *plan)
 	by_budget = sw_min(plan->budget_bytes, MAX_DEVICE / DEVICE_PER_BUDGET) *
 		    DEVICE_PER_BUDGET;
 	for (unsigned i = 0; i < plan->nr_devices; i++)
-		if (plan->device[i].kind == SW_LIB_ZRAM &&
+		if (plan->device[i].kind->is_memory &&
 		    !plan->device[i].size_bytes)
 			plan->device[i].size_bytes = by_budget & SW_PAGE_MASK;
 	return err;

@@ -1,7 +1,5 @@
 /*
  * devices.c - see devices.h. Above: session.c. Below: store/, swap/.
- *
- * A new kind of device is a row in kinds[], beside its row in options.c.
  */
 #include "run/devices.h"
 
@@ -10,119 +8,33 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "store/store.h"
+#include "store/kind.h"
 #include "swap/swap.h"
 
-struct sw_store_kind {
-	const char *name;
-	/* Makes the store and says in `on` and `report` what it is. NULL with
-	 * errno after a line. */
-	void *(*open)(const struct sw_device_spec *spec, unsigned index,
-		      struct swapon_spec *on, struct sw_report_device *report);
-	void (*stats)(void *store, struct sw_store_stats *stats);
-	void (*close)(void *store);
-	bool is_memory; /* compressed already: zswap has no business there */
-};
-
-/* ---- compressed memory ---- */
-
-static void *zram_open(const struct sw_device_spec *spec, unsigned index,
-		       struct swapon_spec *on, struct sw_report_device *report)
+/* What the report says of it from the beginning. */
+static void describe(struct sw_report_device *r, const struct sw_device *dev,
+		     const struct sw_device_spec *spec, unsigned index,
+		     const struct sw_disk_info *disk)
 {
-	on->ops = &sw_zram_ops;
-	/* Slot 0 is the header's and holds no page. */
-	on->max = spec->size_bytes / SW_PAGE_SIZE + 1;
-	on->flags = SWP_SOLIDSTATE | SWP_SYNCHRONOUS_IO | SWP_BLKDEV;
-	report->size_bytes = spec->size_bytes;
-	snprintf(report->name, sizeof(report->name), "zram%u", index);
-	return sw_zram_open(on->max, "lz4");
-}
-
-static void zram_stats(void *store, struct sw_store_stats *stats)
-{
-	sw_zram_stats(store, stats);
-}
-
-static void zram_close(void *store)
-{
-	sw_zram_close(store);
-}
-
-/* ---- files and block devices ---- */
-
-/* The policy's name, for the report. */
-static const char *discard_flags(unsigned policy, unsigned *flags)
-{
-	*flags |= SWP_DISCARDABLE;
-	if (policy & SW_DISCARD_ONCE)
-		*flags |= SWP_AREA_DISCARD;
-	if (policy & SW_DISCARD_PAGES)
-		*flags |= SWP_PAGE_DISCARD;
-	if (policy == (SW_DISCARD_ONCE | SW_DISCARD_PAGES))
-		return "both";
-	return policy == SW_DISCARD_ONCE ? "once" : "pages";
-}
-
-static void *disk_open(const struct sw_device_spec *spec, unsigned index,
-		       struct swapon_spec *on, struct sw_report_device *report)
-{
-	const struct sw_disk_spec what = {
-		.path = spec->path,
-		.is_block = !strcmp(spec->kind, "block"),
-		.size_bytes = spec->size_bytes,
-		.encrypt = spec->encrypt,
-		.discard = spec->discard,
+	static const char *const discards[] = {
+		[SW_DISCARD_ONCE] = "once",
+		[SW_DISCARD_PAGES] = "pages",
+		[SW_DISCARD_ONCE | SW_DISCARD_PAGES] = "both",
 	};
-	struct sw_disk *disk = sw_disk_open(&what);
-	struct sw_disk_info info;
 
-	if (!disk)
-		return NULL;
-	sw_disk_info(disk, &info);
-	on->ops = &sw_disk_ops;
-	on->max = info.max;
-	on->bad = info.bad;
-	on->nr_bad = info.nr_bad;
-	/* The sum is taken of what is being written. */
-	on->flags = SWP_SOLIDSTATE | SWP_STABLE_WRITES;
-	if (what.is_block)
-		on->flags |= SWP_BLKDEV;
-	if (info.discards)
-		report->discard = discard_flags(spec->discard, &on->flags);
-	report->size_bytes = info.max * SW_PAGE_SIZE;
-	report->on_disk = true;
-	report->uring = info.uring;
-	report->direct = info.direct;
-	report->encrypted = info.encrypted;
-	snprintf(report->name, sizeof(report->name), "%s", info.name);
-	snprintf(report->label, sizeof(report->label), "%s", info.label);
-	return disk;
-}
-
-static void disk_stats(void *store, struct sw_store_stats *stats)
-{
-	sw_disk_stats(store, stats);
-}
-
-static void disk_close(void *store)
-{
-	sw_disk_close(store);
-}
-
-/* ---- all of them ---- */
-
-static const struct sw_store_kind kinds[] = {
-	{ "zram", zram_open, zram_stats, zram_close, true },
-	{ "file", disk_open, disk_stats, disk_close, false },
-	{ "block", disk_open, disk_stats, disk_close, false },
-};
-
-static const struct sw_store_kind *kind_lookup(const char *name)
-{
-	for (unsigned i = 0; i < SW_ARRAY_SIZE(kinds); i++)
-		if (!strcmp(kinds[i].name, name))
-			return &kinds[i];
-	return NULL;
+	if (dev->kind->is_memory) {
+		r->size_bytes = spec->size_bytes;
+		snprintf(r->name, sizeof(r->name), "%s%u", spec->kind, index);
+		return;
+	}
+	r->size_bytes = disk->max * SW_PAGE_SIZE;
+	r->on_disk = true;
+	r->uring = disk->uring;
+	r->direct = disk->direct;
+	r->encrypted = disk->encrypted;
+	r->discard = disk->discards ? discards[spec->discard] : NULL;
+	snprintf(r->name, sizeof(r->name), "%s", disk->name);
+	snprintf(r->label, sizeof(r->label), "%s", disk->label);
 }
 
 /* Compressed memory in front of a device: it is switched on in its place. */
@@ -150,15 +62,24 @@ static int device_on(struct sw_zswap *zswap, struct sw_device *dev,
 		     struct sw_report_device *report,
 		     const struct sw_device_spec *spec, unsigned index)
 {
-	struct swapon_spec on = { .name = report->name, .prio = spec->prio };
+	const struct sw_store_spec what = {
+		.path = spec->path,
+		.size_bytes = spec->size_bytes,
+		.encrypt = spec->encrypt,
+		.discard = spec->discard,
+	};
+	struct swapon_spec on = { .prio = spec->prio };
+	struct sw_disk_info disk;
 	int type, err;
 
-	dev->kind = kind_lookup(spec->kind);
+	dev->kind = sw_store_kind_lookup(spec->kind, strlen(spec->kind));
 	SW_BUG_ON(!dev->kind);
-	dev->store = dev->kind->open(spec, index, &on, report);
-	if (!dev->store)
-		return -errno;
-	on.store = dev->store;
+	err = dev->kind->open(&what, &on, &disk);
+	if (err)
+		return err;
+	dev->store = on.store;
+	describe(report, dev, spec, index, &disk);
+	on.name = report->name;
 	err = put_front(zswap, dev, &on);
 	if (err) {
 		dev->kind->close(dev->store);

@@ -12,8 +12,6 @@
 #include "run/report.h"
 #include "zswap/zswap.h"
 
-struct sw_store_kind;
-
 enum sw_device_state {
 	SW_DEVICE_NONE,   /* the place is free */
 	SW_DEVICE_COMING, /* and has no store yet */
@@ -22,8 +20,8 @@ enum sw_device_state {
 };
 
 struct sw_device {
-	enum sw_device_state state;       /* lock */
-	const struct sw_store_kind *kind; /* [private to devices.c] */
+	enum sw_device_state state; /* lock */
+	const struct sw_store_kind *kind;
 	void *store;
 	struct sw_zswap_device *front; /* or NULL: nothing is before it */
 	unsigned type;                 /* in the swap layer */

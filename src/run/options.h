@@ -10,6 +10,7 @@
 #define SW_RUN_OPTIONS_H
 
 #include "base/base.h"
+#include "store/kind.h"
 
 #define SW_BUDGET_MIN_BYTES (8ULL << 20) /* less cannot hold a running libc */
 #define SW_DEVICE_MIN_BYTES (1ULL << 20)
@@ -19,12 +20,6 @@
 #define SW_MAX_DEVICES      24u
 #define SW_PRIO_DEFAULT     (-1)
 #define SW_PRIO_MAX         32767
-
-/* When freed slots are discarded; a bit set. */
-enum sw_discard {
-	SW_DISCARD_ONCE = 1,  /* all of them, before the device is used */
-	SW_DISCARD_PAGES = 2, /* while it is */
-};
 
 struct sw_device_spec {
 	char kind[16];    /* "zram", "file", "block" */

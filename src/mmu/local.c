@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "mmu/local_internal.h"
+#include "mmu/uffd.h"
 
 #define MIN_ARENA (1ull << 30)
 #define ALIGN     (1ull << 30) /* of the arena, so that regions can have it */
@@ -87,33 +88,26 @@ static int local_protect(struct sw_mmu *mmu, uint64_t addr, uint64_t nr,
 			 bool on)
 {
 	struct sw_local *l = sw_local_of(mmu);
-	struct uffdio_writeprotect w = {
-		.range = { addr, nr * SW_PAGE_SIZE },
-		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
-	};
+	int err = sw_uffd_protect(l->uffd, addr, nr * SW_PAGE_SIZE, on);
 
-	if (ioctl(l->uffd, UFFDIO_WRITEPROTECT, &w))
-		return -errno;
-	if (!on)
+	if (!err && !on)
 		sw_local_notify(l);
-	return 0;
+	return err;
 }
 
 static void local_wake(struct sw_mmu *mmu, uint64_t addr, unsigned nr)
 {
 	struct sw_local *l = sw_local_of(mmu);
-	struct uffdio_range range = { addr, nr * SW_PAGE_SIZE };
 
 	if (l->facts.by_signal)
 		sw_local_notify(l);
 	else
-		ioctl(l->uffd, UFFDIO_WAKE, &range);
+		(void)sw_uffd_wake(l->uffd, addr, nr * SW_PAGE_SIZE);
 }
 
 static int local_poison(struct sw_mmu *mmu, uint64_t addr)
 {
 	struct sw_local *l = sw_local_of(mmu);
-	struct sw_uffdio_poison p = { .start = addr, .len = SW_PAGE_SIZE };
 
 	l->poisoned = true;
 	sw_local_notify(l);
@@ -124,7 +118,7 @@ static int local_poison(struct sw_mmu *mmu, uint64_t addr)
 		(void)mprotect((void *)addr, SW_PAGE_SIZE, PROT_NONE);
 		return -ENOSYS;
 	}
-	return ioctl(l->uffd, SW_UFFDIO_POISON, &p) ? -errno : 0;
+	return sw_uffd_poison(l->uffd, addr);
 }
 
 static int local_take(struct sw_mmu *mmu, const struct sw_agent_run *run,
@@ -241,12 +235,9 @@ static int reserve(uint64_t start, uint64_t bytes, int how)
 
 int sw_local_register(struct sw_local *l, uint64_t start, uint64_t bytes)
 {
-	struct uffdio_register reg = {
-		.range = { start, bytes },
-		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
-	};
-
-	return ioctl(l->uffd, UFFDIO_REGISTER, &reg) ? -errno : 0;
+	return sw_uffd_register(l->uffd, start, bytes,
+				UFFDIO_REGISTER_MODE_MISSING |
+					UFFDIO_REGISTER_MODE_WP);
 }
 
 int sw_local_map(struct sw_local *l, uint64_t start, uint64_t bytes, bool fork)
@@ -272,12 +263,10 @@ int sw_local_map(struct sw_local *l, uint64_t start, uint64_t bytes, bool fork)
 
 void sw_local_unmap(struct sw_local *l, uint64_t start, uint64_t bytes)
 {
-	struct uffdio_range range = { start, bytes };
-
 	if (!l->facts.uffd)
 		sw_memfd_zap(l, start, bytes);
 	else /* wakes who waits there; an unmap would not */
-		ioctl(l->uffd, UFFDIO_UNREGISTER, &range);
+		(void)sw_uffd_unregister(l->uffd, start, bytes);
 	/* Fails for lack of memory for mappings only; then it stays, readable
 	 * and nobody's. */
 	(void)reserve(start, bytes, MAP_FIXED);

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "mmu/local_internal.h"
+#include "mmu/uffd.h"
 
 #define AREA_BYTES       (SW_STAGE_PAGES * SW_PAGE_SIZE)
 #define MIN_MOVE         3u
@@ -31,8 +32,6 @@
 
 static int area_init(struct sw_area *a, int uffd)
 {
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_WP };
-
 	a->at = mmap(NULL, AREA_BYTES, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (a->at == MAP_FAILED) {
@@ -44,9 +43,8 @@ static int area_init(struct sw_area *a, int uffd)
 	if (uffd < 0)
 		return 0;
 	/* A move goes to registered memory only. */
-	reg.range.start = (uint64_t)a->at;
-	reg.range.len = AREA_BYTES;
-	return ioctl(uffd, UFFDIO_REGISTER, &reg) ? -errno : 0;
+	return sw_uffd_register(uffd, (uint64_t)a->at, AREA_BYTES,
+				UFFDIO_REGISTER_MODE_WP);
 }
 
 static void area_drop(struct sw_area *a)
@@ -250,13 +248,9 @@ static void copy_run(struct sw_local *l, const struct sw_agent_run *run,
 		     uint8_t *page)
 {
 	char *to = l->frames.stage.at + run->at * SW_PAGE_SIZE;
-	struct uffdio_writeprotect w = {
-		.range = { run->addr, run->nr * SW_PAGE_SIZE },
-		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
-	};
 	uint64_t entry[SW_STAGE_PAGES];
 
-	if (ioctl(l->uffd, UFFDIO_WRITEPROTECT, &w)) {
+	if (sw_uffd_protect(l->uffd, run->addr, run->nr * SW_PAGE_SIZE, true)) {
 		memset(page, SW_PAGE_REFUSED, run->nr);
 		return;
 	}

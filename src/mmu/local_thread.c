@@ -11,23 +11,19 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "mmu/hurry.h"
 #include "mmu/local_internal.h"
+#include "mmu/uffd.h"
 
 #define BATCH 16
 
 static void answer_bell(struct sw_local *l)
 {
-	struct uffdio_zeropage z = {
-		.range = { (uint64_t)l->bell, SW_PAGE_SIZE },
-	};
-
-	ioctl(l->uffd, UFFDIO_ZEROPAGE, &z);
+	(void)sw_uffd_zero(l->uffd, (uint64_t)l->bell, SW_PAGE_SIZE);
 }
 
 /* False: it was the bell. */
@@ -117,17 +113,16 @@ static void *thread(void *arg)
 
 static int make_bell(struct sw_local *l)
 {
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
 	void *p = mmap(NULL, SW_PAGE_SIZE, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err;
 
 	if (p == MAP_FAILED)
 		return -errno;
 	(void)madvise(p, SW_PAGE_SIZE, MADV_DONTFORK);
-	reg.range = (struct uffdio_range){ (uint64_t)p, SW_PAGE_SIZE };
-	if (ioctl(l->uffd, UFFDIO_REGISTER, &reg)) {
-		int err = -errno;
-
+	err = sw_uffd_register(l->uffd, (uint64_t)p, SW_PAGE_SIZE,
+			       UFFDIO_REGISTER_MODE_MISSING);
+	if (err) {
 		munmap(p, SW_PAGE_SIZE);
 		return err;
 	}

@@ -30,6 +30,7 @@
 
 #include "base/log.h"
 #include "mmu/remote_internal.h"
+#include "mmu/uffd.h"
 
 #define BRING_WAIT_NS 2000000
 
@@ -84,29 +85,18 @@ static int remote_copy(struct sw_mmu *mmu, uint64_t addr, const void *pages,
 static int remote_protect(struct sw_mmu *mmu, uint64_t addr, uint64_t nr,
 			  bool on)
 {
-	struct sw_remote *r = sw_remote_of(mmu);
-	struct uffdio_writeprotect w = {
-		.range = { addr, nr * SW_PAGE_SIZE },
-		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP : 0,
-	};
-
-	return ioctl(r->uffd, UFFDIO_WRITEPROTECT, &w) ? -errno : 0;
+	return sw_uffd_protect(sw_remote_of(mmu)->uffd, addr, nr * SW_PAGE_SIZE,
+			       on);
 }
 
 static void remote_wake(struct sw_mmu *mmu, uint64_t addr, unsigned nr)
 {
-	struct sw_remote *r = sw_remote_of(mmu);
-	struct uffdio_range range = { addr, nr * SW_PAGE_SIZE };
-
-	ioctl(r->uffd, UFFDIO_WAKE, &range);
+	(void)sw_uffd_wake(sw_remote_of(mmu)->uffd, addr, nr * SW_PAGE_SIZE);
 }
 
 static int remote_poison(struct sw_mmu *mmu, uint64_t addr)
 {
-	struct sw_remote *r = sw_remote_of(mmu);
-	struct sw_uffdio_poison p = { .start = addr, .len = SW_PAGE_SIZE };
-
-	return ioctl(r->uffd, SW_UFFDIO_POISON, &p) ? -errno : 0;
+	return sw_uffd_poison(sw_remote_of(mmu)->uffd, addr);
 }
 
 static int remote_lookup(struct sw_mmu *mmu, uint64_t addr)
@@ -482,9 +472,7 @@ void sw_remote_agent_dead(struct sw_remote *r)
 
 int sw_remote_probe(const struct sw_remote *r)
 {
-	struct uffdio_zeropage z = { .range = { SW_PAGE_SIZE, SW_PAGE_SIZE } };
-
-	return ioctl(r->uffd, UFFDIO_ZEROPAGE, &z) ? -errno : 0;
+	return sw_uffd_zero(r->uffd, SW_PAGE_SIZE, SW_PAGE_SIZE);
 }
 
 bool sw_remote_is_gone(const struct sw_remote *r)
@@ -494,12 +482,9 @@ bool sw_remote_is_gone(const struct sw_remote *r)
 
 int sw_remote_register(struct sw_remote *r, uint64_t start, uint64_t end)
 {
-	struct uffdio_register reg = {
-		.range = { start, end - start },
-		.mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_WP,
-	};
-
-	return ioctl(r->uffd, UFFDIO_REGISTER, &reg) ? -errno : 0;
+	return sw_uffd_register(r->uffd, start, end - start,
+				UFFDIO_REGISTER_MODE_MISSING |
+					UFFDIO_REGISTER_MODE_WP);
 }
 
 void sw_remote_free(struct sw_remote *r)

@@ -27,6 +27,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "mmu/uffd.h"
 #include "run/proc.h"
 
 #define ANSWER_MS 2000 /* a helper on a busy machine is slow, not silent */
@@ -224,12 +225,8 @@ int sw_proc_ready(struct sw_proc *p, bool make_uffd, int *uffd)
 
 static int register_pages(int uffd, uint64_t start, unsigned nr)
 {
-	struct uffdio_register reg = {
-		.range = { start, nr * SW_PAGE_SIZE },
-		.mode = UFFDIO_REGISTER_MODE_WP,
-	};
-
-	return ioctl(uffd, UFFDIO_REGISTER, &reg) ? -errno : 0;
+	return sw_uffd_register(uffd, start, nr * SW_PAGE_SIZE,
+				UFFDIO_REGISTER_MODE_WP);
 }
 
 /* Staging is filled through the program's own userfaultfd: moves into it fail
@@ -331,25 +328,24 @@ static bool is_unmanaged(struct sw_child *child, uint64_t start, uint64_t end)
 bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 {
 	int uffd = sw_remote_uffd(child->remote);
-	struct uffdio_range range = { p->at.stage,
-				      SW_STAGE_PAGES * SW_PAGE_SIZE };
+	const uint64_t stage = p->at.stage,
+		       bytes = SW_STAGE_PAGES * SW_PAGE_SIZE;
 	uint64_t page = missing_page(p);
-	struct uffdio_zeropage zero = { .range = { page, SW_PAGE_SIZE } };
 	uint32_t drop = SW_AGENT_DROP;
 	struct sw_agent_attach msg = { .op = SW_AGENT_UFFD };
 
 	/* Where a candidate has memory of its own the question would do harm,
 	 * and the answer is known. */
-	if (!page || !is_unmanaged(child, range.start, range.start + range.len))
+	if (!page || !is_unmanaged(child, stage, stage + bytes))
 		return false;
-	if (register_stage(uffd, p->at.stage))
+	if (register_stage(uffd, stage))
 		return false;
 	/* In the wrong address space this maps a page of zeros where the
          * program would have found one anyway. */
-	if (ioctl(uffd, UFFDIO_ZEROPAGE, &zero) ||
+	if (sw_uffd_zero(uffd, page, SW_PAGE_SIZE) ||
 	    !sw_page_is_present(p->at.helper, page) ||
-	    register_huge(uffd, p->at.stage)) {
-		ioctl(uffd, UFFDIO_UNREGISTER, &range);
+	    register_huge(uffd, stage)) {
+		(void)sw_uffd_unregister(uffd, stage, bytes);
 		return false;
 	}
 	if (send_fds(p->sock, &msg, sizeof(msg), &uffd, 1) ||

@@ -6,9 +6,7 @@ static void swapped_pages_get_a_second_owner(void **state)
 	struct sw_sim *child;
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 10);
-	fx_swap_out(&f);
+	fx_open_out(&f, 10);
 	child = sw_sim_fork(f.sim);
 	assert_int_equal(fx_counted(&f, fork_spaces), 1);
 	for (unsigned n = 0; n < 10; n++)
@@ -21,8 +19,7 @@ static void swapped_pages_get_a_second_owner(void **state)
 	for (unsigned n = 4; n < 10; n++)
 		assert_int_equal(fx_count_of(f.sim, n), 1);
 	fx_end(child);
-	for (unsigned n = 0; n < 10; n++)
-		fx_expect(f.sim, n, 100 + n);
+	fx_expect_filled(f.sim, 0, 10);
 	fx_close(&f);
 }
 
@@ -151,11 +148,8 @@ static void both_sides_write_after_a_fork(void **state)
 	struct sw_sim *child;
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 20);
-	fx_swap_out(&f);
-	for (unsigned n = 0; n < 10; n++) /* half present, half out */
-		fx_expect(f.sim, n, 100 + n);
+	fx_open_out(&f, 20);
+	fx_expect_filled(f.sim, 0, 10); /* half present, half out */
 	child = sw_sim_fork(f.sim);
 	for (unsigned n = 0; n < 20; n++) {
 		fx_write(f.sim, n, 1000 + n);
@@ -181,10 +175,8 @@ static void shared_pages_are_unshared_to_be_taken(void **state)
 	fx_swap_out(&f);
 	assert_int_equal(f.mm->budget.resident, 0);
 	assert_true(fx_counted(&f, unshared) >= 100);
-	for (unsigned n = 0; n < 100; n++) {
-		fx_expect(f.sim, n, 100 + n);
-		fx_expect(child, n, 100 + n);
-	}
+	fx_expect_filled(f.sim, 0, 100);
+	fx_expect_filled(child, 0, 100);
 	fx_end(child);
 	fx_close(&f);
 }
@@ -194,11 +186,7 @@ static void clean_copy_is_let_go(void **state)
 	struct sw_sim *child;
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 1);
-	fx_swap_out(&f);
-	fx_expect(f.sim, 0, 100);
-	assert_true(fx_word(f.sim, 0) & SW_WORD_CLEAN);
+	fx_open_clean(&f);
 	child = sw_sim_fork(f.sim);
 	assert_false(fx_word(f.sim, 0) & SW_WORD_CLEAN);
 	assert_false(fx_word(child, 0) & SW_WORD_CLEAN);
@@ -218,9 +206,7 @@ static void second_space_keeps_no_clean_copy_of_the_same_slot(void **state)
 	struct sw_sim *child;
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 1);
-	fx_swap_out(&f);
+	fx_open_out(&f, 1);
 	child = sw_sim_fork(f.sim);
 	fx_expect(f.sim, 0, 100);
 	fx_expect(child, 0, 100);
@@ -239,9 +225,7 @@ static void poison_is_inherited(void **state)
 	struct fx f;
 	uint64_t v;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 2);
-	fx_swap_out(&f);
+	fx_open_out(&f, 2);
 	f.store.fail_read = 1;
 	assert_int_equal(sw_sim_read(f.sim, fx_at(0), &v), -EIO);
 	child = sw_sim_fork(f.sim);
@@ -256,9 +240,7 @@ static void many_generations_count_beyond_the_word(void **state)
 	struct sw_sim *child[30];
 	struct fx f;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 3);
-	fx_swap_out(&f);
+	fx_open_out(&f, 3);
 	for (unsigned i = 0; i < SW_ARRAY_SIZE(child); i++)
 		child[i] = sw_sim_fork(i ? child[i - 1] : f.sim);
 	assert_int_equal(fx_count_of(f.sim, 1), 31);
@@ -366,9 +348,7 @@ static void child_has_no_region_that_is_younger(void **state)
 	struct fx f;
 	int fd;
 
-	fx_open(&f);
-	fx_fill(f.sim, 0, 8);
-	fx_swap_out(&f);
+	fx_open_out(&f, 8);
 	epoch = sw_space_epoch(f.space);
 	fd = sw_sim_fork_quiet(f.sim);
 	sw_sim_map(f.sim, start, end, false);

@@ -139,7 +139,7 @@ void *sw_mem_zalloc_aligned(size_t bytes)
 
 void sw_mem_free(void *p)
 {
-	struct block *b = (struct block *)((char *)p - LINE);
+	struct block *b;
 	unsigned class;
 
 	if (!p)
@@ -148,6 +148,7 @@ void sw_mem_free(void *p)
 		free(p);
 		return;
 	}
+	b = (struct block *)((char *)p - LINE);
 	if (b->bytes > MAX_BYTES) {
 		munmap(b, b->bytes);
 		return;

@@ -4,8 +4,7 @@
  * Above: cli/cmd_run.c, which knows the letters of the options. Below:
  * run/session.c, which acts on the result.
  *
- * A new kind of device is a row in device_kinds[] with its own parser of
- * what stands between the colon and the first comma.
+ * The kinds of devices are rows of store/kind.c.
  */
 #include "run/options.h"
 
@@ -123,15 +122,6 @@ static int size_parse_or_say(const char *what, const char *text,
 
 /* ---- device specs ---- */
 
-struct device_kind {
-	const char *kind;
-	const char *form; /* for messages */
-	int (*parse)(struct sw_device_spec *dev, const char *spec,
-		     const char *args);
-	bool has_size; /* as a setting, beside prio */
-	bool on_disk;
-};
-
 static int device_check_size(const char *spec, uint64_t bytes)
 {
 	if (bytes < SW_DEVICE_MIN_BYTES) {
@@ -157,8 +147,8 @@ static int device_parse_size(struct sw_device_spec *dev, const char *spec,
 	return err ? err : device_check_size(spec, dev->size_bytes);
 }
 
-static int zram_parse(struct sw_device_spec *dev, const char *spec,
-		      const char *args)
+static int memory_parse(struct sw_device_spec *dev, const char *spec,
+			const char *args)
 {
 	if (!*args)
 		return 0; /* sized when the budget is known */
@@ -177,38 +167,12 @@ static int path_parse(struct sw_device_spec *dev, const char *spec,
 	return dev->path ? 0 : -ENOMEM;
 }
 
-static const struct device_kind device_kinds[] = {
-	{ "zram", "zram:[SIZE][,prio=N] (compressed memory)", zram_parse, false,
-	  false },
-	{ "file", "file:PATH[,size=SIZE][,prio=N] (a swap file)", path_parse,
-	  true, true },
-	{ "block", "block:DEVICE[,prio=N] (a block device)", path_parse, false,
-	  true },
-};
-
-static const struct device_kind *device_kind_lookup(const char *name)
-{
-	unsigned i;
-
-	for (i = 0; i < SW_ARRAY_SIZE(device_kinds); i++) {
-		if (!strcmp(device_kinds[i].kind, name))
-			return &device_kinds[i];
-	}
-	return NULL;
-}
-
 static int say_device_kinds(const char *spec)
 {
-	char known[256] = "";
-	unsigned i;
+	char known[256];
 
-	for (i = 0; i < SW_ARRAY_SIZE(device_kinds); i++) {
-		size_t n = strlen(known);
-
-		snprintf(known + n, sizeof(known) - n, "%s%s", i ? ", " : "",
-			 device_kinds[i].form);
-	}
-	sw_error("--swap %s: no such kind of device; known: %s", spec, known);
+	sw_error("--swap %s: no such kind of device; known: %s", spec,
+		 sw_store_kinds_known(known));
 	return -EINVAL;
 }
 
@@ -252,26 +216,26 @@ err_say:
 	return -EINVAL;
 }
 
-static int say_no_setting(const struct device_kind *kind, const char *spec,
+static int say_no_setting(const struct sw_store_kind *kind, const char *spec,
 			  const char *key)
 {
-	if (!kind->on_disk && !strcmp(key, "encrypt"))
+	if (kind->is_memory && !strcmp(key, "encrypt"))
 		sw_error("--swap %s: %s keeps its pages in memory, where they "
 			 "are not encrypted; encrypt is for file: and block:",
-			 spec, kind->kind);
+			 spec, kind->name);
 	else
 		sw_error("--swap %s: '%s' is no setting of a %s "
 			 "device; known: %s%sprio=N",
-			 spec, key, kind->kind,
+			 spec, key, kind->name,
 			 kind->has_size ? "size=SIZE, " : "",
-			 kind->on_disk ? "encrypt, discard[=once|pages], "
-				       : "");
+			 kind->is_memory ? ""
+					 : "encrypt, discard[=once|pages], ");
 	return -EINVAL;
 }
 
 /* What follows the first comma: key[=value][,key[=value]]... */
 static int device_parse_keys(struct sw_device_spec *dev,
-			     const struct device_kind *kind, const char *spec,
+			     const struct sw_store_kind *kind, const char *spec,
 			     char *keys)
 {
 	char *key;
@@ -286,9 +250,10 @@ static int device_parse_keys(struct sw_device_spec *dev,
 			err = device_parse_prio(dev, spec, value);
 		} else if (value && !strcmp(key, "size") && kind->has_size) {
 			err = device_parse_size(dev, spec, value);
-		} else if (!value && !strcmp(key, "encrypt") && kind->on_disk) {
+		} else if (!value && !strcmp(key, "encrypt") &&
+			   !kind->is_memory) {
 			dev->encrypt = true;
-		} else if (!strcmp(key, "discard") && kind->on_disk) {
+		} else if (!strcmp(key, "discard") && !kind->is_memory) {
 			err = device_parse_discard(dev, spec, value);
 		} else {
 			err = say_no_setting(kind, spec, key);
@@ -301,7 +266,7 @@ static int device_parse_keys(struct sw_device_spec *dev,
 static int device_parse(struct sw_device_spec *dev, const char *spec,
 			char *text)
 {
-	const struct device_kind *kind;
+	const struct sw_store_kind *kind;
 	char *keys = text;
 	char *args;
 	int err;
@@ -311,7 +276,7 @@ static int device_parse(struct sw_device_spec *dev, const char *spec,
 	args = strchr(text, ':');
 	if (args)
 		*args++ = '\0';
-	kind = device_kind_lookup(text);
+	kind = sw_store_kind_lookup(text, strlen(text));
 	if (!kind)
 		return say_device_kinds(spec);
 	if (!args) {
@@ -319,8 +284,9 @@ static int device_parse(struct sw_device_spec *dev, const char *spec,
 			 kind->form);
 		return -EINVAL;
 	}
-	snprintf(dev->kind, sizeof(dev->kind), "%s", kind->kind);
-	err = kind->parse(dev, spec, args);
+	snprintf(dev->kind, sizeof(dev->kind), "%s", kind->name);
+	err = kind->is_memory ? memory_parse(dev, spec, args)
+			      : path_parse(dev, spec, args);
 	return err ? err : device_parse_keys(dev, kind, spec, keys);
 }
 

@@ -2,7 +2,7 @@
  * kind.c - see kind.h. Above: run/devices.c, lib/devices.c. Below: zram.c,
  * disk.c.
  *
- * A new kind of device is a row in kinds[], beside its row in run/options.c.
+ * A new kind of device is a row in kinds[].
  */
 #include "store/kind.h"
 

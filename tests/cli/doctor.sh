@@ -84,10 +84,12 @@ compare "huge pages" "less never" \
         "$(over $thp "always madvise [never]" "huge pages")"
 
 # Of whatever version the kernel's groups are.
-limited='mount -t tmpfs tmpfs /sys/fs/cgroup && cd /sys/fs/cgroup &&
-        mkdir memory unified && echo 536870912 >memory.max &&
-        cp memory.max unified && cp memory.max memory/memory.limit_in_bytes &&
-        "$1" doctor'
+limited='groups=/sys/fs/cgroup
+        mount -t tmpfs tmpfs $groups && mkdir $groups/memory $groups/unified &&
+        for file in memory.max unified/memory.max memory/memory.limit_in_bytes
+        do
+                echo 536870912 >$groups/$file
+        done && "$1" doctor'
 compare "memory limit" "ok 512M of $ram" "$(line "memory limit" \
         unshare -m sh -c "$limited" sh "$spillway" | sed 's/[.G].*//')"
 

@@ -19,6 +19,7 @@
 #                   writes down what they are now
 #   make format     clang-format over our C files
 #   make install    installs that optimised build (PREFIX=/usr/local, DESTDIR=)
+#   make deb        Debian packages, in build-deb/ (DEB_DIR=); needs debhelper
 #   make clean      removes the build folders
 
 PREFIX ?= /usr/local
@@ -81,8 +82,20 @@ install: build-release/build.ninja
 	ninja -C build-release
 	meson install -C build-release --no-rebuild
 
+# From a copy, so that nothing is left here: what the packaging makes, it makes
+# beside debian/.
+DEB_DIR ?= build-deb
+
+deb:
+	rm -rf '$(DEB_DIR)'
+	mkdir -p '$(DEB_DIR)/source'
+	tar -c --exclude=./.git --exclude='./build*' --exclude=./bench/results . | \
+		tar -x -C '$(DEB_DIR)/source'
+	cd '$(DEB_DIR)/source' && dpkg-buildpackage -b -us -uc
+	rm -rf '$(DEB_DIR)/source'
+
 clean:
-	rm -rf build build-asan build-tsan build-coverage build-release
+	rm -rf build build-asan build-tsan build-coverage build-release build-deb
 
 build/build.ninja:
 	meson setup build $(if $(CI),--werror)
@@ -101,4 +114,4 @@ build-release/build.ninja:
 	meson setup build-release --buildtype=release -Dchecks=off
 
 .PHONY: all demo test asan tsan soak soak-live tsa coverage bench bench-quick \
-	bench-check bench-record release format install clean
+	bench-check bench-record release format install deb clean

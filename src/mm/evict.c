@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/probe.h"
 #include "base/time.h"
 #include "mm/mm_internal.h"
 
@@ -371,6 +372,9 @@ static void commit_page(struct sw_space *space, struct sw_evictor *ev,
 			commit_part(space, leaf, i, ev->dirty[p], ev->part[p]);
 		else
 			commit_dirty(space, leaf, i, ev->dirty[p]);
+		SW_PROBE4(evict, space, sw_leaf_addr(leaf, i),
+			  sw_word_entry(leaf->word[i]).val,
+			  (unsigned)(clean != NULL));
 		return;
 	}
 	if (clean)

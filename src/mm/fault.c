@@ -21,6 +21,7 @@
 #include <errno.h>
 
 #include "base/log.h"
+#include "base/probe.h"
 #include "mm/fault.h"
 
 #define LOST_AFTER 1000 /* faults in a row on a page we call present */
@@ -501,6 +502,8 @@ void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 	}
 	if (flags & SW_FAULT_EITHER && is_protected(&f))
 		f.flags |= SW_FAULT_WP;
+	SW_PROBE5(fault, f.space, addr, f.flags, tid,
+		  (unsigned)sw_word_kind(f.leaf->word[f.i]));
 	if (f.flags & SW_FAULT_WP) {
 		sw_fault_wp(&f);
 		return;

@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 
 #include "base/log.h"
+#include "base/probe.h"
 #include "codec/codec.h"
 #include "mm/mm_internal.h"
 
@@ -230,6 +231,7 @@ int sw_slots_write(swp_entry_t entry, unsigned nr, const void *data)
 	ops = swap_device_ops(si, &store);
 	err = ops->write(store, swp_offset(entry), nr, data);
 	put_swap_device(si);
+	SW_PROBE4(writeback, entry.val, nr, err, 0u);
 	if (err)
 		sw_count(swap_write_error, 1);
 	else if (!ops->counts)

@@ -28,7 +28,8 @@ static int send_request(int fd, json_t *request)
 
 	if (!len || len > SW_REQUEST_MAX)
 		err = -E2BIG;
-	else if (send(fd, text, len, MSG_NOSIGNAL) < 0)
+	/* Who was turned away before this has the reason to read yet. */
+	else if (send(fd, text, len, MSG_NOSIGNAL) < 0 && errno != EPIPE)
 		err = -errno;
 	free(text);
 	json_decref(request);

@@ -9,7 +9,7 @@
 #include "run/doctor.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 #include <sched.h>
@@ -17,9 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/ioctl.h>
+#include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "run/cgroup.h"
@@ -28,9 +29,13 @@
 #ifndef UFFD_FEATURE_POISON
 #define UFFD_FEATURE_POISON (1 << 14)
 #endif
+#ifndef UFFD_FEATURE_MOVE
+#define UFFD_FEATURE_MOVE (1 << 16)
+#endif
 
 #define FDS_A_PROCESS 8    /* that a session holds, with some to spare */
 #define FDS_ENOUGH    4096 /* for 500 processes */
+#define LOCKED_ENOUGH (128u << 10) /* a page for each device, and some */
 
 /* ---- the facts ---- */
 
@@ -47,18 +52,20 @@ static bool read_line(const char *path, char *buf, size_t len)
 	return ok;
 }
 
-static bool probe_poison(void)
+/* Those that a session makes and nobody else here; "" when all are let through. */
+static void probe_refused(char *names, size_t len)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
-	bool has;
+	char byte = 0, copy;
+	struct iovec local = { &copy, 1 }, remote = { &byte, 1 };
+	int fd = pidfd_open(getpid(), 0);
 
-	if (fd < 0)
-		return false;
-	has = !ioctl(fd, UFFDIO_API, &api) &&
-	      (api.features & UFFD_FEATURE_POISON);
-	close(fd);
-	return has;
+	snprintf(names, len, "%s%s", fd < 0 ? "pidfd_open " : "",
+		 process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == 1
+			 ? ""
+			 : "process_vm_readv ");
+	names[strlen(names) - (*names != '\0')] = '\0';
+	if (fd >= 0)
+		close(fd);
 }
 
 static int probe_uring(void)
@@ -132,11 +139,15 @@ static uint64_t probe_rlimit(int which, bool hard)
 
 void sw_doctor_probe(struct sw_doctor_facts *facts)
 {
+	uint64_t features;
+	unsigned ways = sw_uffd_probe_ways(&features);
 	char line[32];
 	cpu_set_t cpus;
 
 	*facts = (struct sw_doctor_facts){
-		.has_poison = probe_poison(),
+		.uffd_ways = ways,
+		.has_move = features & UFFD_FEATURE_MOVE,
+		.has_poison = features & UFFD_FEATURE_POISON,
 		.uring_errno = probe_uring(),
 		.seccomp = probe_seccomp(),
 		.in_user_namespace = probe_user_namespace(),
@@ -144,12 +155,14 @@ void sw_doctor_probe(struct sw_doctor_facts *facts)
 		.ram_bytes = sw_ram_bytes(),
 		.limit_bytes = sw_cgroup_limit(""),
 		.memlock_bytes = probe_rlimit(RLIMIT_MEMLOCK, false),
+		.locks_freely = sw_has_capability(CAP_IPC_LOCK),
 		.nofile = probe_rlimit(RLIMIT_NOFILE, true),
 		.overcommit = -1,
 		.nr_cpus = 1,
 		.loader_ignores_us = getauxval(AT_SECURE),
 	};
 	sw_uffd_probe(&facts->uffd);
+	probe_refused(facts->refused, sizeof(facts->refused));
 	probe_thp(facts->thp, sizeof(facts->thp));
 	if (read_line("/proc/sys/vm/overcommit_memory", line, sizeof(line)))
 		facts->overcommit = atoi(line);
@@ -159,33 +172,63 @@ void sw_doctor_probe(struct sw_doctor_facts *facts)
 
 /* ---- the findings ---- */
 
+static const char *name_ways(unsigned ways)
+{
+	if ((ways & SW_UFFD_BY_SYSCALL) && (ways & SW_UFFD_BY_DEVICE))
+		return "by its system call and /dev/userfaultfd";
+	if (ways & SW_UFFD_BY_SYSCALL)
+		return "by its system call";
+	if (ways & SW_UFFD_BY_DEVICE)
+		return "by /dev/userfaultfd";
+	return ways ? "for faults in user mode only" : "none";
+}
+
 static void find_uffd(const struct sw_doctor_facts *facts,
 		      struct sw_doctor_finding *f)
 {
-	const struct sw_uffd_facts *u = &facts->uffd;
+	bool usable =
+		sw_uffd_usable(&facts->uffd, f->remedy, sizeof(f->remedy));
 
-	if (sw_uffd_usable(u, f->remedy, sizeof(f->remedy))) {
-		snprintf(f->found, sizeof(f->found), "by %s, with all we need",
-			 u->syscall_errno ? "/dev/userfaultfd"
-					  : "its system call");
+	snprintf(f->found, sizeof(f->found), "%s, %s",
+		 name_ways(facts->uffd_ways),
+		 usable ? "with all we need" : "which is not enough");
+	if (usable)
 		return;
-	}
 	f->state = SW_DOCTOR_NO;
-	snprintf(f->found, sizeof(f->found), "not usable");
 	snprintf(f->without, sizeof(f->without),
-		 "no command can be run; nothing else can follow a program");
+		 "no command can be run; programs with libspillway run, with "
+		 "what there is");
+}
+
+/* True when nobody can ask what userfaultfd has, which find_uffd() tells. */
+static bool is_unknown(const struct sw_doctor_facts *facts,
+		       struct sw_doctor_finding *f, bool has)
+{
+	snprintf(f->found, sizeof(f->found), "%s",
+		 has                 ? "yes"
+		 : !facts->uffd_ways ? "not known"
+				     : "no");
+	return has || !facts->uffd_ways;
+}
+
+static void find_move(const struct sw_doctor_facts *facts,
+		      struct sw_doctor_finding *f)
+{
+	if (is_unknown(facts, f, facts->has_move))
+		return;
+	f->state = SW_DOCTOR_NO;
+	snprintf(f->without, sizeof(f->without),
+		 "no command can be run; libspillway copies pages, where it "
+		 "would move them");
+	snprintf(f->remedy, sizeof(f->remedy), "Linux 6.8 or newer");
 }
 
 static void find_poison(const struct sw_doctor_facts *facts,
 			struct sw_doctor_finding *f)
 {
-	if (facts->has_poison || facts->uffd.syscall_errno) {
-		snprintf(f->found, sizeof(f->found), "%s",
-			 facts->has_poison ? "yes" : "not known");
+	if (is_unknown(facts, f, facts->has_poison))
 		return;
-	}
 	f->state = SW_DOCTOR_LESS;
-	snprintf(f->found, sizeof(f->found), "no");
 	snprintf(f->without, sizeof(f->without),
 		 "a program whose page cannot be read back is killed, where "
 		 "it would get SIGBUS");
@@ -248,8 +291,17 @@ static void find_seccomp(const struct sw_doctor_facts *facts,
 	static const char *const modes[] = { "no filter", "strict",
 					     "a filter is in force" };
 
-	snprintf(f->found, sizeof(f->found), "%s",
-		 modes[sw_min(facts->seccomp, 2u)]);
+	snprintf(f->found, sizeof(f->found), "%s%s%s",
+		 modes[sw_min(facts->seccomp, 2u)],
+		 *facts->refused ? ", refused: " : "", facts->refused);
+	if (!*facts->refused)
+		return;
+	f->state = SW_DOCTOR_NO;
+	snprintf(f->without, sizeof(f->without),
+		 "no command can be run: its pages could not be read");
+	snprintf(f->remedy, sizeof(f->remedy),
+		 "docker run --security-opt seccomp=FILE, or "
+		 "SystemCallFilter= in the unit, that lets them through");
 }
 
 static void find_container(const struct sw_doctor_facts *facts,
@@ -284,6 +336,14 @@ static void find_memlock(const struct sw_doctor_facts *facts,
 		 facts->memlock_bytes == UINT64_MAX
 			 ? "no limit"
 			 : sw_size_format(facts->memlock_bytes, size));
+	if (facts->locks_freely || facts->memlock_bytes >= LOCKED_ENOUGH)
+		return;
+	f->state = SW_DOCTOR_LESS;
+	snprintf(f->without, sizeof(f->without),
+		 "devices with ,encrypt may be refused: their keys are locked "
+		 "into memory");
+	snprintf(f->remedy, sizeof(f->remedy),
+		 "ulimit -l 1024, or LimitMEMLOCK=1M in the unit");
 }
 
 static void find_nofile(const struct sw_doctor_facts *facts,
@@ -325,6 +385,15 @@ static void find_thp(const struct sw_doctor_facts *facts,
 {
 	snprintf(f->found, sizeof(f->found), "%s",
 		 *facts->thp ? facts->thp : "none in this kernel");
+	if (*facts->thp && strcmp(facts->thp, "never"))
+		return;
+	f->state = SW_DOCTOR_LESS;
+	snprintf(f->without, sizeof(f->without),
+		 "all memory goes and comes by pages of 4 KiB");
+	snprintf(f->remedy, sizeof(f->remedy), "%s",
+		 *facts->thp ? "echo madvise "
+			       ">/sys/kernel/mm/transparent_hugepage/enabled"
+			     : "a kernel with CONFIG_TRANSPARENT_HUGEPAGE");
 }
 
 static void find_cpus(const struct sw_doctor_facts *facts,
@@ -361,19 +430,13 @@ static const struct {
 	void (*find)(const struct sw_doctor_facts *facts,
 		     struct sw_doctor_finding *f);
 } findings[] = {
-	{ "userfaultfd", find_uffd },
-	{ "capability", find_capability },
-	{ "preload", find_preload },
-	{ "poison", find_poison },
-	{ "io_uring", find_uring },
-	{ "seccomp", find_seccomp },
-	{ "container", find_container },
-	{ "memory limit", find_limit },
-	{ "overcommit", find_overcommit },
-	{ "huge pages", find_thp },
-	{ "locked memory", find_memlock },
-	{ "descriptors", find_nofile },
-	{ "cpus", find_cpus },
+	{ "userfaultfd", find_uffd },   { "capability", find_capability },
+	{ "preload", find_preload },    { "move", find_move },
+	{ "poison", find_poison },      { "io_uring", find_uring },
+	{ "seccomp", find_seccomp },    { "container", find_container },
+	{ "memory limit", find_limit }, { "overcommit", find_overcommit },
+	{ "huge pages", find_thp },     { "locked memory", find_memlock },
+	{ "descriptors", find_nofile }, { "cpus", find_cpus },
 };
 
 unsigned sw_doctor_diagnose(const struct sw_doctor_facts *facts,

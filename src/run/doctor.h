@@ -13,14 +13,18 @@
 
 struct sw_doctor_facts {
 	struct sw_uffd_facts uffd;
-	bool has_poison;        /* by the system call: UFFD_FEATURE_POISON */
-	int uring_errno;        /* of io_uring_setup(2); 0: it worked */
-	unsigned seccomp;       /* mode, of /proc/self/status */
+	unsigned uffd_ways; /* enum sw_uffd_ways */
+	bool has_move;      /* UFFD_FEATURE_MOVE; not known without ways */
+	bool has_poison;    /* UFFD_FEATURE_POISON; likewise */
+	int uring_errno;    /* of io_uring_setup(2); 0: it worked */
+	unsigned seccomp;   /* mode, of /proc/self/status */
+	char refused[64];   /* system calls that a session cannot do without */
 	bool in_user_namespace; /* another than the initial one */
 	bool in_container;
 	uint64_t ram_bytes;
 	uint64_t limit_bytes;   /* of the cgroup around us; UINT64_MAX: none */
 	uint64_t memlock_bytes; /* RLIMIT_MEMLOCK; UINT64_MAX: none */
+	bool locks_freely;      /* CAP_IPC_LOCK: that limit is not ours */
 	uint64_t nofile;        /* RLIMIT_NOFILE, the hard one */
 	int overcommit;         /* vm.overcommit_memory, -1: not known */
 	char thp[16];           /* "always", "madvise", "never", "": absent */

@@ -30,6 +30,9 @@
 #ifndef UFFD_FEATURE_MOVE
 #define UFFD_FEATURE_MOVE (1 << 16)
 #endif
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
 #ifndef USERFAULTFD_IOC_NEW
 #define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
 #endif
@@ -57,7 +60,7 @@ static uint64_t needed_features(void)
 	return all;
 }
 
-static bool has_capability(int cap)
+bool sw_has_capability(int cap)
 {
 	struct __user_cap_header_struct head = {
 		.version = _LINUX_CAPABILITY_VERSION_3,
@@ -104,7 +107,7 @@ void sw_uffd_probe(struct sw_uffd_facts *facts)
 	int fd;
 
 	*facts = (struct sw_uffd_facts){ 0 };
-	facts->has_ptrace = has_capability(CAP_SYS_PTRACE);
+	facts->has_ptrace = sw_has_capability(CAP_SYS_PTRACE);
 	if (!uname(&name))
 		snprintf(facts->release, sizeof(facts->release), "%s",
 			 name.release);
@@ -120,6 +123,35 @@ void sw_uffd_probe(struct sw_uffd_facts *facts)
 	}
 	ask_features(fd, facts);
 	close(fd);
+}
+
+/* Uses up the descriptor. */
+static uint64_t known_features(int fd)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int err = ioctl(fd, UFFDIO_API, &api);
+
+	close(fd);
+	return err ? 0 : api.features;
+}
+
+unsigned sw_uffd_probe_ways(uint64_t *features)
+{
+	const int fd[] = {
+		syscall(SYS_userfaultfd, O_CLOEXEC),
+		open_by_device(),
+		syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY),
+	};
+	unsigned ways = 0;
+
+	*features = 0;
+	for (unsigned i = 0; i < SW_ARRAY_SIZE(fd); i++) {
+		if (fd[i] < 0)
+			continue;
+		ways |= 1u << i; /* enum sw_uffd_ways, in this order */
+		*features |= known_features(fd[i]);
+	}
+	return ways;
 }
 
 /* "MOVE, THREAD_ID" of a set of features. */

@@ -20,6 +20,20 @@ struct sw_uffd_facts {
 
 void sw_uffd_probe(struct sw_uffd_facts *facts);
 
+/* Ways to open a userfaultfd that work for us. */
+enum sw_uffd_ways {
+	SW_UFFD_BY_SYSCALL = 1u << 0,
+	SW_UFFD_BY_DEVICE = 1u << 1,
+	SW_UFFD_USER_MODE = 1u << 2, /* without faults of system calls */
+};
+
+/* All ways of them, and in *features (UFFD_FEATURE_*) what the kernel knows,
+ * which is asked by one of them: 0 without any. */
+unsigned sw_uffd_probe_ways(uint64_t *features);
+
+/* In the effective set? */
+bool sw_has_capability(int cap);
+
 /* False, with one line for the user in `line`, when a session cannot run. */
 SW_MUST_CHECK bool sw_uffd_usable(const struct sw_uffd_facts *facts, char *line,
 				  size_t len_bytes);

@@ -12,6 +12,7 @@
 #include "swap/swap_alloc.h"
 
 #include "base/counters.h"
+#include "base/probe.h"
 #include "swap/swap_mem.h"
 #include "swap/swap_work.h"
 
@@ -153,7 +154,7 @@ static bool sync_discard(uint32_t devices)
 	return some;
 }
 
-int folio_alloc_swap_on(struct folio *folio, uint16_t group, uint32_t devices)
+static int alloc_swap(struct folio *folio, uint16_t group, uint32_t devices)
 {
 	struct alloc_ctx ctx = {
 		.folio = folio,
@@ -192,6 +193,14 @@ int folio_alloc_swap_on(struct folio *folio, uint16_t group, uint32_t devices)
 	return -ENOMEM;
 }
 
+int folio_alloc_swap_on(struct folio *folio, uint16_t group, uint32_t devices)
+{
+	int err = alloc_swap(folio, group, devices);
+
+	SW_PROBE3(allocate, folio->swap.val, (unsigned)folio->order, err);
+	return err;
+}
+
 /* One slot of one device, without folio or group: count 1 from the start. The
  * CPU's own cluster serves when it lies on that device, so that an image is
  * written in sequence; slots that wait for discard serve when nothing else.
@@ -214,5 +223,6 @@ swp_entry_t swap_alloc_hibernation_slot(unsigned type)
 			 swap_do_scheduled_discard(ctx.si));
 	}
 	put_swap_device(&swap_info[type]);
+	SW_PROBE3(allocate, ctx.entry.val, 0u, ctx.done ? 0 : -ENOMEM);
 	return ctx.done ? ctx.entry : (swp_entry_t){ 0 };
 }

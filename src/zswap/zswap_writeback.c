@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/probe.h"
 #include "store/work.h"
 #include "zswap/zswap_internal.h"
 
@@ -136,6 +137,7 @@ static int write_claimed(struct sw_zswap *z, struct zswap_claim *c)
 		if (!n)
 			continue;
 		err = c->dev->ops->write(c->dev->store, slot + at, n, z->page);
+		SW_PROBE4(writeback, c->folio->swap.val + at, n, err, 1u);
 		if (err) {
 			sw_count(zswap_reject_reclaim_fail, 1);
 			sw_warn_once(

@@ -61,4 +61,49 @@ fi
 refuses 125 "$root_gets" setpriv --bounding-set=-sys_ptrace \
         "$dir/spillway" run -m 64M true
 
+# ---- the session of somebody else ----
+
+# Where its folder is private it is not even seen; should its socket come into
+# other hands, they are turned away, and root is not. In a /run of its own.
+cat >"$dir/ask.py" <<'END'
+import os
+import socket
+import sys
+
+user = int(sys.argv[1])
+os.setgroups([])
+os.setgid(user)
+os.setuid(user)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+try:
+    s.connect("/run/spillway/mine")
+    try:
+        s.send(b'{"request": "show"}')
+    except BrokenPipeError:
+        pass  # turned away before; the answer is there
+    print(s.recv(65536).decode()[:60])
+except OSError as e:
+    print(e.strerror)
+END
+cat >"$dir/meet" <<'END'
+mount -t tmpfs tmpfs /run && cd "$1" && mkfifo hold || exit 1
+"$2" run -m 64M --name mine -- sh -c 'read line <hold' &
+for _ in $(seq 1000); do
+        ! [ -S /run/spillway/mine ] || break
+        sleep 0.01
+done
+stat -c %a /run/spillway /run/spillway/mine
+python3 ask.py 65534
+chmod 755 /run/spillway && chmod 666 /run/spillway/mine
+python3 ask.py 65534
+python3 ask.py 0 | cut -c 1-6
+echo >hold
+wait
+END
+prints 0 '700
+600
+Permission denied
+{"error":"the session is another user'"'"'s"}
+{"ok":' unshare -m sh "$dir/meet" "$dir" "$(readlink -f "$spillway")"
+
 finish

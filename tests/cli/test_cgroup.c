@@ -108,6 +108,24 @@ static void both_versions_at_once(void **state)
 	put("/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "104857600");
 	put("/sys/fs/cgroup/unified/a/memory.max", "max");
 	assert_int_equal(sw_cgroup_limit(root), 100 * MIB);
+	put("/sys/fs/cgroup/unified/a/memory.max", "52428800");
+	assert_int_equal(sw_cgroup_limit(root), 50 * MIB);
+}
+
+static void the_controller_may_be_one_of_several(void **state)
+{
+	put("/proc/self/cgroup", "4:cpu,memory,pids:/a");
+	put("/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "104857600");
+	assert_int_equal(sw_cgroup_limit(root), 100 * MIB);
+}
+
+static void groups_of_other_controllers_are_not_ours(void **state)
+{
+	put("/proc/self/cgroup",
+	    "5:memory_more:/a\n4:cpu:/b\n1:name=systemd:/b");
+	put("/sys/fs/cgroup/memory/a/memory.limit_in_bytes", "104857600");
+	put("/sys/fs/cgroup/b/memory.max", "104857600");
+	assert_int_equal(sw_cgroup_limit(root), SW_CGROUP_NO_LIMIT);
 }
 
 static void lines_of_another_form_say_nothing(void **state)
@@ -132,6 +150,8 @@ int main(void)
 		in_root(in_a_container_the_mount_is_our_group),
 		in_root(in_a_namespace_the_root_is_our_group),
 		in_root(both_versions_at_once),
+		in_root(the_controller_may_be_one_of_several),
+		in_root(groups_of_other_controllers_are_not_ours),
 		in_root(lines_of_another_form_say_nothing),
 	};
 

@@ -15,6 +15,8 @@
 
 static const struct sw_doctor_facts good = {
 	.uffd = { .has_ptrace = true },
+	.uffd_ways = SW_UFFD_BY_SYSCALL | SW_UFFD_USER_MODE,
+	.has_move = true,
 	.has_poison = true,
 	.ram_bytes = 8ULL << 30,
 	.limit_bytes = SW_CGROUP_NO_LIMIT,
@@ -77,8 +79,76 @@ static void the_device_file_will_do(void **state)
 	struct sw_doctor_facts facts = good;
 
 	facts.uffd.syscall_errno = EPERM;
+	facts.uffd_ways = SW_UFFD_BY_DEVICE | SW_UFFD_USER_MODE;
+	expect(&facts, "", SW_DOCTOR_OK, "");
 	assert_string_equal(find(&facts, "userfaultfd").found,
 			    "by /dev/userfaultfd, with all we need");
+	facts.uffd_ways |= SW_UFFD_BY_SYSCALL;
+	assert_string_equal(
+		find(&facts, "userfaultfd").found,
+		"by its system call and /dev/userfaultfd, with all we need");
+}
+
+static void what_is_not_enough_is_named(void **state)
+{
+	struct sw_doctor_facts facts = good;
+
+	facts.uffd.syscall_errno = facts.uffd.device_errno = EPERM;
+	facts.uffd_ways = SW_UFFD_USER_MODE;
+	expect(&facts, "userfaultfd", SW_DOCTOR_NO, "userfaultfd");
+	assert_string_equal(
+		find(&facts, "userfaultfd").found,
+		"for faults in user mode only, which is not enough");
+	facts.uffd_ways = 0;
+	facts.has_move = facts.has_poison = false;
+	expect(&facts, "userfaultfd", SW_DOCTOR_NO, "userfaultfd");
+	assert_string_equal(find(&facts, "userfaultfd").found,
+			    "none, which is not enough");
+	assert_string_equal(find(&facts, "move").found, "not known");
+	assert_string_equal(find(&facts, "poison").found, "not known");
+}
+
+static void without_move_no_session(void **state)
+{
+	struct sw_doctor_facts facts = good;
+
+	facts.has_move = false;
+	expect(&facts, "move", SW_DOCTOR_NO, "Linux 6.8");
+	assert_string_equal(find(&facts, "move").found, "no");
+}
+
+static void a_filter_that_refuses_a_call_is_one(void **state)
+{
+	struct sw_doctor_facts facts = good;
+
+	facts.seccomp = 2;
+	strcpy(facts.refused, "process_vm_readv");
+	expect(&facts, "seccomp", SW_DOCTOR_NO, "--security-opt seccomp=");
+	assert_string_equal(find(&facts, "seccomp").found,
+			    "a filter is in force, refused: process_vm_readv");
+}
+
+static void little_locked_memory_keeps_no_keys(void **state)
+{
+	struct sw_doctor_facts facts = good;
+
+	facts.memlock_bytes = 64 << 10;
+	expect(&facts, "locked memory", SW_DOCTOR_LESS, "LimitMEMLOCK=");
+	facts.locks_freely = true;
+	expect(&facts, "", SW_DOCTOR_OK, "");
+}
+
+static void huge_pages_may_be_off_or_absent(void **state)
+{
+	struct sw_doctor_facts facts = good;
+
+	strcpy(facts.thp, "never");
+	expect(&facts, "huge pages", SW_DOCTOR_LESS, "echo madvise >/sys/");
+	facts.thp[0] = '\0';
+	expect(&facts, "huge pages", SW_DOCTOR_LESS,
+	       "CONFIG_TRANSPARENT_HUGEPAGE");
+	assert_string_equal(find(&facts, "huge pages").found,
+			    "none in this kernel");
 }
 
 static void the_remedy_fits_the_place(void **state)
@@ -186,12 +256,9 @@ static void what_has_no_limit_says_so(void **state)
 
 	facts.memlock_bytes = UINT64_MAX;
 	facts.nofile = UINT64_MAX;
-	facts.thp[0] = '\0';
 	expect(&facts, "", SW_DOCTOR_OK, "");
 	assert_string_equal(find(&facts, "locked memory").found, "no limit");
 	assert_string_equal(find(&facts, "descriptors").found, "no limit");
-	assert_string_equal(find(&facts, "huge pages").found,
-			    "none in this kernel");
 }
 
 int main(void)
@@ -200,6 +267,11 @@ int main(void)
 		cmocka_unit_test(a_good_machine_lacks_nothing),
 		cmocka_unit_test(userfaultfd_is_judged_as_by_run),
 		cmocka_unit_test(the_device_file_will_do),
+		cmocka_unit_test(what_is_not_enough_is_named),
+		cmocka_unit_test(without_move_no_session),
+		cmocka_unit_test(a_filter_that_refuses_a_call_is_one),
+		cmocka_unit_test(little_locked_memory_keeps_no_keys),
+		cmocka_unit_test(huge_pages_may_be_off_or_absent),
 		cmocka_unit_test(the_remedy_fits_the_place),
 		cmocka_unit_test(a_capability_may_be_of_a_namespace),
 		cmocka_unit_test(a_program_that_gains_rights_cannot_preload),

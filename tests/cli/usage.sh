@@ -13,6 +13,10 @@ Commands:
   off      empty a swap device of a session, and turn it off
   freeze   take a running session out of memory, and keep it out
   thaw     let a frozen session go on
+  stat     say what a running session counts
+  set      give a running session another budget
+  reclaim  take memory out of a running session now
+  debug    check a running session, or dump its state
   doctor   say what this machine gives, and lacks
 
 'spillway COMMAND --help' tells more about a command;

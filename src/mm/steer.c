@@ -128,7 +128,7 @@ static void end(struct sw_mm *mm)
 int sw_mm_reclaim(struct sw_mm *mm, uint64_t pages,
 		  const struct sw_goes_on *goes_on, uint64_t *freed)
 {
-	uint64_t last = 0, since = sw_now_ns(), asked = since, now;
+	uint64_t last = 0, since = sw_now_ns(), asked = 0, now;
 	int err = 0;
 
 	*freed = 0;

@@ -200,13 +200,14 @@ static void who_asks_gets_the_lines(void **state)
 
 static void dump_says_where_clusters_are(void **state)
 {
-	unsigned broken;
+	unsigned broken, was;
 	char *text;
 
 	open_world();
+	was = ci->flags;
 	ci->flags = 77; /* broken, and shown all the same */
 	text = text_of(false, &broken);
-	ci->flags = CLUSTER_FLAG_NONFULL;
+	ci->flags = was;
 	assert_non_null(strstr(text, "device 0 test prio -1: 3 of "));
 	assert_non_null(strstr(text, " flags writeok solidstate"));
 	assert_non_null(strstr(text, "  4 clusters of "));

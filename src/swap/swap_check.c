@@ -203,7 +203,10 @@ static void check_cluster(struct check *c, struct swap_cluster_info *ci)
 		       ci->count, used);
 	switch (ci->flags) {
 	case CLUSTER_FLAG_FREE:
-		ok = !ci->count && !ci->order;
+		/* One by one: both at once would be read with the lock beside
+		 * them, which somebody may be waiting for. */
+		ok = !ci->count;
+		ok &= !ci->order;
 		break;
 	case CLUSTER_FLAG_NONFULL: /* swapon may leave one all bad here */
 	case CLUSTER_FLAG_FRAG:

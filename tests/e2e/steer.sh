@@ -177,6 +177,26 @@ for last, line in zip(lines, lines[1:]):
     assert not any(line["per_second"].values()), line
 EOF
 
+# On a terminal the heading comes again with each screen.
+python3 - "$SPILLWAY" "$name" <<'EOF' || fail "waits: stat on a terminal"
+import fcntl, os, pty, struct, sys, termios
+pid, fd = pty.fork()
+if not pid:
+    fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("4H", 8, 80, 0, 0))
+    os.execv(sys.argv[1], ["spillway", "stat", "-s", sys.argv[2],
+                           "-i", "0.1", "-n", "13"])
+said = b""
+try:
+    while got := os.read(fd, 4096):
+        said += got
+except OSError:
+    pass
+assert os.waitpid(pid, 0)[1] == 0
+lines = said.decode().split("\r\n")[:-1]
+assert [i for i, l in enumerate(lines) if "pgfault" in l] == [0, 7, 14], lines
+assert len(lines) == 16, lines
+EOF
+
 # Frozen: looked at, not reclaimed.
 says 0 "frozen: .*" freeze
 says 1 "spillway: the session is frozen; thaw it first" reclaim 1M
@@ -248,6 +268,17 @@ wait $caller
 status=$?
 [ $status = 1 ] && grep -q "^spillway: called off; $M reclaimed until then$" "$tmp/off" ||
 	fail "busy: called off: status $status, $(cat "$tmp/off")"
+
+# The session ends while memory is wanted, and swap is checked.
+"$SPILLWAY" reclaim -s "$name" 4T >"$tmp/off" 2>&1 &
+caller=$!
+while "$SPILLWAY" debug check -s "$name" >"$tmp/checked" 2>&1; do :; done
+grep -q -e "^spillway: no session " -e "^spillway: the session ended before" \
+	"$tmp/checked" || fail "busy: the last check says $(cat "$tmp/checked")"
+wait $caller
+status=$?
+[ $status = 1 ] && [ -s "$tmp/off" ] ||
+	fail "busy: reclaim at the end: status $status, $(cat "$tmp/off")"
 end
 check_session 0
 [ "$("$tool" json "$tmp/busy.json" budget_bytes)" = $((72 << 20)) ] ||

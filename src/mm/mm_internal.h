@@ -29,6 +29,7 @@
 #include "mm/freeze.h"
 #include "mm/mm.h"
 #include "mm/pagetable.h"
+#include "mm/steer.h"
 #include "mm/stream.h"
 
 /* ---- budget.c: pages, all fields atomic ---- */
@@ -507,25 +508,6 @@ bool sw_advice_waits(struct sw_space *space, bool now);
 void sw_advice_pick(struct sw_space *space, struct sw_evictor *ev, bool now);
 /* Once more with what the batch could take only after it was unshared. Same. */
 void sw_advice_again(struct sw_space *space, const struct sw_evictor *ev);
-
-/* ---- steer.c: somebody wants pages to be reclaimed ---- */
-struct sw_wanted {
-	bool on;             /* mm->lock */
-	bool over;           /* mm->lock: no more is done about it */
-	bool at_work;        /* mm->lock: a step is being made */
-	uint64_t pages;      /* [const] while on */
-	uint64_t freed;      /* [atomic] of these */
-	pthread_cond_t turn; /* a step is over */
-
-	/* [thread: reclaim] */
-	uint64_t taken;  /* out of programs */
-	uint64_t staged; /* in our buffers when it began */
-	unsigned rounds; /* as sw_reclaim_progress() has them */
-	bool begun;
-};
-
-/* Does somebody? Then a step is made; for reclaim, when there is room. */
-bool sw_wanted_step(struct sw_mm *mm);
 
 /* ---- reclaim.c ---- */
 struct sw_mm {

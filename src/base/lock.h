@@ -19,6 +19,7 @@
 enum sw_rank {
 	SW_RANK_NONE = 0,
 	SW_RANK_INSTANCES, /* of the library: who comes and goes */
+	SW_RANK_STEERING,  /* of a session: what it is told to be */
 	SW_RANK_SESSION,
 	SW_RANK_SWAPON,         /* swapon_mutex */
 	SW_RANK_FOLIO,          /* folio lock; further ones by trylock */

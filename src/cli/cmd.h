@@ -6,6 +6,7 @@
 #define SW_CLI_CMD_H
 
 #include <getopt.h>
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -19,6 +20,10 @@ int cmd_run(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_on(int argc, char **argv);
 int cmd_off(int argc, char **argv);
+int cmd_stat(int argc, char **argv);
+int cmd_set(int argc, char **argv);
+int cmd_reclaim(int argc, char **argv);
+int cmd_debug(int argc, char **argv);
 
 /* Says what getopt_long(), which returned `c`, did not like, in our own words.
  * The exit status. Each letter stands for one of `options`. */
@@ -56,5 +61,11 @@ int cmd_parse(const struct cmd_syntax *syntax, int argc, char **argv,
 	      const char **session);
 /* What main() returns for that. */
 int cmd_status(int status);
+/* The only word there is; or NULL after a line: there are more. */
+const char *cmd_only_word(int argc, char **argv);
+/* Prints an answer as it is. An exit status. */
+int cmd_print_json(const json_t *answer, size_t flags);
+/* Ctrl-C calls off what is being asked, as sw_ask_call_off() does. */
+void cmd_interrupt_calls_off(void);
 
 #endif

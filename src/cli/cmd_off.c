@@ -4,7 +4,6 @@
  * Below: run/ask.c.
  */
 #include <jansson.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <time.h>
@@ -73,12 +72,6 @@ static void hear(void *arg, const json_t *how_far)
 	fflush(stdout);
 }
 
-static void on_signal(int sig)
-{
-	(void)sig;
-	sw_ask_call_off();
-}
-
 /* An exit status. */
 static int turn_off(const char *session, const char *device)
 {
@@ -112,12 +105,10 @@ int cmd_off(int argc, char **argv)
 		.options = options,
 		.word = "device",
 	};
-	struct sigaction sa = { .sa_handler = on_signal };
 	const char *session;
 	int status = cmd_parse(&syntax, argc, argv, &session);
 
-	sigaction(SIGINT, &sa, NULL);
-	sigaction(SIGTERM, &sa, NULL);
+	cmd_interrupt_calls_off();
 	while (!status && optind < argc)
 		status = turn_off(session, argv[optind++]);
 	return cmd_status(status);

@@ -1,16 +1,15 @@
 /*
  * cmd_show.c - `spillway show`: the swap devices of a running session, as
  * swapon --show has them. Above: main.c. Below: run/ask.c asks the session,
- * libsmartcols makes the table.
+ * table.c makes the table.
  */
 #include <jansson.h>
-#include <libsmartcols.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "cli/table.h"
 #include "run/ask.h"
-#include "run/options.h"
 #include "run/session.h"
 
 static const char help[] =
@@ -27,16 +26,12 @@ static const char help[] =
 	"      --proc          as the text of /proc/swaps\n"
 	"  -h, --help          show this\n";
 
-static struct {
-	int bytes, noheadings, raw, json, proc;
-} opt;
+static struct table_switches switches;
+static int proc;
 
 static const struct option options[] = {
-	{ "bytes", no_argument, &opt.bytes, true },
-	{ "noheadings", no_argument, &opt.noheadings, true },
-	{ "raw", no_argument, &opt.raw, true },
-	{ "json", no_argument, &opt.json, true },
-	{ "proc", no_argument, &opt.proc, true },
+	TABLE_OPTIONS(switches),
+	{ "proc", no_argument, &proc, true },
 	CMD_SESSION_OPTIONS,
 	{ 0 },
 };
@@ -82,85 +77,38 @@ static void print_proc(const json_t *devices)
 
 /* ---- the table ---- */
 
-static const struct {
-	const char *name;
-	double width;
-	int flags, json_type;
-} columns[] = {
-	{ "NAME", 0.3, 0, SCOLS_JSON_STRING },
-	{ "TYPE", 8, 0, SCOLS_JSON_STRING },
-	{ "SIZE", 5, SCOLS_FL_RIGHT, SCOLS_JSON_STRING },
-	{ "USED", 5, SCOLS_FL_RIGHT, SCOLS_JSON_STRING },
-	{ "PRIO", 4, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
+static const struct table_column columns[] = {
+	{ "NAME", 0.3, TABLE_TEXT }, { "TYPE", 8, TABLE_TEXT },
+	{ "SIZE", 5, TABLE_SIZE },   { "USED", 5, TABLE_SIZE },
+	{ "PRIO", 4, TABLE_NUMBER },
 };
 
-static struct libscols_table *new_table(void)
+static void add_line(struct table *table, const struct device *dev)
 {
-	struct libscols_table *table = scols_new_table();
-
-	if (!table)
-		return NULL;
-	scols_table_set_name(table, "devices");
-	scols_table_enable_raw(table, opt.raw);
-	scols_table_enable_json(table, opt.json);
-	scols_table_enable_noheadings(table, opt.noheadings);
-	for (unsigned i = 0; i < SW_ARRAY_SIZE(columns); i++) {
-		struct libscols_column *column = scols_table_new_column(
-			table, columns[i].name, columns[i].width,
-			columns[i].flags);
-		bool is_size = i == 2 || i == 3;
-
-		if (column)
-			scols_column_set_json_type(
-				column, is_size && opt.bytes
-						? SCOLS_JSON_NUMBER
-						: columns[i].json_type);
-	}
-	return table;
-}
-
-static void set_size(struct libscols_line *line, unsigned column,
-		     uint64_t bytes)
-{
-	char text[24];
-
-	if (opt.bytes)
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)bytes);
-	else
-		sw_size_format(bytes, text);
-	scols_line_set_data(line, column, text);
-}
-
-static void add_line(struct libscols_table *table, const struct device *dev)
-{
-	struct libscols_line *line = scols_table_new_line(table, NULL);
-	char prio[16];
+	struct libscols_line *line = table_line(table);
 
 	if (!line)
 		return;
-	snprintf(prio, sizeof(prio), "%d", dev->prio);
-	scols_line_set_data(line, 0, dev->name);
-	scols_line_set_data(line, 1, dev->kind);
-	set_size(line, 2, dev->size);
-	set_size(line, 3, dev->used);
-	scols_line_set_data(line, 4, prio);
+	table_set(line, 0, dev->name);
+	table_set(line, 1, dev->kind);
+	table_set_number(table, line, 2, dev->size);
+	table_set_number(table, line, 3, dev->used);
+	table_set_number(table, line, 4, dev->prio);
 }
 
 static int print_table(const json_t *devices)
 {
-	struct libscols_table *table = new_table();
 	struct device dev;
+	struct table table;
 	json_t *json;
 	size_t i;
-	int err;
 
-	if (!table)
+	if (table_open(&table, "devices", columns, SW_ARRAY_SIZE(columns),
+		       &switches))
 		return 1;
 	json_array_foreach(devices, i, json) if (read_device(json, &dev))
-		add_line(table, &dev);
-	err = scols_print_table(table);
-	scols_unref_table(table);
-	return err;
+		add_line(&table, &dev);
+	return table_print(&table);
 }
 
 /* ---- the command ---- */
@@ -183,9 +131,9 @@ int cmd_show(int argc, char **argv)
 	if (!answer)
 		return CMD_EXIT_REFUSED;
 	devices = json_object_get(answer, "devices");
-	if (opt.proc)
+	if (proc)
 		print_proc(devices);
-	else if (json_array_size(devices) || opt.json)
+	else if (json_array_size(devices) || switches.json)
 		status = print_table(devices);
 	json_decref(answer);
 	return status || fflush(stdout) ? SW_EXIT_FAILURE : 0;

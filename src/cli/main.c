@@ -20,6 +20,10 @@ static const struct {
 	{ "freeze", cmd_freeze,
 	  "take a running session out of memory, and keep it out" },
 	{ "thaw", cmd_thaw, "let a frozen session go on" },
+	{ "stat", cmd_stat, "say what a running session counts" },
+	{ "set", cmd_set, "give a running session another budget" },
+	{ "reclaim", cmd_reclaim, "take memory out of a running session now" },
+	{ "debug", cmd_debug, "check a running session, or dump its state" },
 	{ "doctor", cmd_doctor, "say what this machine gives, and lacks" },
 };
 

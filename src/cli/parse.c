@@ -1,10 +1,12 @@
 /*
- * parse.c - the options of commands that talk to a running session: -s and -h,
- * which all of them have, and their own. See cmd.h.
+ * parse.c - what the commands that talk to a running session have in common:
+ * their options, -s and -h and their own; JSON; and Ctrl-C. See cmd.h.
  */
+#include <signal.h>
 #include <stdio.h>
 
 #include "cli/cmd.h"
+#include "run/ask.h"
 #include "run/session.h"
 
 static int say_help(const char *help)
@@ -32,6 +34,13 @@ static int parse_option(const struct cmd_syntax *syntax, int c, char **argv,
 	}
 }
 
+static void say_too_many(const char *command, const char *word)
+{
+	fprintf(stderr,
+		"spillway: %s: '%s' is one word too many; see 'spillway %s --help'\n",
+		command, word, command);
+}
+
 int cmd_parse(const struct cmd_syntax *syntax, int argc, char **argv,
 	      const char **session)
 {
@@ -47,9 +56,7 @@ int cmd_parse(const struct cmd_syntax *syntax, int argc, char **argv,
 			return status;
 	}
 	if (!syntax->word && optind < argc) {
-		fprintf(stderr,
-			"spillway: %s: '%s' is one word too many; see 'spillway %s --help'\n",
-			argv[0], argv[optind], argv[0]);
+		say_too_many(argv[0], argv[optind]);
 		return SW_EXIT_FAILURE;
 	}
 	if (syntax->word && optind == argc) {
@@ -64,4 +71,36 @@ int cmd_parse(const struct cmd_syntax *syntax, int argc, char **argv,
 int cmd_status(int status)
 {
 	return status == CMD_DONE ? 0 : status;
+}
+
+const char *cmd_only_word(int argc, char **argv)
+{
+	if (optind + 1 == argc)
+		return argv[optind];
+	say_too_many(argv[0], argv[optind + 1]);
+	return NULL;
+}
+
+/* ---- what is answered ---- */
+
+int cmd_print_json(const json_t *answer, size_t flags)
+{
+	int err = json_dumpf(answer, stdout, flags | JSON_REAL_PRECISION(6));
+
+	putchar('\n');
+	return fflush(stdout) || err ? SW_EXIT_FAILURE : 0;
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	sw_ask_call_off();
+}
+
+void cmd_interrupt_calls_off(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
 }

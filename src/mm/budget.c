@@ -131,6 +131,7 @@ void sw_mm_usage(struct sw_mm *mm, struct sw_mm_usage *u)
 	u->used_pages = sw_budget_used(b);
 	u->peak_pages = __atomic_load_n(&b->peak, __ATOMIC_RELAXED);
 	u->staged_pages = __atomic_load_n(&b->staged, __ATOMIC_RELAXED);
+	u->held_pages = held(b);
 	u->taken_pages = __atomic_load_n(&mm->evictions, __ATOMIC_RELAXED);
 	u->full = __atomic_load_n(&mm->full, __ATOMIC_RELAXED);
 }

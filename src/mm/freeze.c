@@ -8,6 +8,7 @@
  *             there; then image.c writes what compressed memory has to a disk
  *   FROZEN    they are held
  *   THAWING   they are held; image.c brings back what it wrote
+ *   QUIET     they are held for a moment: quiet.c
  *
  * A held fault is left unanswered, and its window has a waiter: so nothing of
  * the session is stopped, and whoever touches nothing may run on. The agent's
@@ -34,9 +35,9 @@ static enum sw_freeze_state state_of(struct sw_mm *mm)
 	return __atomic_load_n(&mm->freeze.state, __ATOMIC_RELAXED);
 }
 
-/* One of several who want to: false, it is in another state. */
-static bool go(struct sw_mm *mm, enum sw_freeze_state from,
-	       enum sw_freeze_state to)
+/* One of several who want to. */
+bool sw_freeze_go(struct sw_mm *mm, enum sw_freeze_state from,
+		  enum sw_freeze_state to)
 {
 	bool went;
 
@@ -66,8 +67,7 @@ bool sw_freeze_holds(struct sw_space *space, struct sw_window *win)
 	return true;
 }
 
-/* Faults that began before they were held are over after that. */
-static void wait_idle(struct sw_mm *mm)
+void sw_freeze_wait_idle(struct sw_mm *mm)
 {
 	struct sw_space *space = NULL;
 
@@ -95,7 +95,7 @@ static void wake_leaf(struct sw_space *space, struct sw_leaf *leaf)
 }
 
 /* No fault is held from now on. */
-static void wake_held(struct sw_mm *mm)
+void sw_freeze_wake(struct sw_mm *mm)
 {
 	struct sw_space *space = NULL;
 
@@ -113,7 +113,7 @@ static void wake_held(struct sw_mm *mm)
 
 /* ---- reclaim rests: its books are ours meanwhile ---- */
 
-static void park_reclaim(struct sw_mm *mm, bool on)
+void sw_freeze_park(struct sw_mm *mm, bool on)
 {
 	struct sw_freeze *fz = &mm->freeze;
 
@@ -187,6 +187,14 @@ static int empty_held(struct sw_mm *mm, const struct sw_freeze_spec *spec)
 	return 0;
 }
 
+/* It is in none of the states that it would have to be in. */
+static void say_no(struct sw_mm *mm, const char *otherwise)
+{
+	sw_error("%s", state_of(mm) == SW_QUIET
+			       ? "the session is being checked; try again"
+			       : otherwise);
+}
+
 /* From whichever of the states in which faults are held. */
 static void let_go(struct sw_mm *mm)
 {
@@ -198,7 +206,7 @@ static void let_go(struct sw_mm *mm)
 	sw_mutex_lock(&mm->lock);
 	__atomic_store_n(&fz->state, SW_THAWED, __ATOMIC_RELAXED);
 	sw_mutex_unlock(&mm->lock);
-	wake_held(mm);
+	sw_freeze_wake(mm);
 }
 
 int sw_mm_freeze(struct sw_mm *mm, const struct sw_freeze_spec *spec)
@@ -206,26 +214,26 @@ int sw_mm_freeze(struct sw_mm *mm, const struct sw_freeze_spec *spec)
 	struct sw_freeze *fz = &mm->freeze;
 	int err;
 
-	if (!go(mm, SW_THAWED, SW_FREEZING)) {
-		sw_error("the session is frozen already, or about to be");
+	if (!sw_freeze_go(mm, SW_THAWED, SW_FREEZING)) {
+		say_no(mm, "the session is frozen already, or about to be");
 		return -EBUSY;
 	}
 	__atomic_store_n(&fz->thaw_on_fault, spec->thaw_on_fault,
 			 __ATOMIC_RELAXED);
-	park_reclaim(mm, true);
-	wait_idle(mm);
+	sw_freeze_park(mm, true);
+	sw_freeze_wait_idle(mm);
 	err = take_everything_out(mm, spec);
 	if (!err)
 		err = empty_held(mm, spec);
 	if (!err && spec->image_type >= 0)
 		err = sw_image_make(mm, spec);
-	park_reclaim(mm, false);
+	sw_freeze_park(mm, false);
 	if (err) {
 		let_go(mm);
 		return err;
 	}
 	__atomic_store_n(&fz->image_pages, fz->image.nr, __ATOMIC_RELAXED);
-	(void)go(mm, SW_FREEZING, SW_FROZEN);
+	(void)sw_freeze_go(mm, SW_FREEZING, SW_FROZEN);
 	sw_reclaim_wake(mm); /* a fault may be waiting for it */
 	return 0;
 }
@@ -234,8 +242,8 @@ int sw_mm_thaw(struct sw_mm *mm)
 {
 	int err;
 
-	if (!go(mm, SW_FROZEN, SW_THAWING)) {
-		sw_error("the session is not frozen, or about to be thawed");
+	if (!sw_freeze_go(mm, SW_FROZEN, SW_THAWING)) {
+		say_no(mm, "the session is not frozen, or about to be thawed");
 		return -EINVAL;
 	}
 	err = sw_image_load(mm);
@@ -244,7 +252,7 @@ int sw_mm_thaw(struct sw_mm *mm)
 			"thawing stopped before all was back: %s; the session is frozen still, try again",
 			err == -EINPROGRESS ? "the disk does not answer"
 					    : strerror(-err));
-		(void)go(mm, SW_THAWING, SW_FROZEN);
+		(void)sw_freeze_go(mm, SW_THAWING, SW_FROZEN);
 		return err;
 	}
 	sw_image_release(&mm->freeze.image);

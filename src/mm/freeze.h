@@ -19,6 +19,7 @@ enum sw_freeze_state {
 	SW_FREEZING,
 	SW_FROZEN,
 	SW_THAWING,
+	SW_QUIET, /* quiet.c: for a moment, and then as it was */
 };
 
 /* ---- image.c ---- */
@@ -71,6 +72,19 @@ struct sw_freeze {
 void sw_freeze_init(struct sw_mm *mm);
 /* Nobody freezes or thaws. What is in an image is given up. */
 void sw_freeze_release(struct sw_mm *mm);
+
+/*
+ * Another state, if it is `from`; false: it is not. Faults are held in all but
+ * SW_THAWED. Who goes there wakes them with sw_freeze_wake().
+ */
+bool sw_freeze_go(struct sw_mm *mm, enum sw_freeze_state from,
+		  enum sw_freeze_state to);
+void sw_freeze_wake(struct sw_mm *mm);
+/* Reclaim rests, or goes on; once this returns, and what it does is up to the
+ * caller. */
+void sw_freeze_park(struct sw_mm *mm, bool on);
+/* Faults that began before they were held are over after that. */
+void sw_freeze_wait_idle(struct sw_mm *mm);
 
 /* The fault is to wait until the session thaws; space lock held. */
 bool sw_freeze_holds(struct sw_space *space, struct sw_window *win);

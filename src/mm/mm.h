@@ -5,6 +5,8 @@
 #ifndef SW_MM_H
 #define SW_MM_H
 
+#include <stdio.h>
+
 #include "base/base.h"
 #include "mm/heat.h"
 #include "mmu/mmu.h"
@@ -188,6 +190,7 @@ struct sw_mm_usage {
 	uint64_t managed_pages; /* of these: in the spaces, shared ones once */
 	uint64_t peak_pages;
 	uint64_t staged_pages; /* in buffers of ours */
+	uint64_t held_pages;   /* compressed, see struct sw_mm_held */
 	uint64_t taken_pages;  /* out of the spaces, ever */
 	bool full;             /* a device ran full; eviction is off */
 };
@@ -195,8 +198,43 @@ struct sw_mm_usage {
 void sw_mm_usage(struct sw_mm *mm, struct sw_mm_usage *u);
 
 /* Another budget, from now on: what is too much goes. Staging buffers were made
- * for the first one, and do not grow. */
+ * for the first one, and do not grow: no more than an eighth of that is given a
+ * second chance. Any thread. */
 void sw_mm_set_budget(struct sw_mm *mm, uint64_t pages);
+
+/* ---- somebody steers, or looks for a defect ---- */
+
+/* Asked every now and then while it lasts: `done` of it is. False: it is to
+ * stop. */
+struct sw_goes_on {
+	bool (*fn)(void *arg, uint64_t done);
+	void *arg;
+};
+
+/*
+ * Takes `pages` out of the programs now, coldest first, however much room there
+ * is; *freed: what has left memory by that, which may be somewhat more. 0;
+ * -EAGAIN: no more could be, or programs come first and let nothing be done for
+ * seconds; -EINTR: it was to stop; -EBUSY: somebody else wants some. The session
+ * is not frozen.
+ */
+SW_MUST_CHECK int sw_mm_reclaim(struct sw_mm *mm, uint64_t pages,
+				const struct sw_goes_on *goes_on,
+				uint64_t *freed);
+
+/*
+ * Calls `fn` while nobody is at work on swap: faults and events of all spaces
+ * wait, reclaim rests. Who was in the middle of something may still be at its
+ * end, so what `fn` sees may need another look. -EBUSY, and nothing is called:
+ * the session freezes or thaws, or another one is quiet. Nobody turns a device
+ * off meanwhile.
+ */
+SW_MUST_CHECK int sw_mm_quiet(struct sw_mm *mm, void (*fn)(void *arg),
+			      void *arg);
+
+/* Everything one debugs with, as text: budget, reclaim, staging, each space with
+ * its debts. Any time, any thread. */
+void sw_mm_dump(struct sw_mm *mm, FILE *out);
 
 /* ---- what a program inside the same process asks for (inside.c) ---- */
 

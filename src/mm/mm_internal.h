@@ -10,8 +10,9 @@
  * evict.c (out of the program), huge_out.c (huge pages out), staging.c (second
  * chance, then into a store), budget.c (how much), write_error.c and late.c
  * (devices that fail, or do not answer), unuse.c (off a device that goes),
- * freeze.c (all of it, to stay out) and image.c; inside.c (for programs in the
- * same process).
+ * freeze.c (all of it, to stay out) and image.c; steer.c (less memory now, or
+ * another budget), quiet.c and dump.c (for who looks for defects); inside.c (for
+ * programs in the same process).
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on
@@ -28,6 +29,7 @@
 #include "mm/freeze.h"
 #include "mm/mm.h"
 #include "mm/pagetable.h"
+#include "mm/steer.h"
 #include "mm/stream.h"
 
 /* ---- budget.c: pages, all fields atomic ---- */
@@ -133,16 +135,6 @@ struct sw_space {
 	uint64_t late_ns;    /* when late.c tries again; 0: nobody waits */
 	char *fault_buf;     /* SW_WINDOW_PAGES pages, same thread */
 };
-
-static inline void sw_space_lock(struct sw_space *s) SW_ACQUIRES(&s->lock)
-{
-	sw_mutex_lock(&s->lock);
-}
-
-static inline void sw_space_unlock(struct sw_space *s) SW_RELEASES(&s->lock)
-{
-	sw_mutex_unlock(&s->lock);
-}
 
 static inline struct sw_window *sw_window_of(struct sw_leaf *leaf, unsigned i)
 {
@@ -554,7 +546,26 @@ struct sw_mm {
 	uint64_t met, spared; /* [atomic] pages under the hands, and the hot */
 	struct sw_evictor ev;
 	struct sw_freeze freeze;
+	struct sw_wanted wanted;
+	bool quiet; /* [atomic] nobody begins with a space: quiet.c */
 };
+
+/* ---- quiet.c ---- */
+
+/* With the space lock held: gives it up until nobody wants it to be quiet. */
+void sw_quiet_wait(struct sw_space *space) SW_REQUIRES(&space->lock);
+
+static inline void sw_space_lock(struct sw_space *s) SW_ACQUIRES(&s->lock)
+{
+	sw_mutex_lock(&s->lock);
+	if (sw_unlikely(__atomic_load_n(&s->mm->quiet, __ATOMIC_RELAXED)))
+		sw_quiet_wait(s);
+}
+
+static inline void sw_space_unlock(struct sw_space *s) SW_RELEASES(&s->lock)
+{
+	sw_mutex_unlock(&s->lock);
+}
 
 /* Faults are held: freeze.c. */
 static inline bool sw_freeze_is_on(struct sw_mm *mm)

@@ -307,10 +307,10 @@ static void *reclaim_thread(void *arg)
 	while (!__atomic_load_n(&mm->stop, __ATOMIC_RELAXED)) {
 		sw_freeze_heed(mm);
 		heed_unprepare(mm);
-		if (sw_budget_free(&mm->budget) >= sw_budget_low(&mm->budget))
-			idle(mm);
-		else
+		if (sw_budget_free(&mm->budget) < sw_budget_low(&mm->budget))
 			balance(mm);
+		else if (!sw_wanted_step(mm))
+			idle(mm);
 	}
 	sw_evict_unprepare(&mm->ev);
 	return NULL;
@@ -343,6 +343,7 @@ struct sw_mm *sw_mm_new(const struct sw_mm_config *config)
 	pthread_cond_init(&mm->wake, NULL);
 	pthread_cond_init(&mm->room, NULL);
 	pthread_cond_init(&mm->unused, NULL);
+	pthread_cond_init(&mm->wanted.turn, NULL);
 	sw_freeze_init(mm);
 	sw_list_init(&mm->spaces);
 	return mm;
@@ -382,6 +383,7 @@ void sw_mm_free(struct sw_mm *mm)
 	pthread_cond_destroy(&mm->room);
 	pthread_cond_destroy(&mm->unused);
 	pthread_cond_destroy(&mm->freeze.turn);
+	pthread_cond_destroy(&mm->wanted.turn);
 	sw_mutex_destroy(&mm->spaces_lock);
 	sw_mutex_destroy(&mm->lock);
 	free(mm);

@@ -406,8 +406,13 @@ static void pool_put(void)
 
 void sw_staging_retarget(struct sw_mm *mm)
 {
-	__atomic_store_n(&mm->staging.target, sw_budget_limit(&mm->budget) / 32,
-			 __ATOMIC_RELAXED);
+	/* The rest is for what is prepared, and on its way. */
+	uint64_t most = mm->staging.single.nr / 2;
+
+	__atomic_store_n(
+		&mm->staging.target,
+		sw_min((uint64_t)sw_budget_limit(&mm->budget) / 32, most),
+		__ATOMIC_RELAXED);
 }
 
 int sw_staging_init(struct sw_mm *mm)
@@ -420,9 +425,9 @@ int sw_staging_init(struct sw_mm *mm)
 	sw_mutex_init(&st->lock, "staging", SW_RANK_POOL);
 	sw_list_init(&st->lru);
 	sw_list_init(&st->kept);
-	sw_staging_retarget(mm);
 	if (bufs_init(&st->single, pages, 1))
 		return err;
+	sw_staging_retarget(mm);
 	if (bufs_init(&st->block, pages / SW_BLOCK_PAGES + 1, SW_BLOCK_PAGES))
 		goto err_single;
 	if (bufs_init(&st->huge, pages / SW_HUGE_PAGES + 1, SW_HUGE_PAGES))

@@ -34,17 +34,19 @@ struct sw_call {
 
 /* ---- packets ---- */
 
-static void send_json(int fd, json_t *json, int flags)
+static bool send_json(int fd, json_t *json, int flags)
 {
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	size_t len = text ? strlen(text) : 0;
+	bool sent = false;
 
 	if (len && len <= SW_REPLY_MAX)
-		(void)!send(fd, text, len, MSG_NOSIGNAL | flags);
+		sent = send(fd, text, len, MSG_NOSIGNAL | flags) > 0;
 	else
 		sw_debug("an answer of %zu bytes cannot be sent", len);
 	free(text);
 	json_decref(json);
+	return sent;
 }
 
 static void send_error(int fd, const char *error)
@@ -169,12 +171,23 @@ void sw_control_serve(struct sw_control *c, int fd)
 	close(fd);
 }
 
-bool sw_call_goes_on(struct sw_call *call)
+bool sw_call_wait(struct sw_call *call, unsigned ms)
 {
 	struct pollfd p = { .fd = call->fd, .events = POLLRDHUP };
 
+	/* At the end sw_control_stop() hangs up. */
 	return !__atomic_load_n(&call->control->stop, __ATOMIC_RELAXED) &&
-	       poll(&p, 1, 0) <= 0;
+	       poll(&p, 1, ms) <= 0;
+}
+
+bool sw_call_goes_on(struct sw_call *call)
+{
+	return sw_call_wait(call, 0);
+}
+
+bool sw_call_piece(struct sw_call *call, json_t *piece)
+{
+	return send_json(call->fd, json_pack("{s:o}", "progress", piece), 0);
 }
 
 void sw_call_progress(struct sw_call *call, json_t *progress)

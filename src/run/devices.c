@@ -100,37 +100,86 @@ static int device_on(struct sw_zswap *zswap, struct sw_device *dev,
 
 /* What it holds counts in the budget, most of which is the program's to use
  * as it is: at half of it compressed pages are at least as many. */
+void sw_devices_set_budget(struct sw_devices *d, uint64_t budget_bytes)
+{
+	uint64_t bytes = sw_min(d->zswap_bytes, budget_bytes / 2);
+
+	if (!d->zswap)
+		return;
+	if (bytes < d->zswap_bytes)
+		sw_info("zswap: of its size, half of the budget is used");
+	sw_mutex_lock(&d->lock);
+	d->zswap_report.size_bytes = bytes;
+	sw_mutex_unlock(&d->lock);
+	sw_zswap_set_limit(d->zswap, bytes);
+}
+
 static int open_zswap(struct sw_devices *d, const struct sw_run_options *opt)
 {
+	/* The budget may grow, hardly beyond the machine. */
+	const uint64_t most =
+		sw_max(opt->budget_bytes, sw_ram_bytes() & SW_PAGE_MASK) / 2;
 	const struct sw_zswap_config config = {
-		.size_bytes =
-			sw_min(opt->zswap.size_bytes, opt->budget_bytes / 2),
+		.size_bytes = sw_min(opt->zswap.size_bytes, most),
 		.codec = opt->zswap.codec,
 		.strong = opt->zswap.strong,
 	};
 
 	if (!config.size_bytes)
 		return 0;
-	if (config.size_bytes < opt->zswap.size_bytes)
-		sw_info("zswap: of its size, half of the budget is used");
-	d->zswap_report.size_bytes = config.size_bytes;
+	d->zswap_bytes = config.size_bytes;
 	d->zswap_report.codec = config.codec;
 	d->zswap = sw_zswap_open(&config);
-	return d->zswap ? 0 : -errno;
+	if (!d->zswap)
+		return -errno;
+	sw_devices_set_budget(d, opt->budget_bytes);
+	return 0;
 }
 
-/* A place for one more, the first that is free; -1: all are taken. */
+static void say_held(void)
+{
+	sw_error("the session is being checked; try again");
+}
+
+/* A place for one more, the first that is free; -1 after a line. */
 static int take_place(struct sw_devices *d)
 {
 	unsigned i = 0;
+	bool held;
 
 	sw_mutex_lock(&d->lock);
+	held = d->held;
 	while (i < SW_MAX_DEVICES && d->device[i].state)
 		i++;
-	if (i < SW_MAX_DEVICES)
+	if (!held && i < SW_MAX_DEVICES)
 		d->device[i].state = SW_DEVICE_COMING;
 	sw_mutex_unlock(&d->lock);
-	return i < SW_MAX_DEVICES ? (int)i : -1;
+	if (held)
+		say_held();
+	else if (i == SW_MAX_DEVICES)
+		sw_error("at most %u devices can be used", SW_MAX_DEVICES);
+	return !held && i < SW_MAX_DEVICES ? (int)i : -1;
+}
+
+bool sw_devices_hold(struct sw_devices *d)
+{
+	bool free;
+
+	sw_mutex_lock(&d->lock);
+	free = !d->held;
+	for (unsigned i = 0; i < SW_MAX_DEVICES; i++)
+		free &= d->device[i].state == SW_DEVICE_NONE ||
+			d->device[i].state == SW_DEVICE_ON;
+	d->held |= free;
+	sw_mutex_unlock(&d->lock);
+	return free;
+}
+
+void sw_devices_let_go(struct sw_devices *d)
+{
+	sw_mutex_lock(&d->lock);
+	d->held = false;
+	sw_mutex_unlock(&d->lock);
 }
 
 int sw_devices_add(struct sw_devices *d, const struct sw_device_spec *spec,
@@ -140,10 +189,8 @@ int sw_devices_add(struct sw_devices *d, const struct sw_device_spec *spec,
 	struct sw_device dev = { 0 };
 	int i = take_place(d), err;
 
-	if (i < 0) {
-		sw_error("at most %u devices can be used", SW_MAX_DEVICES);
+	if (i < 0)
 		return -EPERM;
-	}
 	/* To make a file may take seconds, and the loop wants the lock. */
 	err = device_on(d->zswap, &dev, &report, spec, i);
 	sw_mutex_lock(&d->lock);
@@ -296,8 +343,8 @@ static int find_to_remove(struct sw_devices *d, const char *name)
 		if (!d->device[i].store ||
 		    !sw_device_is_called(d->report[i].name, name))
 			continue;
-		found = -EBUSY;
-		if (d->device[i].state == SW_DEVICE_ON) {
+		found = d->held ? -EAGAIN : -EBUSY;
+		if (!d->held && d->device[i].state == SW_DEVICE_ON) {
 			d->device[i].state = SW_DEVICE_GOING;
 			found = i;
 		}
@@ -306,6 +353,8 @@ static int find_to_remove(struct sw_devices *d, const char *name)
 	if (found == -ENOENT)
 		sw_error("%s: no such device is on; 'spillway show' lists them",
 			 name);
+	else if (found == -EAGAIN)
+		say_held();
 	else if (found < 0)
 		sw_error("%s: is going off already", name);
 	return found;

@@ -30,6 +30,8 @@ struct sw_device {
 struct sw_devices {
 	struct sw_mutex lock; /* SW_RANK_SESSION */
 	unsigned nr;          /* lock: places ever used */
+	bool held;            /* lock: none comes or goes */
+	uint64_t zswap_bytes; /* [const] as it was asked for */
 	struct sw_device device[SW_MAX_DEVICES];
 	/* At the moment each held the most; used_pages: at the last sample.
 	 * lock, as long as devices come and go. */
@@ -60,6 +62,12 @@ struct sw_device_line {
 	uint64_t size_bytes, used_bytes;
 	int prio;
 };
+
+/* None comes or goes, until they are let go. False: one is about to. */
+SW_MUST_CHECK bool sw_devices_hold(struct sw_devices *d);
+void sw_devices_let_go(struct sw_devices *d);
+/* What is inside the budget follows it. */
+void sw_devices_set_budget(struct sw_devices *d, uint64_t budget_bytes);
 
 /* The devices that are on or going off; returns how many. */
 unsigned sw_devices_list(struct sw_devices *d,

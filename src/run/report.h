@@ -24,6 +24,8 @@
  *        "cpu": { "supervisor_seconds", "agent_seconds",
  *                 "command_seconds" } }
  *
+ * "budget_bytes" is the last one that the session had.
+ *
  * A device that went off is listed until another one takes its place.
  *
  * "own_peak_bytes" is the memory that supervisor, keeper and agents took at

@@ -10,9 +10,12 @@
  *              "total_bytes" }
  *
  *      freeze, thaw    freezing.c
+ *      set, reclaim    steering.c
+ *      stat            counting.c
+ *      check, dump     debugging.c
  *
  * Above: control.c, in a thread for each call. Below: devices.c, mm/unuse.c,
- * freezing.c.
+ * and the files named here.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,8 +23,7 @@
 #include "base/log.h"
 #include "run/session_internal.h"
 
-/* The string `key` of a request; NULL after a line. */
-static const char *text_of(const json_t *request, const char *key)
+const char *sw_request_text(const json_t *request, const char *key)
 {
 	const char *text = json_string_value(json_object_get(request, key));
 
@@ -71,7 +73,7 @@ static int read_spec(struct session *s, struct sw_run_options *opt,
 	int err;
 
 	sw_run_options_init(opt);
-	opt->budget_bytes = s->opt->budget_bytes;
+	opt->budget_bytes = sw_session_budget(s);
 	err = sw_run_options_add_device(opt, spec);
 	return err ? err : sw_run_options_finish(opt);
 }
@@ -79,7 +81,7 @@ static int read_spec(struct session *s, struct sw_run_options *opt,
 static json_t *on(struct sw_call *call, const json_t *request, void *arg)
 {
 	struct session *s = arg;
-	const char *spec = text_of(request, "spec");
+	const char *spec = sw_request_text(request, "spec");
 	char name[SW_DEVICE_NAME_MAX];
 	struct sw_run_options opt;
 	int err;
@@ -175,7 +177,7 @@ static json_t *off(struct sw_call *call, const json_t *request, void *arg)
 	struct going g = { .s = s, .call = call };
 	struct sw_freeze_info freeze;
 
-	g.name = text_of(request, "device");
+	g.name = sw_request_text(request, "device");
 	if (!g.name)
 		return NULL;
 	/* Pages without a place elsewhere would go back to the program. */
@@ -197,5 +199,10 @@ const struct sw_request_kind sw_requests[] = {
 	{ "off", off },
 	{ "freeze", sw_answer_freeze },
 	{ "thaw", sw_answer_thaw },
+	{ "stat", sw_answer_stat },
+	{ "set", sw_answer_set },
+	{ "reclaim", sw_answer_reclaim },
+	{ "check", sw_answer_check },
+	{ "dump", sw_answer_dump },
 	{ 0 },
 };

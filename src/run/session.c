@@ -282,7 +282,7 @@ static int start_command(struct session *s)
 static int report(struct session *s)
 {
 	struct sw_report r = { .argv = s->opt->argv,
-			       .budget_bytes = s->opt->budget_bytes };
+			       .budget_bytes = sw_session_budget(s) };
 	struct sw_mm_usage u;
 	struct rusage ru;
 
@@ -308,7 +308,7 @@ static int report(struct session *s)
 
 int sw_session_run(const struct sw_run_options *opt)
 {
-	struct session s = { .opt = opt };
+	struct session s = { .opt = opt, .budget_bytes = opt->budget_bytes };
 	int status = SW_EXIT_FAILURE;
 
 	sw_log_set_level(opt->verbose > 1 ? SW_LOG_DEBUG
@@ -320,6 +320,7 @@ int sw_session_run(const struct sw_run_options *opt)
 	sw_list_init(&s.orphans);
 	sw_list_init(&s.born);
 	sw_mutex_init(&s.born_lock, "born", SW_RANK_LEAF);
+	sw_mutex_init(&s.steering, "steering", SW_RANK_STEERING);
 	if (open_events(&s) || sw_keeper_init(&s.keeper))
 		return status;
 	if (sw_devices_on(&s.devices, opt))

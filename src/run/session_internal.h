@@ -48,6 +48,10 @@ struct session {
 	struct sw_door door;       /* where who talks to us comes in, */
 	struct sw_control control; /* and is answered */
 	bool going;                /* [atomic] a device goes off: requests.c */
+	uint64_t budget_bytes;    /* [atomic] steering.c; sw_session_budget() */
+	struct sw_mutex steering; /* SW_RANK_STEERING: one at a time sets it */
+	unsigned eager; /* [atomic] who wants all processes to be managed now */
+	uint64_t looks; /* [atomic] at the tree: watch.c */
 	int epoll, signals, listen, timer, born_event;
 	sigset_t old_mask;
 	struct rlimit old_nofile;
@@ -84,6 +88,12 @@ struct session {
 		known[MAX_STRANGERS]; /* this look, the last */
 	unsigned nr_seen, nr_known;
 };
+
+/* What the tree may use, right now. */
+static inline uint64_t sw_session_budget(const struct session *s)
+{
+	return __atomic_load_n(&s->budget_bytes, __ATOMIC_RELAXED);
+}
 
 /* ---- procs.c ---- */
 
@@ -124,11 +134,31 @@ void sw_session_look_for_strangers(struct session *s);
 /* Measures, manages, and sets the timer for the next time. */
 void sw_session_tick(struct session *s);
 
+/* ---- requests.c ---- */
+
+/* The string `key` of a request; NULL after a line. */
+const char *sw_request_text(const json_t *request, const char *key);
+
 /* ---- freezing.c: rows of requests.c ---- */
 
 json_t *sw_answer_freeze(struct sw_call *call, const json_t *request,
 			 void *arg);
 json_t *sw_answer_thaw(struct sw_call *call, const json_t *request, void *arg);
+
+/* ---- steering.c: the same ---- */
+
+json_t *sw_answer_set(struct sw_call *call, const json_t *request, void *arg);
+json_t *sw_answer_reclaim(struct sw_call *call, const json_t *request,
+			  void *arg);
+
+/* ---- counting.c: the same ---- */
+
+json_t *sw_answer_stat(struct sw_call *call, const json_t *request, void *arg);
+
+/* ---- debugging.c: the same ---- */
+
+json_t *sw_answer_check(struct sw_call *call, const json_t *request, void *arg);
+json_t *sw_answer_dump(struct sw_call *call, const json_t *request, void *arg);
 
 /* ---- shared.c ---- */
 

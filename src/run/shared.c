@@ -44,7 +44,7 @@ static void warn(const struct session *s)
 	char shared[24], budget[24];
 
 	sw_size_format(s->shared_peak * SW_PAGE_SIZE, shared);
-	sw_size_format(s->opt->budget_bytes, budget);
+	sw_size_format(sw_session_budget(s), budget);
 	sw_warn_once(
 		"the command has %s of shared memory, more than its budget of %s: shared memory is not in the budget and is never taken out; configure the command to use less of it, or private memory",
 		shared, budget);
@@ -60,7 +60,7 @@ void sw_session_look_at_shared(struct session *s)
 		return;
 	if (mapped(s) > s->shared_peak)
 		s->shared_peak = sw_max(s->shared_peak, mapped_once(s));
-	if (s->shared_peak * SW_PAGE_SIZE > s->opt->budget_bytes)
+	if (s->shared_peak * SW_PAGE_SIZE > sw_session_budget(s))
 		warn(s);
 	s->shared_ns = now + (sw_now_ns() - now) * COST_RATIO;
 }

@@ -303,8 +303,11 @@ static void rescan(struct sw_proc *p)
 
 static void manage(struct session *s, uint64_t used)
 {
-	uint64_t percent = used * 100 * SW_PAGE_SIZE / s->opt->budget_bytes;
+	uint64_t percent = used * 100 * SW_PAGE_SIZE / sw_session_budget(s);
 	struct sw_proc *p;
+
+	if (__atomic_load_n(&s->eager, __ATOMIC_RELAXED))
+		percent = 100;
 
 	sw_session_claim(s);
 	/* Whoever is not registered grows while others' pages are noted. */
@@ -343,7 +346,7 @@ static uint64_t attached_pace(struct session *s, bool near)
  * it would have to be managed. */
 static void set_timer(struct session *s, uint64_t used)
 {
-	uint64_t budget = s->opt->budget_bytes / SW_PAGE_SIZE;
+	uint64_t budget = sw_session_budget(s) / SW_PAGE_SIZE;
 	uint64_t mark = budget * ATTACH_PERCENT / 100;
 	uint64_t ns = TICK_MIN_NS;
 	struct itimerspec t = { 0 };
@@ -383,4 +386,5 @@ void sw_session_tick(struct session *s)
 	used = measure(s);
 	manage(s, used);
 	set_timer(s, used);
+	__atomic_fetch_add(&s->looks, 1, __ATOMIC_RELEASE);
 }

@@ -20,6 +20,8 @@
 #ifndef SW_SWAP_H
 #define SW_SWAP_H
 
+#include <stdio.h>
+
 #include "base/base.h"
 #include "swap/folio.h"
 
@@ -351,6 +353,12 @@ void swap_set_reclaim_hook(void (*hook)(struct folio *folio));
  * and prints each. `owners` (or NULL) tells how many owner cells name a slot. */
 unsigned swap_check(unsigned (*owners)(void *arg, swp_entry_t entry),
 		    void *arg);
-void swap_dump(unsigned type); /* nothing when there is none */
+/* The same without owners, and prints to `out`. */
+unsigned swap_check_to(FILE *out);
+
+/* What device `type` and its clusters are like, at any time: sums by list and
+ * order, and a line for each of the first `max_clusters` in use; nothing when
+ * there is none. */
+void swap_dump(FILE *out, unsigned type, unsigned max_clusters);
 
 #endif

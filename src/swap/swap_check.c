@@ -1,7 +1,7 @@
 /*
  * swap_check.c - every invariant of the swap layer, walked at a moment when
  * no operation is under way and no folio is locked. Each that is broken gets
- * a line on stderr; the caller gets their number.
+ * a line; the caller gets their number.
  *
  * The lists of a device are marked in a byte a cluster first, so that "on
  * exactly one list, the one its flag names" is one comparison later.
@@ -18,6 +18,7 @@
 #define MAX_LINES 50 /* one fault breaks many things; say the first */
 
 struct check {
+	FILE *out;
 	unsigned broken;
 	struct swap_info_struct *si;
 	uint8_t *on_list; /* a cluster: enum swap_cluster_flags + 1, 0: none */
@@ -36,9 +37,12 @@ static void broken(struct check *c, const char *fmt, ...)
 	if (c->broken++ >= MAX_LINES)
 		return;
 	va_start(ap, fmt);
-	fprintf(stderr, "swap_check: device %u: ", c->si ? c->si->type : 99);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
+	if (c->si)
+		fprintf(c->out, "swap_check: device %u: ", c->si->type);
+	else
+		fputs("swap_check: all devices: ", c->out);
+	vfprintf(c->out, fmt, ap);
+	fputc('\n', c->out);
 	va_end(ap);
 }
 
@@ -199,7 +203,10 @@ static void check_cluster(struct check *c, struct swap_cluster_info *ci)
 		       ci->count, used);
 	switch (ci->flags) {
 	case CLUSTER_FLAG_FREE:
-		ok = !ci->count && !ci->order;
+		/* One by one: both at once would be read with the lock beside
+		 * them, which somebody may be waiting for. */
+		ok = !ci->count;
+		ok &= !ci->order;
 		break;
 	case CLUSTER_FLAG_NONFULL: /* swapon may leave one all bad here */
 	case CLUSTER_FLAG_FRAG:
@@ -240,11 +247,7 @@ static void check_device(struct check *c) SW_NO_TSA
 {
 	struct swap_info_struct *si = c->si;
 
-	c->on_list = calloc(si->nr_clusters, 1);
-	c->on_order = calloc(si->nr_clusters, 1);
-	SW_BUG_ON(!c->on_list || !c->on_order);
 	c->used = c->bad = c->cached = 0;
-
 	swap_device_lock(si);
 	mark_lists(c);
 	swap_device_unlock(si);
@@ -272,6 +275,16 @@ static void check_device(struct check *c) SW_NO_TSA
 		broken(c, "off the available list, but not full");
 	if (swap_device_users(si))
 		broken(c, "%" PRId64 " references held", swap_device_users(si));
+}
+
+static void check_device_with_marks(struct check *c)
+{
+	c->on_list = calloc(c->si->nr_clusters, 1);
+	c->on_order = calloc(c->si->nr_clusters, 1);
+	if (c->on_list && c->on_order)
+		check_device(c);
+	else
+		broken(c, "there is no memory to check it");
 	free(c->on_list);
 	free(c->on_order);
 }
@@ -296,9 +309,8 @@ static void check_percpu(struct check *c)
 	}
 }
 
-unsigned swap_check(unsigned (*owners)(void *arg, swp_entry_t entry), void *arg)
+static unsigned check_all(struct check *c)
 {
-	struct check c = { .owners = owners, .arg = arg };
 	struct sw_swap_totals t;
 	uint64_t total = 0, free_pages = 0;
 
@@ -308,8 +320,8 @@ unsigned swap_check(unsigned (*owners)(void *arg, swp_entry_t entry), void *arg)
 
 		if (!(swap_flags(si) & SWP_USED))
 			continue;
-		c.si = si;
-		check_device(&c);
+		c->si = si;
+		check_device_with_marks(c);
 		if (swap_flags(si) & SWP_WRITEOK) {
 			total += si->pages;
 			free_pages += si->pages - swap_usage_in_pages(si);
@@ -317,44 +329,26 @@ unsigned swap_check(unsigned (*owners)(void *arg, swp_entry_t entry), void *arg)
 			total += swap_usage_in_pages(si);
 		}
 	}
-	check_percpu(&c);
+	check_percpu(c);
 	si_swapinfo(&t);
 	if (t.total_pages != total || t.free_pages != free_pages)
-		broken(&c,
+		broken(c,
 		       "totals %" PRIu64 "/%" PRIu64
 		       ", but devices say %" PRIu64 "/%" PRIu64,
 		       t.free_pages, t.total_pages, free_pages, total);
-	return c.broken;
+	return c->broken;
 }
 
-static const char *const flag_names[] = {
-	[CLUSTER_FLAG_NONE] = "none",       [CLUSTER_FLAG_FREE] = "free",
-	[CLUSTER_FLAG_NONFULL] = "nonfull", [CLUSTER_FLAG_FRAG] = "frag",
-	[CLUSTER_FLAG_FULL] = "full",       [CLUSTER_FLAG_DISCARD] = "discard",
-};
-
-void swap_dump(unsigned type) SW_NO_TSA
+unsigned swap_check(unsigned (*owners)(void *arg, swp_entry_t entry), void *arg)
 {
-	struct swap_info_struct *si;
+	struct check c = { .out = stderr, .owners = owners, .arg = arg };
 
-	if (type >= MAX_SWAPFILES || !(swap_flags(&swap_info[type]) & SWP_USED))
-		return;
-	si = &swap_info[type];
-	fprintf(stderr,
-		"device %u %s prio %d flags %x: %" PRIu64 " of %" PRIu64
-		" slots used, %" PRIu64 " cached\n",
-		type, si->name, si->prio, swap_flags(si),
-		swap_usage_in_pages(si), si->pages, swap_usage_cached(si));
-	for (uint64_t i = 0; i < si->nr_clusters; i++) {
-		struct swap_cluster_info *ci = &si->cluster_info[i];
+	return check_all(&c);
+}
 
-		swap_cluster_lock(ci);
-		if (ci->count)
-			fprintf(stderr,
-				"  cluster %" PRIu64
-				": %s order %u, %u used%s\n",
-				i, flag_names[ci->flags], ci->order, ci->count,
-				ci->extend_table ? ", extended" : "");
-		swap_cluster_unlock(ci);
-	}
+unsigned swap_check_to(FILE *out)
+{
+	struct check c = { .out = out };
+
+	return check_all(&c);
 }

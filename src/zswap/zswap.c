@@ -370,6 +370,13 @@ void sw_zswap_close(struct sw_zswap *z)
 	sw_sysmem_release(z, sizeof(*z));
 }
 
+void sw_zswap_set_limit(struct sw_zswap *z, uint64_t bytes)
+{
+	__atomic_store_n(&z->limit_bytes, bytes, __ATOMIC_RELAXED);
+	sw_objpool_set_limit(z->pool, zswap_objects_limit(z));
+	zswap_wake(z);
+}
+
 struct sw_zswap *sw_zswap_open(const struct sw_zswap_config *config)
 {
 	const struct sw_codec *codec = sw_codec_lookup(config->codec), *strong;
@@ -387,8 +394,7 @@ struct sw_zswap *sw_zswap_open(const struct sw_zswap_config *config)
 		goto err_nomem;
 	z->codec = codec;
 	z->strong = strong;
-	z->limit_bytes = config->size_bytes;
-	z->max_entries = entries_for(z->limit_bytes);
+	z->max_entries = entries_for(config->size_bytes);
 	z->fresh = z->compact.cursor = z->cold = 1;
 	sw_spin_init(&z->lock);
 	sw_mutex_init(&z->wake_lock, "zswap wake", SW_RANK_LEAF);
@@ -397,7 +403,7 @@ struct sw_zswap *sw_zswap_open(const struct sw_zswap_config *config)
 		sw_zswap_close(z);
 		goto err_nomem;
 	}
-	sw_objpool_set_limit(z->pool, zswap_objects_limit(z));
+	sw_zswap_set_limit(z, config->size_bytes);
 	return z;
 
 err_nomem:

@@ -63,6 +63,10 @@ void sw_zswap_unwrap(struct sw_zswap_device *dev);
 SW_MUST_CHECK int sw_zswap_start(struct sw_zswap *zswap);
 void sw_zswap_stop(struct sw_zswap *zswap);
 
+/* Another size, no larger than it was opened with: what is too much is written
+ * back. Any thread, one at a time. */
+void sw_zswap_set_limit(struct sw_zswap *zswap, uint64_t bytes);
+
 /* Memory in use, in pages; takes no lock. `zswap` is a struct sw_zswap. */
 uint64_t sw_zswap_pages(void *zswap);
 /* Memory is short: the coldest `nr` pages should go, soon. Never waits. */

@@ -271,7 +271,7 @@ uint32_t zswap_entry_new(struct sw_zswap_device *dev, uint64_t slot,
 		return 0;
 	}
 	/* Pages of one word take no object, and entries all the same. */
-	*err = zswap_contents(z) > z->limit_bytes ? -ENOSPC
+	*err = zswap_contents(z) > zswap_limit(z) ? -ENOSPC
 						  : pack(z, e, page, &p);
 	if (*err) {
 		entry_put(z, nr, false);

@@ -64,7 +64,7 @@ struct sw_zswap_device {
 struct sw_zswap {
 	const struct sw_codec *codec;  /* [const], all to `groups` */
 	const struct sw_codec *strong; /* or NULL */
-	uint64_t limit_bytes;
+	uint64_t limit_bytes;          /* [atomic] */
 	struct sw_objpool *pool;
 	uint64_t max_entries;
 	struct zswap_entry *entries; /* 0 is never used */
@@ -137,10 +137,15 @@ static inline uint64_t zswap_contents(const struct sw_zswap *z)
 	       zswap_read(&z->live) * sizeof(struct zswap_entry);
 }
 
+static inline uint64_t zswap_limit(const struct sw_zswap *z)
+{
+	return zswap_read(&z->limit_bytes);
+}
+
 /* The rest is for entries, which take about as much at usual sizes. */
 static inline uint64_t zswap_objects_limit(const struct sw_zswap *z)
 {
-	return z->limit_bytes - z->limit_bytes / 32;
+	return zswap_limit(z) - zswap_limit(z) / 32;
 }
 
 /* The entry of a slot, 0: none. A guess, unless the caller holds the slot. */

@@ -29,14 +29,14 @@
 
 bool sw_zswap_is_high(struct sw_zswap *z)
 {
-	return zswap_contents(z) > z->limit_bytes / 16 * HIGH_SIXTEENTHS;
+	return zswap_contents(z) > zswap_limit(z) / 16 * HIGH_SIXTEENTHS;
 }
 
 /* Lower than usual while it is full: with holes of the wrong sizes a pool may
  * be full below the low mark. */
 bool sw_zswap_is_low(struct sw_zswap *z)
 {
-	uint64_t low = z->limit_bytes / 16 * LOW_SIXTEENTHS;
+	uint64_t low = zswap_limit(z) / 16 * LOW_SIXTEENTHS;
 
 	if (zswap_read_flag(&z->full))
 		low = sw_min(low, zswap_read(&z->full_goal));
@@ -45,7 +45,7 @@ bool sw_zswap_is_low(struct sw_zswap *z)
 
 void zswap_is_full(struct sw_zswap *z)
 {
-	uint64_t now = zswap_contents(z), part = z->limit_bytes / 16;
+	uint64_t now = zswap_contents(z), part = zswap_limit(z) / 16;
 
 	if (!zswap_read_flag(&z->full))
 		__atomic_store_n(&z->full_goal, now - sw_min(now, part),

@@ -2,7 +2,8 @@
  * fuzz_control.c - any bytes to a session: each packet is answered with one
  * JSON object, and the session is as well as before. Several callers at a time
  * send noise and requests that were damaged, or were not; devices come and go by
- * that, while the session samples them for its report as its loop does.
+ * that, budgets change, swap is checked, while the session samples them for its
+ * report as its loop does.
  *
  *      SW_SEED=N SW_ROUNDS=N fuzz_control
  *
@@ -27,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 /* ---- a session without programs ---- */
 
 static struct sw_run_options options = { .budget_bytes = 64 << 20 };
-static struct session session = { .opt = &options };
+static struct session session = { .opt = &options, .budget_bytes = 64 << 20 };
 static struct sw_control control = { .kinds = sw_requests, .arg = &session };
 
 static void open_session(void)
@@ -42,6 +43,7 @@ static void open_session(void)
 	SW_BUG_ON(sw_devices_on(&session.devices, &options));
 	session.mm = sw_mm_new(&config);
 	SW_BUG_ON(!session.mm || sw_mm_start(session.mm));
+	sw_mutex_init(&session.steering, "steering", SW_RANK_STEERING);
 	sw_control_init(&control);
 }
 
@@ -120,6 +122,17 @@ static const char *const seeds[] = {
 	"{\"request\":\"off\",\"device\":\"zram1\"}",
 	"{\"request\":\"off\",\"device\":\"zram2\"}",
 	"{\"request\":\"off\",\"device\":\"zram3\"}",
+	"{\"request\":\"set\",\"budget\":\"64M\"}",
+	"{\"request\":\"set\",\"budget\":\"9%\"}",
+	"{\"request\":\"set\",\"budget\":\"auto\"}",
+	"{\"request\":\"reclaim\",\"bytes\":4096}",
+	"{\"request\":\"reclaim\",\"bytes\":-1}",
+	"{\"request\":\"stat\"}",
+	"{\"request\":\"stat\",\"interval_ms\":100}",
+	"{\"request\":\"check\"}",
+	"{\"request\":\"dump\"}",
+	"{\"request\":\"freeze\",\"thaw_on_fault\":true}",
+	"{\"request\":\"thaw\"}",
 };
 
 /* One of: a byte is another one, is gone, or is there twice; the end is. */
@@ -201,9 +214,21 @@ static void *sampler_main(void *arg)
 	while (!__atomic_load_n(&ends, __ATOMIC_RELAXED)) {
 		sw_devices_sample(&session.devices);
 		(void)sw_devices_memory(&session.devices);
+		__atomic_fetch_add(&session.looks, 1, __ATOMIC_RELEASE);
 		sched_yield();
 	}
 	return arg;
+}
+
+static void expect_nothing_broken(void)
+{
+	static const char check[] = "{\"request\":\"check\"}";
+	json_t *answer = ask(check, strlen(check));
+	int broken = -1;
+
+	json_unpack(answer, "{s:{s:i}}", "ok", "broken", &broken);
+	SW_BUG_ON(broken);
+	json_decref(answer);
 }
 
 int main(void)
@@ -231,6 +256,7 @@ int main(void)
 	answer = ask(seeds[0], strlen(seeds[0]));
 	SW_BUG_ON(!json_object_get(answer, "ok"));
 	json_decref(answer);
+	expect_nothing_broken();
 	close_session();
 	printf("%u asked, %u done\n", asked, done);
 	return done < asked / 8; /* else it was noise only */

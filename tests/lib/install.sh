@@ -103,7 +103,7 @@ for name in $seen; do
 done
 if command -v mandoc >/dev/null; then
         (cd "$(dirname "$man")" &&
-                mandoc -Tlint -Wwarning man3/spillway*.3) >"$root/lint" ||
+                mandoc -Tlint -Wwarning man[0-9]/spillway*.[0-9]) >"$root/lint" ||
                 fail "manual: $(cat "$root/lint")"
 fi
 echo "installed, built and ran"

@@ -384,6 +384,51 @@ static void *switcher_main(void *arg)
 	return NULL;
 }
 
+/* ---- steered, and looked at ---- */
+
+static unsigned looked; /* times */
+
+/* Right at once, or when what was under way is over. */
+static void look(void *arg)
+{
+	uint64_t late = sw_now_ns() + 20000000000ul;
+
+	while (swap_check_to(arg)) {
+		SW_BUG_ON(sw_now_ns() > late);
+		rewind(arg);
+		sched_yield();
+	}
+	looked++;
+}
+
+static bool asked_to_stop(void *arg, uint64_t done)
+{
+	(void)done;
+	return rnd(arg, 8);
+}
+
+static void *steerer_main(void *arg)
+{
+	struct worker *w = arg;
+	const struct sw_goes_on goes_on = { asked_to_stop, w };
+	uint64_t budget = f.mm->budget.limit, freed;
+	char text[1 << 16];
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	while (sw_now_ns() < end_ns) {
+		let_them_run();
+		if (!large)
+			sw_mm_set_budget(f.mm, budget - rnd(w, budget / 4));
+		(void)!sw_mm_reclaim(f.mm, 1 + rnd(w, 400), &goes_on, &freed);
+		SW_BUG_ON(sw_mm_quiet(f.mm, look, out));
+		sw_mm_dump(f.mm, out);
+		swap_dump(out, f.type, 8);
+		rewind(out);
+	}
+	fclose(out);
+	return NULL;
+}
+
 /* ---- small and large ---- */
 
 static void open_small(void)
@@ -414,8 +459,8 @@ int main(int argc, char **argv)
 {
 	struct worker w[THREADS] = { 0 };
 	struct worker switcher = { 0 };
-	pthread_t t[THREADS], switching, freezer;
-	bool devices, freezes;
+	pthread_t t[THREADS], switching, freezer, steerer;
+	bool devices, freezes, steers;
 	int disk_type = -1;
 	double seconds;
 
@@ -429,6 +474,7 @@ int main(int argc, char **argv)
 	devices = seed / 4 % 2;
 	end_ns = sw_now_ns() + seconds * 1e9;
 	freezes = !devices && seed / 8 % 2;
+	steers = !devices && !freezes;
 	if (freezes)
 		fx_device_flags |= SWP_SYNCHRONOUS_IO;
 	sem_init(&child_slots, 0, CHILDREN);
@@ -459,16 +505,22 @@ int main(int argc, char **argv)
 	if (devices)
 		SW_BUG_ON(pthread_create(&switching, NULL, switcher_main,
 					 &switcher));
+	if (steers)
+		SW_BUG_ON(pthread_create(&steerer, NULL, steerer_main,
+					 &switcher));
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
 	if (devices)
 		pthread_join(switching, NULL);
+	if (steers)
+		pthread_join(steerer, NULL);
 	for (unsigned i = 0; i < CHILDREN; i++)
 		sem_wait(&child_slots);
 	if (freezes)
 		pthread_join(freezer, NULL);
 	fx_print_counters();
-	printf("devices off %u, stayed %u\n", switched[1], switched[0]);
+	printf("devices off %u, stayed %u; looked at %u times\n", switched[1],
+	       switched[0], looked);
 	if (freezes)
 		disk_off(disk_type);
 	if (fx_finish(&f)) {

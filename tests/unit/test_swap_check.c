@@ -51,8 +51,7 @@ static unsigned complaints(unsigned (*owners)(void *, swp_entry_t))
 	null_fd = open("/dev/null", O_WRONLY);
 	dup2(null_fd, STDERR_FILENO);
 	n = swap_check(owners, NULL);
-	swap_dump(si->type);
-	swap_dump(MAX_SWAPFILES);
+	swap_dump(stderr, si->type, 1);
 	dup2(err_fd, STDERR_FILENO);
 	close(err_fd);
 	close(null_fd);
@@ -164,6 +163,60 @@ static void wrong_devices_are_noticed(void **state)
 	close_world();
 }
 
+/* What is printed; the caller frees it. */
+static char *text_of(bool check, unsigned *broken)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	*broken = 0;
+	if (check)
+		*broken = swap_check_to(out);
+	else
+		swap_dump(out, si->type, 1);
+	fclose(out);
+	return text;
+}
+
+static void who_asks_gets_the_lines(void **state)
+{
+	unsigned broken;
+	char *text;
+
+	open_world();
+	text = text_of(true, &broken);
+	assert_int_equal(broken, 0);
+	assert_string_equal(text, "");
+	free(text);
+	si->shards[0].usage++;
+	text = text_of(true, &broken);
+	si->shards[0].usage--;
+	assert_true(broken > 0);
+	assert_non_null(strstr(text, ": usage 4, but 3 slots in use\n"));
+	free(text);
+	close_world();
+}
+
+static void dump_says_where_clusters_are(void **state)
+{
+	unsigned broken, was;
+	char *text;
+
+	open_world();
+	was = ci->flags;
+	ci->flags = 77; /* broken, and shown all the same */
+	text = text_of(false, &broken);
+	ci->flags = was;
+	assert_non_null(strstr(text, "device 0 test prio -1: 3 of "));
+	assert_non_null(strstr(text, " flags writeok solidstate"));
+	assert_non_null(strstr(text, "  4 clusters of "));
+	assert_non_null(strstr(text, "  free order 0: "));
+	assert_non_null(strstr(text, "used\n  and "));
+	free(text);
+	close_world();
+}
+
 static void store_and_flags_are_the_specs(void **state)
 {
 	struct sw_swap_device_info info;
@@ -190,6 +243,8 @@ int main(int argc, char **argv)
 		FX_TEST(wrong_clusters_are_noticed),
 		FX_TEST(cluster_on_two_lists_is_noticed),
 		FX_TEST(wrong_devices_are_noticed),
+		FX_TEST(who_asks_gets_the_lines),
+		FX_TEST(dump_says_where_clusters_are),
 		FX_TEST(store_and_flags_are_the_specs),
 	};
 

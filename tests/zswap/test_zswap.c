@@ -243,6 +243,31 @@ static void a_full_pool_refuses_and_the_device_takes(void **state)
 	assert_true(counted(zswpwb) > 0);
 }
 
+static void a_smaller_pool_gives_up_what_is_too_much(void **state)
+{
+	swp_entry_t e[SLOTS - 1];
+	uint64_t number[SLOTS - 1], was = pool->limit_bytes, part;
+	unsigned n;
+
+	for (n = 0; n < 150; n++) {
+		number[n] = page_number(PAGE_MIXED, n);
+		e[n] = page_out(number[n], 0);
+	}
+	part = zswap_contents(pool) / 2;
+	sw_zswap_set_limit(pool, part);
+	assert_true(sw_zswap_is_high(pool));
+	assert_true(sw_zswap_balance(pool));
+	assert_true(zswap_contents(pool) <= part);
+	assert_true(counted(zswpwb) > 0);
+	/* What is there no room for goes to the device, until there is again. */
+	sw_zswap_set_limit(pool, was);
+	assert_true(sw_zswap_is_low(pool));
+	e[n] = page_out(number[n] = text(5), 0);
+	assert_true(is_pooled(&dev, e[n]));
+	for (unsigned i = 0; i <= n; i++)
+		expect_page(e[i], number[i]);
+}
+
 static void pages_of_one_word_fill_the_pool_as_well(void **state)
 {
 	swp_entry_t e[120];
@@ -362,6 +387,7 @@ int main(int argc, char **argv)
 		T(an_old_copy_is_never_written_over_a_new_one),
 		T(the_device_forgets_what_the_pool_has),
 		SMALL(a_full_pool_refuses_and_the_device_takes),
+		T(a_smaller_pool_gives_up_what_is_too_much),
 		T(pages_of_one_word_fill_the_pool_as_well),
 		T(a_store_that_fails_half_way_leaves_nothing_in_the_pool),
 		T(a_device_that_fails_leaves_empty_slots),

@@ -15,6 +15,7 @@ fill=$build/demo/demo-fill
 budget_mb=128
 seed=20240607
 count=60000 # values of 4000 bytes in the mean: 229 MB
+export SPILLWAY_CONF= # nothing of this machine's own
 
 if [ "$(id -u)" -ne 0 ] && [ -n "${SUDO:-}" ]; then
         exec $SUDO "$0" "$@"

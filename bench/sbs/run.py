@@ -99,7 +99,8 @@ class Handle:
         self._out = folder / f"{mark}.out"
         self._err = folder / f"{mark}.err"
         self._kswapd = kswapd_seconds()
-        full_env = {**os.environ, **(env or {}), MARK: mark}
+        full_env = {**os.environ, "SPILLWAY_CONF": "", **(env or {}),
+                    MARK: mark}
         with contextlib.ExitStack() as stack, held():
             def opened(stream: Stream, mode: str) -> Any:
                 if isinstance(stream, (str, os.PathLike)):

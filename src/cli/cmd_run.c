@@ -1,12 +1,13 @@
 /*
  * cmd_run.c - `spillway run`: which letter means which option. Above:
- * main.c. Below: run/options.c reads the values, run/preflight.c looks for
- * what cannot work, run/session.c does it.
+ * main.c. Below: run/conf.c takes the values, from elsewhere too,
+ * run/preflight.c looks for what cannot work, run/session.c does it.
  */
 #include <getopt.h>
 #include <stdio.h>
 
 #include "cli/cmd.h"
+#include "run/conf.h"
 #include "run/preflight.h"
 #include "run/session.h"
 
@@ -16,20 +17,18 @@ static const char help[] =
 	"Runs COMMAND unmodified, with the anonymous memory of its process tree within\n"
 	"SIZE: what does not fit goes to swap devices and comes back when it is touched.\n"
 	"\n"
-	"  -m, --memory SIZE   the budget, at least 8M; auto: 90 % of our own limit\n"
+	"  -m, --memory SIZE   the budget, at least 8M: 512M, 1.5G, 50% of RAM; auto\n"
 	"      --swap SPEC     a swap device; may be given again. Default: zram:\n"
 	"      --zswap SIZE    compressed memory before files and disks; ,codec=zstd\n"
+	"  -p, --property NAME=VALUE\n"
+	"                      MemoryHigh, MemoryMax, MemorySwapMax as of systemd-run\n"
 	"      --report FILE   write what happened to FILE, as JSON\n"
 	"      --name NAME     how other commands call the session, beside its pid\n"
 	"  -v, --verbose       say what happened; twice: while it happens\n"
 	"  -h, --help          show this\n"
 	"\n"
-	"SIZE is a number of bytes or one with K, M, G, T (1.5G) or % of RAM (50%).\n"
-	"SPEC is one of these; ,prio=N (0 to 32767) behind it: highest is filled first.\n"
-	"  zram:[SIZE]           SIZE of pages, or three budgets, compressed in memory\n"
-	"  file:PATH,size=SIZE   a file made there for this run, or in the folder PATH\n"
-	"  file:PATH, block:DEV  a file or block device made a swap area by mkswap\n"
-	"                        Behind these three: ,encrypt ,discard[=once|pages]\n"
+	"SPEC is zram:[SIZE], file:PATH,size=SIZE, or file:PATH or block:DEVICE made a\n"
+	"swap area by mkswap; ,prio=N behind it. spillway-run(1) has all of it.\n"
 	"\n"
 	"Exit status: that of COMMAND, 128+N for signal N; 125, 126, 127 as of env(1).\n"
 	"\n"
@@ -46,6 +45,7 @@ static const struct option long_options[] = {
 	{ "memory", required_argument, NULL, 'm' },
 	{ "swap", required_argument, NULL, OPT_SWAP },
 	{ "zswap", required_argument, NULL, OPT_ZSWAP },
+	{ "property", required_argument, NULL, 'p' },
 	{ "report", required_argument, NULL, OPT_REPORT },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -56,29 +56,34 @@ static const struct option long_options[] = {
 /* 0 to go on, an exit status, or -1 when all was said with success. */
 static int parse(struct sw_run_options *opt, int argc, char **argv)
 {
+	struct sw_conf conf = { .opt = opt };
 	int c, err = 0;
 
 	opterr = 0;
-	while ((c = getopt_long(argc, argv, "+:m:vh", long_options, NULL)) !=
+	while ((c = getopt_long(argc, argv, "+:m:p:vh", long_options, NULL)) !=
 	       -1) {
 		switch (c) {
 		case 'm':
-			err = sw_run_options_set_budget(opt, optarg);
+			err = sw_conf_set(&conf, "memory", optarg);
 			break;
 		case OPT_SWAP:
-			err = sw_run_options_add_device(opt, optarg);
+			err = sw_conf_set(&conf, "swap", optarg);
 			break;
 		case OPT_ZSWAP:
-			err = sw_run_options_set_zswap(opt, optarg);
+			err = sw_conf_set(&conf, "zswap", optarg);
+			break;
+		case 'p':
+			err = sw_conf_set(&conf, "property", optarg);
 			break;
 		case OPT_REPORT:
-			opt->report_path = optarg;
+			err = sw_conf_set(&conf, "report", optarg);
 			break;
 		case OPT_NAME:
 			err = sw_run_options_set_name(opt, optarg);
 			break;
 		case 'v':
-			opt->verbose++;
+			err = sw_conf_set(&conf, "verbose",
+					  opt->verbose ? "2" : "1");
 			break;
 		case 'h':
 			fputs(help, stdout);
@@ -89,7 +94,7 @@ static int parse(struct sw_run_options *opt, int argc, char **argv)
 		if (err)
 			return SW_EXIT_FAILURE;
 	}
-	if (sw_run_options_finish(opt))
+	if (sw_conf_read_rest(&conf) || sw_run_options_finish(opt))
 		return SW_EXIT_FAILURE;
 	opt->argv = argv + optind;
 	if (optind == argc) {

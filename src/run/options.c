@@ -1,8 +1,9 @@
 /*
  * options.c - sizes, device specs and the defaults of `spillway run`. Pure
  * text in, a filled struct out; nothing here opens, maps or starts anything.
- * Above: cli/cmd_run.c, which knows the letters of the options. Below:
- * run/session.c, which acts on the result.
+ * Above: conf.c, which knows where a value may come from. Beside it:
+ * options_zswap.c, options_limits.c. Below: run/session.c, which acts on the
+ * result.
  *
  * The kinds of devices are rows of store/kind.c.
  */
@@ -105,8 +106,7 @@ const char *sw_size_format(uint64_t bytes, char buf[24])
 	return buf;
 }
 
-/* Prints why `text` is no size of `what`. */
-static int size_parse_or_say(const char *what, const char *text,
+int sw_run_options_read_size(const char *what, const char *text,
 			     uint64_t *bytes)
 {
 	int err = sw_size_parse(text, sw_ram_bytes(), bytes);
@@ -143,7 +143,7 @@ static int device_parse_size(struct sw_device_spec *dev, const char *spec,
 	int err;
 
 	snprintf(what, sizeof(what), "--swap %s", spec);
-	err = size_parse_or_say(what, text, &dev->size_bytes);
+	err = sw_run_options_read_size(what, text, &dev->size_bytes);
 	return err ? err : device_check_size(spec, dev->size_bytes);
 }
 
@@ -302,6 +302,7 @@ void sw_run_options_release(struct sw_run_options *opt)
 	for (unsigned i = 0; i < opt->nr_devices; i++)
 		free(opt->devices[i].path);
 	free(opt->devices);
+	free(opt->report_path);
 	sw_run_options_init(opt);
 }
 
@@ -318,7 +319,7 @@ int sw_run_options_set_budget(struct sw_run_options *opt, const char *text)
 	int err = 0;
 
 	if (strcmp(text, "auto"))
-		err = size_parse_or_say("-m", text, &bytes);
+		err = sw_run_options_read_size("-m", text, &bytes);
 	else
 		bytes = sw_budget_auto(sw_cgroup_limit(""), sw_ram_bytes());
 	if (err)
@@ -366,6 +367,27 @@ err_free_path:
 	return err;
 }
 
+int sw_run_options_set_report(struct sw_run_options *opt, const char *path)
+{
+	char *copy = strdup(path);
+
+	if (!copy)
+		return -ENOMEM;
+	free(opt->report_path);
+	opt->report_path = copy;
+	return 0;
+}
+
+int sw_run_options_set_verbose(struct sw_run_options *opt, const char *text)
+{
+	if (*text < '0' || *text > '2' || text[1]) {
+		sw_error("-v: '%s' is not how much to tell: 0, 1 or 2", text);
+		return -EINVAL;
+	}
+	opt->verbose = *text - '0';
+	return 0;
+}
+
 int sw_run_options_set_name(struct sw_run_options *opt, const char *name)
 {
 	if (!sw_door_is_name(name)) {
@@ -384,6 +406,7 @@ int sw_run_options_finish(struct sw_run_options *opt)
 	unsigned i;
 	int err;
 
+	sw_run_options_limit_budget(opt);
 	if (!opt->budget_bytes) {
 		sw_error("run: no budget given; add -m SIZE, e.g. -m 512M");
 		return -EINVAL;
@@ -400,8 +423,10 @@ int sw_run_options_finish(struct sw_run_options *opt)
 			   SW_DEVICE_MAX_BYTES / DEVICE_PER_BUDGET) *
 		    DEVICE_PER_BUDGET;
 	for (i = 0; i < opt->nr_devices; i++) {
-		if (!opt->devices[i].size_bytes && !opt->devices[i].path)
-			opt->devices[i].size_bytes = by_budget & SW_PAGE_MASK;
+		if (opt->devices[i].size_bytes || opt->devices[i].path)
+			continue;
+		opt->devices[i].size_bytes = by_budget & SW_PAGE_MASK;
+		opt->devices[i].by_budget = true;
 	}
-	return 0;
+	return sw_run_options_limit_swap(opt);
 }

@@ -4,7 +4,8 @@
  * and returns -EINVAL; whoever reads the command line only passes that on.
  *
  * A device spec is KIND:ARGS[,key=value]...; each kind is one row of the
- * table in options.c.
+ * table in options.c. Which source of settings counts (command line,
+ * environment, file) is conf.h's.
  */
 #ifndef SW_RUN_OPTIONS_H
 #define SW_RUN_OPTIONS_H
@@ -29,7 +30,8 @@ struct sw_device_spec {
 	/* zram: 0 until sw_run_options_finish(), then by budget. file: 0 means
 	 * what is there. block: 0. */
 	uint64_t size_bytes;
-	int prio; /* SW_PRIO_DEFAULT, or 0..SW_PRIO_MAX */
+	bool by_budget; /* nobody asked for that size */
+	int prio;       /* SW_PRIO_DEFAULT, or 0..SW_PRIO_MAX */
 };
 
 struct sw_zswap_spec {
@@ -40,10 +42,14 @@ struct sw_zswap_spec {
 
 struct sw_run_options {
 	uint64_t budget_bytes; /* whole pages; 0: not given */
+	/* What -p said, 0: nothing. sw_run_options_finish() keeps budget and
+	 * devices within them. */
+	uint64_t memory_max_bytes;
+	uint64_t swap_max_bytes;
 	struct sw_device_spec *devices;
 	unsigned nr_devices;
 	struct sw_zswap_spec zswap; /* in front of what is no memory */
-	const char *report_path;    /* NULL: no report */
+	char *report_path;          /* owned; NULL: no report */
 	const char *name;           /* of the session; NULL: its pid */
 	int verbose;                /* how many -v */
 	char **argv;                /* the command, NULL-terminated; borrowed */
@@ -56,6 +62,10 @@ struct sw_run_options {
  */
 SW_MUST_CHECK int sw_size_parse(const char *text, uint64_t ram_bytes,
 				uint64_t *bytes);
+
+/* The same of RAM; `what` begins the line. 0, or -EINVAL after the line. */
+SW_MUST_CHECK int sw_run_options_read_size(const char *what, const char *text,
+					   uint64_t *bytes);
 
 /* "512M", "1.5G", "8388609": the shortest exact or two-digit form. */
 const char *sw_size_format(uint64_t bytes, char buf[24]);
@@ -74,6 +84,11 @@ SW_MUST_CHECK int sw_run_options_set_budget(struct sw_run_options *opt,
 SW_MUST_CHECK int sw_run_options_add_device(struct sw_run_options *opt,
 					    const char *spec);
 
+SW_MUST_CHECK int sw_run_options_set_report(struct sw_run_options *opt,
+					    const char *path);
+/* How much is told: 0, 1 or 2. */
+SW_MUST_CHECK int sw_run_options_set_verbose(struct sw_run_options *opt,
+					     const char *text);
 SW_MUST_CHECK int sw_run_options_set_name(struct sw_run_options *opt,
 					  const char *name);
 
@@ -82,6 +97,19 @@ SW_MUST_CHECK int sw_run_options_set_zswap(struct sw_run_options *opt,
 					   const char *text);
 /* For sw_run_options_finish(): is there what it is to be in front of? */
 SW_MUST_CHECK int sw_run_options_check_zswap(const struct sw_run_options *opt);
+
+/* Values of -p, as systemd has them, "infinity" for no limit:
+ * options_limits.c. */
+SW_MUST_CHECK int sw_run_options_set_memory_high(struct sw_run_options *opt,
+						 const char *text);
+SW_MUST_CHECK int sw_run_options_set_memory_max(struct sw_run_options *opt,
+						const char *text);
+SW_MUST_CHECK int sw_run_options_set_swap_max(struct sw_run_options *opt,
+					      const char *text);
+/* For sw_run_options_finish(): the lower of both is the budget; devices
+ * without a size get what is left, and the others must fit. */
+void sw_run_options_limit_budget(struct sw_run_options *opt);
+SW_MUST_CHECK int sw_run_options_limit_swap(struct sw_run_options *opt);
 
 /* Once everything is read: the budget is there, a device exists (the default
  * is `zram:`), and zram without a size gets three times the budget. */

@@ -65,6 +65,19 @@ static json_t *show(struct sw_call *call, const json_t *request, void *arg)
 
 /* ---- on ---- */
 
+/* What -p MemorySwapMax leaves beside the devices that are on: 0 where there is
+ * no limit, and too little for a device where it is reached. */
+static uint64_t swap_left(struct session *s)
+{
+	struct sw_device_line line[SW_MAX_DEVICES];
+	unsigned nr = sw_devices_list(&s->devices, line);
+	uint64_t left = s->opt->swap_max_bytes;
+
+	for (unsigned i = 0; i < nr && left; i++)
+		left -= sw_min(left - 1, line[i].size_bytes);
+	return left;
+}
+
 /* What the spec says, with what a session's own budget makes of it. 0, or
  * -errno after a line. */
 static int read_spec(struct session *s, struct sw_run_options *opt,
@@ -74,6 +87,7 @@ static int read_spec(struct session *s, struct sw_run_options *opt,
 
 	sw_run_options_init(opt);
 	opt->budget_bytes = sw_session_budget(s);
+	opt->swap_max_bytes = swap_left(s);
 	err = sw_run_options_add_device(opt, spec);
 	return err ? err : sw_run_options_finish(opt);
 }

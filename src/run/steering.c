@@ -116,6 +116,13 @@ json_t *sw_answer_set(struct sw_call *call, const json_t *request, void *arg)
 		sw_error("-m %s: is more than any machine has", text);
 		return NULL;
 	}
+	if (s->opt->memory_max_bytes &&
+	    opt.budget_bytes > s->opt->memory_max_bytes) {
+		sw_error(
+			"-m %s: is more than -p MemoryMax=%s, with which the session was started",
+			text, sw_size_format(s->opt->memory_max_bytes, size));
+		return NULL;
+	}
 	if (set_budget(s, opt.budget_bytes, &was))
 		return NULL;
 	sw_info("the budget is %s", sw_size_format(opt.budget_bytes, size));

@@ -7,6 +7,7 @@
 #       finish
 
 export LC_ALL=C
+export SPILLWAY_CONF= # nothing of this machine's own
 spillway=$1
 failures=0
 dir=$(mktemp -d) || exit 1

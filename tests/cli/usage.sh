@@ -134,14 +134,21 @@ for name in '' 7 12 a/b .hidden 'with blank' \
                 "$spillway" run -m 64M --name "$name" -- true
 done
 
-# Help is complete, fits on a screen of 24 lines, and no line is cut off.
+# Help is on stdout, fits on a screen of 24 lines beside the next prompt, and no
+# line is cut off.
+for command in $("$spillway" --help | sed -n 's/^  \([a-z]*\) .*/\1/p') ''; do
+        "$spillway" $command --help >"$dir/help" 2>"$dir/err" </dev/null
+        compare "exit status" 0 $? "$spillway" $command --help
+        compare stderr "" "$(cat "$dir/err")" "$spillway" $command --help
+        [ "$(wc -l <"$dir/help")" -le 23 ] ||
+                compare help "23 lines" more "$spillway" $command --help
+        compare "long lines" "" "$(grep -E '.{80}' "$dir/help")" \
+                "$spillway" $command --help
+done
 "$spillway" run --help >"$dir/help" || failures=1
-for option in -m --memory --swap --zswap --report --name -v --verbose -h --help; do
+for option in -m --memory --swap --zswap -p --property --report --name -v --verbose -h --help; do
         grep -q -e "$option" "$dir/help" || compare help "$option" "missing"
 done
-[ "$(wc -l <"$dir/help")" -le 23 ] || compare help "23 lines" "more"
-compare help "no long lines" "$(grep -E '.{80}' "$dir/help" ||
-        echo no long lines)"
 
 # /dev/full stands for a disk that is full: say so instead of success.
 "$spillway" --help >/dev/full 2>/dev/null

@@ -64,6 +64,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 trap 'exit 141' PIPE
 export E2E_MARK="$mark"
+export SPILLWAY_CONF= # nothing of this machine's own
 mkdir "$tmp/t"
 export TMPDIR="$tmp/t"
 

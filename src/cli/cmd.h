@@ -19,6 +19,9 @@ int cmd_run(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_on(int argc, char **argv);
 int cmd_off(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
+int cmd_map(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 
 /* Says what getopt_long(), which returned `c`, did not like, in our own words.
  * The exit status. Each letter stands for one of `options`. */

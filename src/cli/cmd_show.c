@@ -1,14 +1,14 @@
 /*
  * cmd_show.c - `spillway show`: the swap devices of a running session, as
  * swapon --show has them. Above: main.c. Below: run/ask.c asks the session,
- * libsmartcols makes the table.
+ * table.c makes the table.
  */
 #include <jansson.h>
-#include <libsmartcols.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cli/cmd.h"
+#include "cli/table.h"
 #include "run/ask.h"
 #include "run/options.h"
 #include "run/session.h"
@@ -19,23 +19,17 @@ static const char help[] =
 	"Lists the swap devices of a running session.\n"
 	"\n"
 	"  -s, --session NAME  the session: what run --name gave it, or its pid;\n"
-	"                      not needed where only one is running\n"
-	"      --bytes         sizes in bytes\n"
-	"      --noheadings    no line with the names of the columns\n"
-	"      --raw           columns apart by one space\n"
-	"      --json          as JSON\n"
+	"                      not needed where only one is running\n" CMD_TABLE_HELP
 	"      --proc          as the text of /proc/swaps\n"
 	"  -h, --help          show this\n";
 
 static struct {
-	int bytes, noheadings, raw, json, proc;
+	struct cmd_table_options table;
+	int proc;
 } opt;
 
 static const struct option options[] = {
-	{ "bytes", no_argument, &opt.bytes, true },
-	{ "noheadings", no_argument, &opt.noheadings, true },
-	{ "raw", no_argument, &opt.raw, true },
-	{ "json", no_argument, &opt.json, true },
+	CMD_TABLE_OPTIONS(&opt.table),
 	{ "proc", no_argument, &opt.proc, true },
 	CMD_SESSION_OPTIONS,
 	{ 0 },
@@ -82,54 +76,11 @@ static void print_proc(const json_t *devices)
 
 /* ---- the table ---- */
 
-static const struct {
-	const char *name;
-	double width;
-	int flags, json_type;
-} columns[] = {
-	{ "NAME", 0.3, 0, SCOLS_JSON_STRING },
-	{ "TYPE", 8, 0, SCOLS_JSON_STRING },
-	{ "SIZE", 5, SCOLS_FL_RIGHT, SCOLS_JSON_STRING },
-	{ "USED", 5, SCOLS_FL_RIGHT, SCOLS_JSON_STRING },
-	{ "PRIO", 4, SCOLS_FL_RIGHT, SCOLS_JSON_NUMBER },
+static const struct cmd_column columns[] = {
+	{ "NAME", CMD_TEXT, 0.3 }, { "TYPE", CMD_TEXT, 8 },
+	{ "SIZE", CMD_SIZE, 5 },   { "USED", CMD_SIZE, 5 },
+	{ "PRIO", CMD_NUMBER, 4 },
 };
-
-static struct libscols_table *new_table(void)
-{
-	struct libscols_table *table = scols_new_table();
-
-	if (!table)
-		return NULL;
-	scols_table_set_name(table, "devices");
-	scols_table_enable_raw(table, opt.raw);
-	scols_table_enable_json(table, opt.json);
-	scols_table_enable_noheadings(table, opt.noheadings);
-	for (unsigned i = 0; i < SW_ARRAY_SIZE(columns); i++) {
-		struct libscols_column *column = scols_table_new_column(
-			table, columns[i].name, columns[i].width,
-			columns[i].flags);
-		bool is_size = i == 2 || i == 3;
-
-		if (column)
-			scols_column_set_json_type(
-				column, is_size && opt.bytes
-						? SCOLS_JSON_NUMBER
-						: columns[i].json_type);
-	}
-	return table;
-}
-
-static void set_size(struct libscols_line *line, unsigned column,
-		     uint64_t bytes)
-{
-	char text[24];
-
-	if (opt.bytes)
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)bytes);
-	else
-		sw_size_format(bytes, text);
-	scols_line_set_data(line, column, text);
-}
 
 static void add_line(struct libscols_table *table, const struct device *dev)
 {
@@ -141,26 +92,24 @@ static void add_line(struct libscols_table *table, const struct device *dev)
 	snprintf(prio, sizeof(prio), "%d", dev->prio);
 	scols_line_set_data(line, 0, dev->name);
 	scols_line_set_data(line, 1, dev->kind);
-	set_size(line, 2, dev->size);
-	set_size(line, 3, dev->used);
+	cmd_table_set_size(line, 2, dev->size, &opt.table);
+	cmd_table_set_size(line, 3, dev->used, &opt.table);
 	scols_line_set_data(line, 4, prio);
 }
 
 static int print_table(const json_t *devices)
 {
-	struct libscols_table *table = new_table();
+	struct libscols_table *table = cmd_table_new(
+		"devices", columns, SW_ARRAY_SIZE(columns), &opt.table);
 	struct device dev;
 	json_t *json;
 	size_t i;
-	int err;
 
 	if (!table)
 		return 1;
 	json_array_foreach(devices, i, json) if (read_device(json, &dev))
 		add_line(table, &dev);
-	err = scols_print_table(table);
-	scols_unref_table(table);
-	return err;
+	return cmd_table_print(table);
 }
 
 /* ---- the command ---- */
@@ -185,7 +134,7 @@ int cmd_show(int argc, char **argv)
 	devices = json_object_get(answer, "devices");
 	if (opt.proc)
 		print_proc(devices);
-	else if (json_array_size(devices) || opt.json)
+	else if (json_array_size(devices) || opt.table.json)
 		status = print_table(devices);
 	json_decref(answer);
 	return status || fflush(stdout) ? SW_EXIT_FAILURE : 0;

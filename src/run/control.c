@@ -34,17 +34,20 @@ struct sw_call {
 
 /* ---- packets ---- */
 
-static void send_json(int fd, json_t *json, int flags)
+/* True: it is on its way. */
+static bool send_json(int fd, json_t *json, int flags)
 {
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
 	size_t len = text ? strlen(text) : 0;
+	bool sent = false;
 
 	if (len && len <= SW_REPLY_MAX)
-		(void)!send(fd, text, len, MSG_NOSIGNAL | flags);
+		sent = send(fd, text, len, MSG_NOSIGNAL | flags) > 0;
 	else
 		sw_debug("an answer of %zu bytes cannot be sent", len);
 	free(text);
 	json_decref(json);
+	return sent;
 }
 
 static void send_error(int fd, const char *error)
@@ -181,6 +184,11 @@ void sw_call_progress(struct sw_call *call, json_t *progress)
 {
 	send_json(call->fd, json_pack("{s:o}", "progress", progress),
 		  MSG_DONTWAIT);
+}
+
+bool sw_call_part(struct sw_call *call, json_t *part)
+{
+	return send_json(call->fd, json_pack("{s:o}", "progress", part), 0);
 }
 
 /* ---- all of them ---- */

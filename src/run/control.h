@@ -64,6 +64,10 @@ bool sw_call_goes_on(struct sw_call *call);
 /* Says how far it is; gives `progress` away. A caller who does not read misses
  * some. */
 void sw_call_progress(struct sw_call *call, json_t *progress);
+/* Sends a piece of what is too long for one packet, as progress of which nothing
+ * may be missed; gives `part` away. False: the caller does not take it, and
+ * nothing more need be sent. */
+SW_MUST_CHECK bool sw_call_part(struct sw_call *call, json_t *part);
 
 /* ---- the requests of a session ---- */
 

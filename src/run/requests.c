@@ -10,9 +10,12 @@
  *              "total_bytes" }
  *
  *      freeze, thaw    freezing.c
+ *      procs           listing.c
+ *      pageout         paging_out.c
+ *      map             cluster_map.c
  *
- * Above: control.c, in a thread for each call. Below: devices.c, mm/unuse.c,
- * freezing.c.
+ * Above: control.c, in a thread for each call. Below: devices.c, mm/unuse.c, and
+ * the files of the others.
  */
 #include <errno.h>
 #include <string.h>
@@ -20,8 +23,7 @@
 #include "base/log.h"
 #include "run/session_internal.h"
 
-/* The string `key` of a request; NULL after a line. */
-static const char *text_of(const json_t *request, const char *key)
+const char *sw_request_text(const json_t *request, const char *key)
 {
 	const char *text = json_string_value(json_object_get(request, key));
 
@@ -32,8 +34,7 @@ static const char *text_of(const json_t *request, const char *key)
 
 /* ---- show ---- */
 
-/* A path may be no UTF-8, which JSON has to be. */
-static json_t *name_json(const char *name)
+json_t *sw_name_json(const char *name)
 {
 	json_t *json = json_string(name);
 
@@ -52,11 +53,11 @@ static json_t *show(struct sw_call *call, const json_t *request, void *arg)
 	for (unsigned i = 0; i < nr; i++)
 		json_array_append_new(
 			devices,
-			json_pack("{s:o, s:s, s:I, s:I, s:i}",      /**/
-				  "name", name_json(line[i].name),  /**/
-				  "kind", line[i].kind,             /**/
-				  "size_bytes", line[i].size_bytes, /**/
-				  "used_bytes", line[i].used_bytes, /**/
+			json_pack("{s:o, s:s, s:I, s:I, s:i}",        /**/
+				  "name", sw_name_json(line[i].name), /**/
+				  "kind", line[i].kind,               /**/
+				  "size_bytes", line[i].size_bytes,   /**/
+				  "used_bytes", line[i].used_bytes,   /**/
 				  "prio", line[i].prio));
 	return json_pack("{s:o}", "devices", devices);
 }
@@ -79,7 +80,7 @@ static int read_spec(struct session *s, struct sw_run_options *opt,
 static json_t *on(struct sw_call *call, const json_t *request, void *arg)
 {
 	struct session *s = arg;
-	const char *spec = text_of(request, "spec");
+	const char *spec = sw_request_text(request, "spec");
 	char name[SW_DEVICE_NAME_MAX];
 	struct sw_run_options opt;
 	int err;
@@ -94,7 +95,7 @@ static json_t *on(struct sw_call *call, const json_t *request, void *arg)
 	if (err)
 		return NULL;
 	sw_info("%s: turned on", name);
-	return json_pack("{s:o}", "name", name_json(name));
+	return json_pack("{s:o}", "name", sw_name_json(name));
 }
 
 /* ---- off ---- */
@@ -175,7 +176,7 @@ static json_t *off(struct sw_call *call, const json_t *request, void *arg)
 	struct going g = { .s = s, .call = call };
 	struct sw_freeze_info freeze;
 
-	g.name = text_of(request, "device");
+	g.name = sw_request_text(request, "device");
 	if (!g.name)
 		return NULL;
 	/* Pages without a place elsewhere would go back to the program. */
@@ -197,5 +198,8 @@ const struct sw_request_kind sw_requests[] = {
 	{ "off", off },
 	{ "freeze", sw_answer_freeze },
 	{ "thaw", sw_answer_thaw },
+	{ "procs", sw_answer_procs },
+	{ "pageout", sw_answer_pageout },
+	{ "map", sw_answer_map },
 	{ 0 },
 };

@@ -26,8 +26,8 @@
 
 /* Orders of clusters in part use, from light to dark: by size of the folios. */
 static const char *const order_colours[] = {
-	"#9ecae1", "#85bcdb", "#6baed6", "#57a0ce", "#4292c6",
-	"#3080bd", "#2171b5", "#145ea3", "#08519c", "#08306b",
+	"#86bcdc", "#74b0d5", "#62a4ce", "#5297c6", "#428abe",
+	"#347cb5", "#266eaa", "#195f9e", "#0c4f8f", "#08366f",
 };
 
 static const char *colour_of(const struct map_state *st)
@@ -188,7 +188,8 @@ static void print_legend_line(double y, json_int_t nr, const char *text,
 	fprintf(out, "<text x=\"%d\" y=\"%g\">%s", LEFT + 98, y + SQUARE - 1,
 		text);
 	if (bytes)
-		fprintf(out, "<tspan fill=\"" TEXT_SOFT "\"> · %s %s</tspan>",
+		fprintf(out,
+			"<tspan dx=\"10\" fill=\"" TEXT_SOFT "\">%s %s</tspan>",
 			sw_size_format(bytes, size), what);
 	fputs("</text>\n", out);
 }

@@ -43,6 +43,12 @@ is_paging() {
 		awk '/ yes .*body.py/ { n++; m += $4 } END { print (n == 2 && m > 8000000) }')" = 1 ]
 }
 
+# What comes after would wait in vain.
+give_up() {
+	fail "$*"
+	finish
+}
+
 # ---- a terminal ----
 terminal() {
 	tmux -L "$name" -f /dev/null "$@"
@@ -53,13 +59,17 @@ trap 'status=$?; terminal kill-server 2>/dev/null; cleanup; exit $status' EXIT
 open() {
 	size=$1
 	shift
-	terminal kill-server 2>/dev/null
-	terminal new-session -d -x "${size%x*}" -y "${size#*x}" \
-		"env TERM=screen-256color PS1='prompt> ' sh -i"
-	until_true shows 'prompt>' || fail "no terminal"
+	shell="env TERM=screen-256color PS1='prompt> ' sh -i"
+	if terminal has-session 2>/dev/null; then
+		terminal respawn-pane -k "$shell"
+		terminal resize-window -x "${size%x*}" -y "${size#*x}"
+	else
+		terminal new-session -d -x "${size%x*}" -y "${size#*x}" "$shell"
+	fi
+	until_true shows 'prompt>' || give_up "no terminal"
 	keys "env $* '$SPILLWAY' top -s $name -d 0.2; echo status=\$?" Enter
 	until_true shows "^spillway top: session $name" ||
-		fail "top does not come: $(screen)"
+		give_up "top does not come: $(screen)"
 }
 
 keys() {
@@ -79,14 +89,8 @@ shape() {
 	screen | sed -e "s/$name/NAME/" -e 's/|/ /g' \
 		-e '/^[> ] *[0-9]/s/%  [^ ].*/% COMMAND/' \
 		-e 's/^[> ] *\([0-9]\)/  \1/' \
-		-e 's/[0-9][0-9.]*[KMG]\{0,1\}/N/g' -e 's/\([^ ]\)  *\(N\)/\1 \2/g' \
-		-e 's/ *$//'
-}
-
-# What comes after would wait in vain.
-give_up() {
-	fail "$*"
-	finish
+		-e 's/[0-9][0-9.]*[KMG]\{0,1\}/N/g' -e 's/  */ /g' \
+		-e 's/ $//' -e '/^$/d'
 }
 
 # waits PATTERN: until the screen shows it.
@@ -120,12 +124,13 @@ Swapped N   faults N/s   in N/s   out N/s   stalled N%
  zramN                          zram N N [] N% N
 h help  q quit  s sort  p page out  + - m budget
 END
+sed -i -e 's/  */ /g' -e '/^$/d' "$tmp/want"
 like_wanted() {
-	shape | sed -e 's/\[ *\]/[]/g' -e '/^$/d' -e 's/e2e-top-N/NAME/' >"$tmp/got"
-	sed -e '/^$/d' "$tmp/want" | cmp -s - "$tmp/got"
+	shape | sed 's/\[ *\]/[]/' >"$tmp/got"
+	cmp -s "$tmp/got" "$tmp/want"
 }
 until_true like_wanted ||
-	fail "the screen is not as it should be: $(sed -e '/^$/d' "$tmp/want" | diff - "$tmp/got")"
+	give_up "the screen is not as it should be: $(diff "$tmp/want" "$tmp/got")"
 
 # ---- keys ----
 keys s
@@ -164,11 +169,12 @@ waits "^'1q' is no size; write 512M, or 1.5G"
 terminal resize-window -x 120 -y 40
 waits '^ zram0 .* zram .*%  *[0-9.]*$'
 until_true [ "$(screen | wc -l)" = 40 ] || fail "not 40 lines"
+keys Up # what was said goes with the next key
 terminal resize-window -x 40 -y 8
 device_is_gone() {
 	! shows DEVICE && shows '^>' && shows '^h help'
 }
-until_true device_is_gone || fail "a small window: $(screen)"
+until_true device_is_gone || give_up "a small window: $(screen)"
 
 # ---- it ends, and the terminal is as before ----
 restored() {
@@ -185,6 +191,11 @@ waits '^>'
 terminal capture-pane -p -e | grep -q "$(printf '\033')\[[0-9;]*[34][0-7]" &&
 	fail "NO_COLOR has colours"
 keys C-c
+gone_from_screen() {
+	! shows RESIDENT
+}
+until_true gone_from_screen || give_up "Ctrl-C does not end it: $(screen)"
+keys 'echo status=$?' Enter # the shell forgot the rest of the line
 until_true restored 130 || fail "Ctrl-C leaves the terminal: $(screen)"
 
 # ---- where it cannot be ----

@@ -24,6 +24,9 @@ int cmd_stat(int argc, char **argv);
 int cmd_set(int argc, char **argv);
 int cmd_reclaim(int argc, char **argv);
 int cmd_debug(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
+int cmd_map(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 
 /* Says what getopt_long(), which returned `c`, did not like, in our own words.
  * The exit status. Each letter stands for one of `options`. */

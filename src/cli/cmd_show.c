@@ -18,11 +18,7 @@ static const char help[] =
 	"Lists the swap devices of a running session.\n"
 	"\n"
 	"  -s, --session NAME  the session: what run --name gave it, or its pid;\n"
-	"                      not needed where only one is running\n"
-	"      --bytes         sizes in bytes\n"
-	"      --noheadings    no line with the names of the columns\n"
-	"      --raw           columns apart by one space\n"
-	"      --json          as JSON\n"
+	"                      not needed where only one is running\n" TABLE_HELP
 	"      --proc          as the text of /proc/swaps\n"
 	"  -h, --help          show this\n";
 

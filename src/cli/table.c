@@ -8,18 +8,41 @@
 
 #include "run/options.h"
 
+static int flags_of(enum table_kind kind)
+{
+	switch (kind) {
+	case TABLE_NUMBER:
+	case TABLE_SIZE:
+		return SCOLS_FL_RIGHT;
+	case TABLE_LAST:
+		return SCOLS_FL_TRUNC;
+	default:
+		return 0;
+	}
+}
+
+static int json_type_of(enum table_kind kind, bool bytes)
+{
+	switch (kind) {
+	case TABLE_NUMBER:
+		return SCOLS_JSON_NUMBER;
+	case TABLE_SIZE:
+		return bytes ? SCOLS_JSON_NUMBER : SCOLS_JSON_STRING;
+	case TABLE_BOOL:
+		return SCOLS_JSON_BOOLEAN;
+	default:
+		return SCOLS_JSON_STRING;
+	}
+}
+
 static void add_column(struct table *t, const struct table_column *c)
 {
-	bool is_number = c->kind == TABLE_NUMBER ||
-			 (c->kind == TABLE_SIZE && t->switches->bytes);
 	struct libscols_column *column = scols_table_new_column(
-		t->scols, c->name, c->width,
-		c->kind == TABLE_TEXT ? 0 : SCOLS_FL_RIGHT);
+		t->scols, c->name, c->width, flags_of(c->kind));
 
 	if (column)
-		scols_column_set_json_type(column, is_number
-							   ? SCOLS_JSON_NUMBER
-							   : SCOLS_JSON_STRING);
+		scols_column_set_json_type(
+			column, json_type_of(c->kind, t->switches->bytes));
 }
 
 int table_open(struct table *t, const char *name,
@@ -60,10 +83,20 @@ void table_set_number(struct table *t, struct libscols_line *line,
 	table_set(line, column, text);
 }
 
+bool table_has_lines(const struct table *t)
+{
+	return scols_table_get_nlines(t->scols) > 0;
+}
+
 int table_print(struct table *t)
 {
 	int err = scols_print_table(t->scols);
 
-	scols_unref_table(t->scols);
+	table_close(t);
 	return err;
+}
+
+void table_close(struct table *t)
+{
+	scols_unref_table(t->scols);
 }

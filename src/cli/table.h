@@ -26,9 +26,17 @@ struct table_switches {
 		"json", no_argument, &(switches).json, true                  \
 	}
 
+#define TABLE_HELP                                                      \
+	"      --bytes         sizes in bytes\n"                        \
+	"      --noheadings    no line with the names of the columns\n" \
+	"      --raw           columns apart by one space\n"            \
+	"      --json          as JSON\n"
+
 enum table_kind {
 	TABLE_TEXT,
+	TABLE_LAST, /* text that a terminal may cut off */
 	TABLE_NUMBER,
+	TABLE_BOOL, /* "yes" or "no" */
 	TABLE_SIZE, /* bytes */
 };
 
@@ -55,7 +63,9 @@ void table_set(struct libscols_line *line, unsigned column, const char *text);
 /* A number or a size, as the column says. */
 void table_set_number(struct table *t, struct libscols_line *line,
 		      unsigned column, int64_t number);
+bool table_has_lines(const struct table *t);
 /* Prints it to stdout and closes it. 0 or -errno. */
 int table_print(struct table *t);
+void table_close(struct table *t);
 
 #endif

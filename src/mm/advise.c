@@ -17,9 +17,14 @@
  * Above: mmu/remote_events.c hears it, reclaim.c takes what shall go. Below:
  * fault.c brings pages in, clock.c picks them.
  */
+#include <time.h>
+
+#include "base/time.h"
 #include "mm/mm_internal.h"
 
 #define STEP_LEAVES 64
+#define LOOK_NS     2000000    /* how far paging out is, */
+#define IDLE_NS     1000000000 /* and when it is given up */
 
 /* ---- lists ---- */
 
@@ -260,4 +265,56 @@ bool sw_advice_heed(struct sw_space *space)
 		list_del(todo, 0);
 	sw_space_unlock(space);
 	return todo->nr;
+}
+
+/* ---- all of it, for somebody else ---- */
+
+/* Space lock held. */
+static uint64_t bytes_to_go(const struct sw_advised_list *out)
+{
+	uint64_t bytes = 0;
+
+	for (unsigned k = 0; k < out->nr; k++)
+		if (out->at[k].advice == SW_ADVICE_PAGEOUT)
+			bytes += out->at[k].end - out->at[k].start;
+	return bytes;
+}
+
+/* Until all is gone that can; else what is left is not waited for. */
+static void wait_until_out(struct sw_space *space, bool (*goes_on)(void *arg),
+			   void *arg)
+{
+	static const struct timespec nap = { .tv_nsec = LOOK_NS };
+	uint64_t left, least = UINT64_MAX, moved_ns = sw_now_ns();
+
+	for (;;) {
+		sw_space_lock(space);
+		left = bytes_to_go(&space->advice.out);
+		sw_space_unlock(space);
+		if (left < least)
+			moved_ns = sw_now_ns();
+		least = sw_min(least, left);
+		if (!left || !goes_on(arg) || sw_now_ns() - moved_ns > IDLE_NS)
+			return;
+		nanosleep(&nap, NULL);
+	}
+}
+
+void sw_space_page_out(struct sw_space *space, bool (*goes_on)(void *arg),
+		       void *arg)
+{
+	struct sw_advised all = { 0, SW_ADDR_END, SW_ADVICE_PAGEOUT };
+
+	while (all.start < all.end) {
+		sw_space_lock(space);
+		if (!all.start)
+			list_cut(&space->advice.out, 0, SW_ADDR_END);
+		cool(space, &all);
+		sw_space_unlock(space);
+	}
+	wait_until_out(space, goes_on, arg);
+	sw_space_lock(space);
+	list_cut(&space->advice.out, 0, SW_ADDR_END);
+	recount(space);
+	sw_space_unlock(space);
 }

@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "base/probe.h"
+#include "base/time.h"
 #include "mm/fault.h"
 
 #define LOST_AFTER 1000 /* faults in a row on a page we call present */
@@ -472,7 +473,7 @@ static bool is_protected(const struct sw_fault *f)
 	       sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP;
 }
 
-void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
+static void serve(void *arg, uint64_t addr, unsigned flags, int tid)
 {
 	struct sw_fault f = { .space = arg,
 			      .addr = addr,
@@ -522,4 +523,17 @@ void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 		fault_present(&f);
 		return;
 	}
+}
+
+/* For `stall_ns` of the space: its faults are served one after the other, as
+ * long as one thread reads them. */
+void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
+{
+	struct sw_space *space = arg;
+	uint64_t start_ns = sw_now_ns();
+
+	serve(arg, addr, flags, tid);
+	__atomic_fetch_add(&space->faults, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&space->stall_ns, sw_now_ns() - start_ns,
+			   __ATOMIC_RELAXED);
 }

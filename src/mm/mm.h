@@ -157,6 +157,31 @@ void sw_mm_freeze_info(struct sw_mm *mm, struct sw_freeze_info *info);
 /* Pages the program has, by our books. */
 uint64_t sw_space_resident(struct sw_space *space);
 
+struct sw_space_stats {
+	uint64_t resident_pages;
+	uint64_t swapped_pages; /* out; one shared by fork counts in each */
+	uint64_t faults;
+	/* For how long faults were being served: somebody in there waited. */
+	uint64_t stall_ns;
+};
+
+/* As of now, without a lock. */
+void sw_space_stats(struct sw_space *space, struct sw_space_stats *st);
+
+/* Keeps a space, which the caller knows to be there, from being freed until it
+ * is put. */
+void sw_space_get(struct sw_mm *mm, struct sw_space *space);
+void sw_space_put(struct sw_mm *mm, struct sw_space *space);
+
+/*
+ * Takes out what the space has, as if the program had said MADV_PAGEOUT for all
+ * of it, and waits for that: until `goes_on` says no, or nothing went for a
+ * second, and then what is left stays. What is locked, pinned or shared with
+ * others may stay in any case. No lock held; the caller has the space.
+ */
+void sw_space_page_out(struct sw_space *space, bool (*goes_on)(void *arg),
+		       void *arg);
+
 /* ---- a device goes off ---- */
 
 struct sw_off {

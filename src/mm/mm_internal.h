@@ -123,6 +123,9 @@ struct sw_space {
 	struct sw_region *region; /* ascending, disjoint, not touching */
 	unsigned nr_regions, max_regions;
 	uint64_t resident;   /* [atomic] PRESENT words */
+	uint64_t swapped;    /* [atomic] SWAP words */
+	uint64_t faults;     /* [atomic] handed to us, */
+	uint64_t stall_ns;   /* [atomic] and how long we were at them */
 	struct sw_owed owed; /* unmaps that come out of order */
 	struct sw_advice_book advice;
 	bool event_waits;  /* an event waits for busy windows */
@@ -621,7 +624,6 @@ struct sw_space *sw_hand_get(struct sw_mm *mm);
 /* The next space with advice of its program (sw_advice_waits()), used by the
  * caller until it is put. NULL: there is none. */
 struct sw_space *sw_advised_get(struct sw_mm *mm, bool now);
-void sw_space_put(struct sw_mm *mm, struct sw_space *space);
 /* Gives the space back. Returns true when all are swept: all begin again. */
 bool sw_hand_put(struct sw_mm *mm, struct sw_space *space);
 /* Makes hot what was touched of the pages that the hand meets next. No lock

@@ -32,6 +32,7 @@
 #define SW_WINDOW_PAGES 64u
 #define SW_WINDOW_BYTES (SW_WINDOW_PAGES * SW_PAGE_SIZE)
 #define SW_LEAF_WINDOWS (SW_LEAF_PAGES / SW_WINDOW_PAGES)
+#define SW_ADDR_END     (1ull << 47) /* no page is at or above it */
 
 enum sw_word_kind {
 	SW_WORD_NONE = 0,

@@ -28,6 +28,14 @@ static void add_present(struct sw_space *space, struct sw_window *win, int nr)
 	sw_budget_add(&space->mm->budget.resident, nr);
 }
 
+/* Space lock held. */
+static void add_swapped(struct sw_space *space, int nr)
+{
+	if (nr)
+		__atomic_store_n(&space->swapped, space->swapped + nr,
+				 __ATOMIC_RELAXED);
+}
+
 void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 		 uint64_t word)
 {
@@ -35,6 +43,8 @@ void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 	uint64_t old = leaf->word[i];
 	int was = sw_word_kind(old) == SW_WORD_PRESENT;
 	int is = sw_word_kind(word) == SW_WORD_PRESENT;
+	int was_out = sw_word_kind(old) == SW_WORD_SWAP;
+	int is_out = sw_word_kind(word) == SW_WORD_SWAP;
 
 	sw_assert_held(&space->lock);
 	leaf->word[i] = word;
@@ -44,6 +54,7 @@ void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 		win->all_wp = false;
 	leaf->was_huge &= was || !is;
 	add_present(space, win, is - was);
+	add_swapped(space, is_out - was_out);
 }
 
 void sw_clean_own(struct folio *folio, struct sw_space *space, uint64_t addr)
@@ -128,21 +139,24 @@ unsigned sw_words_swap_run(const uint64_t *word, unsigned nr)
 void sw_words_fill(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 		   const uint64_t *word, unsigned nr)
 {
-	int present = 0;
+	int present = 0, swapped = 0;
 
 	sw_assert_held(&space->lock);
 	SW_ASSERT(i / SW_WINDOW_PAGES == (i + nr - 1) / SW_WINDOW_PAGES);
-	for (unsigned k = 0; k < nr; k++)
+	for (unsigned k = 0; k < nr; k++) {
 		present += sw_word_kind(word[k]) == SW_WORD_PRESENT;
+		swapped += sw_word_kind(word[k]) == SW_WORD_SWAP;
+	}
 	memcpy(&leaf->word[i], word, nr * sizeof(*word));
 	add_present(space, sw_window_of(leaf, i), present);
+	add_swapped(space, swapped);
 }
 
 void sw_words_zap(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 		  unsigned nr)
 {
 	uint64_t *word = &leaf->word[i];
-	int present = 0;
+	int present = 0, swapped = 0;
 
 	sw_assert_held(&space->lock);
 	SW_ASSERT(i / SW_WINDOW_PAGES == (i + nr - 1) / SW_WINDOW_PAGES);
@@ -152,11 +166,13 @@ void sw_words_zap(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 			swap_put_entries_direct(sw_word_entry(word[k]), run);
 		else if (word[k] & SW_WORD_CLEAN)
 			sw_clean_forget(space, leaf, i + k);
+		swapped += run;
 		present += sw_word_kind(word[k]) == SW_WORD_PRESENT;
 	}
 	sw_unshare(space->mm, word, nr);
 	memset(word, 0, nr * sizeof(*word));
 	add_present(space, sw_window_of(leaf, i), -present);
+	add_swapped(space, -swapped);
 }
 
 /* ---- windows ---- */
@@ -452,6 +468,17 @@ uint64_t sw_space_resident(struct sw_space *space)
 	return __atomic_load_n(&space->resident, __ATOMIC_RELAXED);
 }
 
+void sw_space_stats(struct sw_space *space, struct sw_space_stats *st)
+{
+	*st = (struct sw_space_stats){
+		.resident_pages = sw_space_resident(space),
+		.swapped_pages =
+			__atomic_load_n(&space->swapped, __ATOMIC_RELAXED),
+		.faults = __atomic_load_n(&space->faults, __ATOMIC_RELAXED),
+		.stall_ns = __atomic_load_n(&space->stall_ns, __ATOMIC_RELAXED),
+	};
+}
+
 void sw_space_attach(struct sw_space *space)
 {
 	struct sw_mm *mm = space->mm;
@@ -485,6 +512,13 @@ struct sw_space *sw_spaces_next(struct sw_mm *mm, struct sw_space *last)
 	return next;
 }
 
+void sw_space_get(struct sw_mm *mm, struct sw_space *space)
+{
+	sw_mutex_lock(&mm->spaces_lock);
+	space->users++;
+	sw_mutex_unlock(&mm->spaces_lock);
+}
+
 void sw_space_free(struct sw_space *space)
 {
 	struct sw_mm *mm = space->mm;
@@ -498,7 +532,7 @@ void sw_space_free(struct sw_space *space)
 	sw_space_lock(space);
 	sw_space_zap(space, 0, ~0ull, true);
 	sw_space_unlock(space);
-	SW_BUG_ON(space->resident);
+	SW_BUG_ON(space->resident || space->swapped);
 	sw_pt_release(&space->pt);
 	sw_mem_free(space->region);
 	munmap(space->fault_buf, SW_WINDOW_BYTES);

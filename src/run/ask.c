@@ -4,6 +4,7 @@
 #include "run/ask.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -56,7 +57,7 @@ static json_t *receive(int fd, char *buf)
 static json_t *wait_for_answer(int fd, char *buf,
 			       void (*progress)(void *arg,
 						const json_t *how_far),
-			       void *arg)
+			       void *arg, bool *refused)
 {
 	json_t *packet, *answer;
 
@@ -67,6 +68,7 @@ static json_t *wait_for_answer(int fd, char *buf,
 		answer = json_incref(json_object_get(packet, "ok"));
 		if (how_far && progress)
 			progress(arg, how_far);
+		*refused = error;
 		if (error)
 			sw_error("%s", json_is_string(error)
 					       ? json_string_value(error)
@@ -78,8 +80,9 @@ static json_t *wait_for_answer(int fd, char *buf,
 	return NULL;
 }
 
-json_t *sw_ask(const char *target, json_t *request,
-	       void (*progress)(void *arg, const json_t *how_far), void *arg)
+static json_t *ask(const char *target, json_t *request,
+		   void (*progress)(void *arg, const json_t *how_far),
+		   void *arg, bool *refused)
 {
 	char *buf = malloc(SW_REPLY_MAX);
 	int fd = sw_door_knock(target);
@@ -89,11 +92,38 @@ json_t *sw_ask(const char *target, json_t *request,
 		json_decref(request);
 	} else if (!send_request(fd, request)) {
 		asking = fd;
-		answer = wait_for_answer(fd, buf, progress, arg);
+		answer = wait_for_answer(fd, buf, progress, arg, refused);
 		asking = -1;
 	}
 	if (fd >= 0)
 		close(fd);
 	free(buf);
+	return answer;
+}
+
+json_t *sw_ask(const char *target, json_t *request,
+	       void (*progress)(void *arg, const json_t *how_far), void *arg)
+{
+	bool refused;
+
+	return ask(target, request, progress, arg, &refused);
+}
+
+static void note(void *arg, const char *text)
+{
+	snprintf(arg, SW_ASK_LINE_MAX, "%s", text);
+}
+
+json_t *sw_ask_quietly(const char *target, json_t *request,
+		       void (*progress)(void *arg, const json_t *how_far),
+		       void *arg, char line[SW_ASK_LINE_MAX], bool *refused)
+{
+	json_t *answer;
+
+	*line = 0;
+	*refused = false;
+	sw_log_divert(SW_LOG_ERROR, note, line);
+	answer = ask(target, request, progress, arg, refused);
+	sw_log_divert(SW_LOG_ERROR, NULL, NULL);
 	return answer;
 }

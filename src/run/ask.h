@@ -6,6 +6,7 @@
 #define SW_RUN_ASK_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /*
  * Asks the session called `target`, or the only one for NULL, and waits for its
@@ -15,6 +16,16 @@
  */
 json_t *sw_ask(const char *target, json_t *request,
 	       void (*progress)(void *arg, const json_t *how_far), void *arg);
+
+#define SW_ASK_LINE_MAX 512
+
+/*
+ * The same, and says nothing itself: the line that would be said is in `line`.
+ * *refused: the session is there and said it.
+ */
+json_t *sw_ask_quietly(const char *target, json_t *request,
+		       void (*progress)(void *arg, const json_t *how_far),
+		       void *arg, char line[SW_ASK_LINE_MAX], bool *refused);
 
 /* For handlers of signals: calls off what is being asked. The session will say
  * that it was. */

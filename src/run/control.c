@@ -34,6 +34,7 @@ struct sw_call {
 
 /* ---- packets ---- */
 
+/* True: it is on its way. */
 static bool send_json(int fd, json_t *json, int flags)
 {
 	char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;

@@ -66,7 +66,7 @@ bool sw_call_wait(struct sw_call *call, unsigned ms);
 /* A piece of an answer that is too long for one packet, as progress that is not
  * missed: waits for a caller who is slow. Gives `piece` away. False: he does not
  * read. */
-bool sw_call_piece(struct sw_call *call, json_t *piece);
+SW_MUST_CHECK bool sw_call_piece(struct sw_call *call, json_t *piece);
 /* Says how far it is; gives `progress` away. A caller who does not read misses
  * some. */
 void sw_call_progress(struct sw_call *call, json_t *progress);

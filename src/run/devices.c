@@ -302,6 +302,28 @@ uint64_t sw_devices_memory(struct sw_devices *d)
 	return bytes;
 }
 
+static struct sw_device_line line_of(const struct sw_device *dev,
+				     const struct sw_report_device *report,
+				     const struct sw_swap_device_info *info)
+{
+	struct sw_device_line l = {
+		.kind = dev->kind->name,
+		.size_bytes = info->pages * SW_PAGE_SIZE,
+		.used_bytes = info->used * SW_PAGE_SIZE,
+		.prio = info->prio,
+		.type = dev->type,
+	};
+	struct sw_store_stats st;
+
+	memcpy(l.name, report->name, sizeof(l.name));
+	if (dev->kind->is_memory) {
+		dev->kind->stats(dev->store, &st);
+		l.stored_bytes = st.pages * SW_PAGE_SIZE;
+		l.memory_bytes = st.mem_bytes;
+	}
+	return l;
+}
+
 unsigned sw_devices_list(struct sw_devices *d,
 			 struct sw_device_line line[SW_MAX_DEVICES])
 {
@@ -311,16 +333,9 @@ unsigned sw_devices_list(struct sw_devices *d,
 	for (unsigned i = 0; i < d->nr; i++) {
 		struct sw_device *dev = &d->device[i];
 		struct sw_swap_device_info info;
-		struct sw_device_line *l = &line[nr];
 
-		if (!dev->store || !swap_device_info(dev->type, &info))
-			continue;
-		memcpy(l->name, d->report[i].name, sizeof(l->name));
-		l->kind = dev->kind->name;
-		l->size_bytes = info.pages * SW_PAGE_SIZE;
-		l->used_bytes = info.used * SW_PAGE_SIZE;
-		l->prio = info.prio;
-		nr++;
+		if (dev->store && swap_device_info(dev->type, &info))
+			line[nr++] = line_of(dev, &d->report[i], &info);
 	}
 	sw_mutex_unlock(&d->lock);
 	return nr;
@@ -331,6 +346,27 @@ bool sw_device_is_called(const char *device, const char *name)
 	const char *path = strchr(device, ':');
 
 	return !strcmp(device, name) || (path && !strcmp(path + 1, name));
+}
+
+static void say_no_such(const char *name)
+{
+	sw_error("%s: no such device is on; 'spillway show' lists them", name);
+}
+
+bool sw_devices_find(struct sw_devices *d, const char *name,
+		     struct sw_device_line *found)
+{
+	struct sw_device_line line[SW_MAX_DEVICES];
+	unsigned nr = sw_devices_list(d, line);
+
+	for (unsigned i = 0; i < nr; i++) {
+		if (!sw_device_is_called(line[i].name, name))
+			continue;
+		*found = line[i];
+		return true;
+	}
+	say_no_such(name);
+	return false;
 }
 
 /* Marks it as going. -errno after a line. */
@@ -351,8 +387,7 @@ static int find_to_remove(struct sw_devices *d, const char *name)
 	}
 	sw_mutex_unlock(&d->lock);
 	if (found == -ENOENT)
-		sw_error("%s: no such device is on; 'spillway show' lists them",
-			 name);
+		say_no_such(name);
 	else if (found == -EAGAIN)
 		say_held();
 	else if (found < 0)

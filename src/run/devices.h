@@ -61,6 +61,10 @@ struct sw_device_line {
 	const char *kind; /* "zram", "file", ... */
 	uint64_t size_bytes, used_bytes;
 	int prio;
+	unsigned type; /* in the swap layer */
+	/* Of what is compressed in memory, else 0: pages as they are for the
+	 * program, and what they take. */
+	uint64_t stored_bytes, memory_bytes;
 };
 
 /* None comes or goes, until they are let go. False: one is about to. */
@@ -72,6 +76,9 @@ void sw_devices_set_budget(struct sw_devices *d, uint64_t budget_bytes);
 /* The devices that are on or going off; returns how many. */
 unsigned sw_devices_list(struct sw_devices *d,
 			 struct sw_device_line line[SW_MAX_DEVICES]);
+/* The one that is called so. False, after a line: there is none. */
+SW_MUST_CHECK bool sw_devices_find(struct sw_devices *d, const char *name,
+				   struct sw_device_line *line);
 /* Is `name` the device's, with or without its kind before it? */
 bool sw_device_is_called(const char *device, const char *name);
 /* One more; says in `name` how it is called. 0, or -errno after a line. */

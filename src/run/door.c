@@ -202,10 +202,14 @@ static pid_t pid_behind(int fd)
 static void look(void *arg, int dir, const char *name)
 {
 	struct search *s = arg;
-	int fd = connect_to(dir, name);
 	char pid[16];
 	size_t used;
+	int fd;
 
+	/* What is no pid can only be a name: nobody else is troubled. */
+	if (s->target && sw_door_is_name(s->target) && strcmp(s->target, name))
+		return;
+	fd = connect_to(dir, name);
 	if (fd < 0)
 		return; /* its session is dead */
 	snprintf(pid, sizeof(pid), "%d", pid_behind(fd));
@@ -221,16 +225,54 @@ static void look(void *arg, int dir, const char *name)
 		 used ? ", " : "", name);
 }
 
+/* The folder; -EPERM after a line; or -errno: there are no sessions. */
+static int open_callers_dir(void)
+{
+	int dir = open_dir(false);
+
+	if (dir == -EPERM)
+		sw_error(
+			"the folder of the sessions' sockets is not private: it must be yours, with mode 0700");
+	return dir;
+}
+
+struct roll {
+	void (*fn)(void *arg, const char *name);
+	void *arg;
+	int nr;
+};
+
+static void call_out(void *arg, int dir, const char *name)
+{
+	struct roll *r = arg;
+	int fd = connect_to(dir, name);
+
+	if (fd < 0)
+		return;
+	close(fd);
+	r->nr++;
+	r->fn(r->arg, name);
+}
+
+int sw_door_for_each(void (*fn)(void *arg, const char *name), void *arg)
+{
+	struct roll r = { .fn = fn, .arg = arg };
+	int dir = open_callers_dir();
+
+	if (dir < 0)
+		return dir == -EPERM ? dir : 0;
+	for_each_socket(dir, call_out, &r);
+	close(dir);
+	return r.nr;
+}
+
 int sw_door_knock(const char *target)
 {
 	struct search s = { .target = target, .fd = -1 };
-	int dir = open_dir(false);
+	int dir = open_callers_dir();
 
-	if (dir == -EPERM) {
-		sw_error(
-			"the folder of the sessions' sockets is not private: it must be yours, with mode 0700");
+	if (dir == -EPERM)
 		return dir;
-	}
 	if (dir >= 0) {
 		for_each_socket(dir, look, &s);
 		close(dir);

@@ -29,6 +29,10 @@ void sw_door_close(struct sw_door *door);
 /* The same for a session that is dead, by a process that has its descriptors. */
 void sw_door_remove(const struct sw_door *door);
 
+/* Calls `fn` for each session that is running, in no order. How many there are,
+ * or -EPERM after a line. */
+int sw_door_for_each(void (*fn)(void *arg, const char *name), void *arg);
+
 /* A connection to the session called `target`, by name or pid; NULL: to the
  * only one. -errno after a line. */
 SW_MUST_CHECK int sw_door_knock(const char *target);

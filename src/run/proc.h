@@ -1,7 +1,8 @@
 /*
  * proc.h - the processes of a session: those that said hello, with their
  * agent and, once attached, their managed address space. One thread, the
- * session's loop, owns all of this; no locks.
+ * session's loop, owns all of this; no locks but the one under which others
+ * read who is there.
  */
 #ifndef SW_RUN_PROC_H
 #define SW_RUN_PROC_H
@@ -29,6 +30,7 @@ struct sw_proc {
 
 	struct sw_remote *remote; /* NULL: not attached */
 	struct sw_space *space;
+	struct sw_space *listed; /* procs_lock: the same, for other threads */
 
 	uint64_t anon_pages; /* last measurement */
 	uint64_t scan_rest;  /* unmanaged pages after the last scan */
@@ -95,6 +97,16 @@ bool sw_is_descendant(pid_t pid, pid_t root);
 /* Does a thread of the process share the helper's address space? 1, 0, or -1
  * when that cannot be told (one of them is gone). */
 int sw_shares_memory(pid_t process, pid_t helper);
+
+/* ---- command_of.c ---- */
+
+#define SW_COMMAND_MAX 257
+
+/* What the process was called with, or its name in brackets, cut to fit; UTF-8
+ * without any control character. */
+void sw_command_of(pid_t pid, char text[SW_COMMAND_MAX]);
+/* Each byte that is not part of such a text becomes a question mark. */
+void sw_make_readable(char *text);
 
 /* ---- attach.c ---- */
 

@@ -103,6 +103,9 @@ static void drop_proc(struct session *s, struct sw_proc *p)
 	struct sw_child *left;
 
 	s->changes++;
+	sw_mutex_lock(&s->procs_lock);
+	sw_list_del(&p->node);
+	sw_mutex_unlock(&s->procs_lock);
 	sw_keeper_del(&s->keeper, p->at.pid);
 	sw_keeper_del(&s->keeper, p->at.helper);
 	left = sw_proc_free(p);
@@ -138,12 +141,21 @@ void sw_session_accept(struct session *s)
 				   : NULL;
 		p->born_managed = p->forked && (!parent || parent->remote ||
 						parent->born_managed);
+		sw_mutex_lock(&s->procs_lock);
 		sw_list_add_tail(&s->procs, &p->node);
+		sw_mutex_unlock(&s->procs_lock);
 		sw_keeper_add(&s->keeper, p->at.pid);
 		sw_keeper_add(&s->keeper, p->at.helper);
 		sw_session_watch(s, p->pidfd, SRC_PIDFD);
 		sw_session_watch(s, p->helper_pidfd, SRC_PIDFD);
 	}
+}
+
+void sw_session_show(struct session *s, struct sw_proc *p)
+{
+	sw_mutex_lock(&s->procs_lock);
+	p->listed = p->space;
+	sw_mutex_unlock(&s->procs_lock);
 }
 
 /* Forked children whose space was born managed get their agent. */
@@ -167,6 +179,7 @@ void sw_session_claim(struct session *s)
 		}
 		sw_list_for_each_safe(c, tmp, &s->children, node)
 			if (sw_proc_claim(p, c)) {
+				sw_session_show(s, p);
 				sw_proc_complete(p);
 				break;
 			}

@@ -13,6 +13,9 @@
  *      set, reclaim    steering.c
  *      stat            counting.c
  *      check, dump     debugging.c
+ *      procs           listing.c
+ *      pageout         paging_out.c
+ *      map             cluster_map.c
  *
  * Above: control.c, in a thread for each call. Below: devices.c, mm/unuse.c,
  * and the files named here.
@@ -34,8 +37,7 @@ const char *sw_request_text(const json_t *request, const char *key)
 
 /* ---- show ---- */
 
-/* A path may be no UTF-8, which JSON has to be. */
-static json_t *name_json(const char *name)
+json_t *sw_name_json(const char *name)
 {
 	json_t *json = json_string(name);
 
@@ -54,11 +56,11 @@ static json_t *show(struct sw_call *call, const json_t *request, void *arg)
 	for (unsigned i = 0; i < nr; i++)
 		json_array_append_new(
 			devices,
-			json_pack("{s:o, s:s, s:I, s:I, s:i}",      /**/
-				  "name", name_json(line[i].name),  /**/
-				  "kind", line[i].kind,             /**/
-				  "size_bytes", line[i].size_bytes, /**/
-				  "used_bytes", line[i].used_bytes, /**/
+			json_pack("{s:o, s:s, s:I, s:I, s:i}",        /**/
+				  "name", sw_name_json(line[i].name), /**/
+				  "kind", line[i].kind,               /**/
+				  "size_bytes", line[i].size_bytes,   /**/
+				  "used_bytes", line[i].used_bytes,   /**/
 				  "prio", line[i].prio));
 	return json_pack("{s:o}", "devices", devices);
 }
@@ -110,7 +112,7 @@ static json_t *on(struct sw_call *call, const json_t *request, void *arg)
 	if (err)
 		return NULL;
 	sw_info("%s: turned on", name);
-	return json_pack("{s:o}", "name", name_json(name));
+	return json_pack("{s:o}", "name", sw_name_json(name));
 }
 
 /* ---- off ---- */
@@ -218,5 +220,8 @@ const struct sw_request_kind sw_requests[] = {
 	{ "reclaim", sw_answer_reclaim },
 	{ "check", sw_answer_check },
 	{ "dump", sw_answer_dump },
+	{ "procs", sw_answer_procs },
+	{ "pageout", sw_answer_pageout },
+	{ "map", sw_answer_map },
 	{ 0 },
 };

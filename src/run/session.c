@@ -321,6 +321,7 @@ int sw_session_run(const struct sw_run_options *opt)
 	sw_list_init(&s.born);
 	sw_mutex_init(&s.born_lock, "born", SW_RANK_LEAF);
 	sw_mutex_init(&s.steering, "steering", SW_RANK_STEERING);
+	sw_mutex_init(&s.procs_lock, "procs", SW_RANK_SESSION);
 	if (open_events(&s) || sw_keeper_init(&s.keeper))
 		return status;
 	if (sw_devices_on(&s.devices, opt))

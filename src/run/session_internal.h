@@ -63,8 +63,9 @@ struct session {
 	uint64_t start_ns;
 	uint64_t command_cpu_ns, agent_cpu_ns;
 
-	struct sw_list procs;    /* said hello */
-	struct sw_list children; /* spaces born by fork, unclaimed */
+	struct sw_list procs;       /* said hello; changed under procs_lock */
+	struct sw_mutex procs_lock; /* SW_RANK_SESSION: for listing.c */
+	struct sw_list children;    /* spaces born by fork, unclaimed */
 	struct sw_list orphans; /* spaces whose process is gone, to be buried */
 	struct bury bury;
 	struct sw_mutex born_lock; /* SW_RANK_LEAF */
@@ -86,7 +87,7 @@ struct session {
 	uint64_t shared_ns;       /* not looked at again before */
 	pid_t seen[MAX_STRANGERS],
 		known[MAX_STRANGERS]; /* this look, the last */
-	unsigned nr_seen, nr_known;
+	unsigned nr_seen, nr_known;   /* the known ones: under procs_lock */
 };
 
 /* What the tree may use, right now. */
@@ -103,6 +104,8 @@ void sw_session_watch(struct session *s, int fd, enum source source);
 struct sw_proc *sw_session_find(struct session *s, pid_t pid);
 /* Takes in whoever said hello. */
 void sw_session_accept(struct session *s);
+/* The process is attached: its space is shown to other threads. */
+void sw_session_show(struct session *s, struct sw_proc *p);
 /* Forked children whose space was born managed get their agent. */
 void sw_session_claim(struct session *s);
 /* Looks who ended: processes, agents, */
@@ -138,6 +141,8 @@ void sw_session_tick(struct session *s);
 
 /* The string `key` of a request; NULL after a line. */
 const char *sw_request_text(const json_t *request, const char *key);
+/* A name for JSON, which has to be UTF-8: a path may be none. */
+json_t *sw_name_json(const char *name);
 
 /* ---- freezing.c: rows of requests.c ---- */
 
@@ -159,6 +164,12 @@ json_t *sw_answer_stat(struct sw_call *call, const json_t *request, void *arg);
 
 json_t *sw_answer_check(struct sw_call *call, const json_t *request, void *arg);
 json_t *sw_answer_dump(struct sw_call *call, const json_t *request, void *arg);
+/* ---- listing.c, paging_out.c, cluster_map.c: rows of requests.c ---- */
+
+json_t *sw_answer_procs(struct sw_call *call, const json_t *request, void *arg);
+json_t *sw_answer_pageout(struct sw_call *call, const json_t *request,
+			  void *arg);
+json_t *sw_answer_map(struct sw_call *call, const json_t *request, void *arg);
 
 /* ---- shared.c ---- */
 

@@ -104,8 +104,10 @@ static void forget_strangers(struct session *s)
 		if (k == s->nr_seen && pid != s->command && !is_known(s, pid))
 			sw_keeper_del(&s->keeper, pid);
 	}
+	sw_mutex_lock(&s->procs_lock);
 	memcpy(s->known, s->seen, s->nr_seen * sizeof(s->seen[0]));
 	s->nr_known = s->nr_seen;
+	sw_mutex_unlock(&s->procs_lock);
 }
 
 /* Everything of the tree that no agent told us of. */
@@ -275,6 +277,7 @@ static void attach(struct session *s, struct sw_proc *p)
 		return;
 	}
 	s->attached = true;
+	sw_session_show(s, p);
 	sw_debug("process %d is managed", p->at.pid);
 }
 

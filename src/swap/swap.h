@@ -160,6 +160,35 @@ struct sw_swap_device_info {
 /* Fills `info` for device `type`; false when there is none. */
 bool swap_device_info(unsigned type, struct sw_swap_device_info *info);
 
+/* Where a cluster of slots is: see docs/swap-layer.md. */
+enum swap_cluster_list {
+	SWAP_CLUSTER_FREE,
+	SWAP_CLUSTER_NONFULL, /* of its order */
+	SWAP_CLUSTER_FRAG,    /* same: nothing of that size was found in it */
+	SWAP_CLUSTER_FULL,
+	SWAP_CLUSTER_DISCARD,
+	SWAP_CLUSTER_TAKEN, /* on none: somebody is at work on it */
+	SWAP_NR_CLUSTER_LISTS,
+};
+
+#define SWAP_CLUSTER_ORDERS 10 /* 0..9 */
+
+struct swap_cluster_state {
+	enum swap_cluster_list list;
+	unsigned order;
+	unsigned used; /* slots of pages */
+	unsigned bad;  /* slots; neither the header's nor behind the end */
+};
+
+/*
+ * Calls `fn` for each cluster of device `type`, in order, until it returns
+ * false: a snapshot of each one, not of all at one moment. No lock held by `fn`,
+ * but the device waits for it to go off. 0, or -ENODEV: no such device.
+ */
+SW_MUST_CHECK int swap_for_each_cluster(
+	unsigned type,
+	bool (*fn)(void *arg, const struct swap_cluster_state *st), void *arg);
+
 struct sw_swap_totals {
 	uint64_t total_pages; /* total_swap_pages */
 	uint64_t free_pages;  /* nr_swap_pages */

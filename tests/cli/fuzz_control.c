@@ -39,6 +39,8 @@ static void open_session(void)
 
 	if (session.mm)
 		return;
+	sw_list_init(&session.procs);
+	sw_mutex_init(&session.procs_lock, "procs", SW_RANK_SESSION);
 	SW_BUG_ON(sw_run_options_add_device(&options, "zram:1M"));
 	SW_BUG_ON(sw_devices_on(&session.devices, &options));
 	session.mm = sw_mm_new(&config);
@@ -133,6 +135,10 @@ static const char *const seeds[] = {
 	"{\"request\":\"dump\"}",
 	"{\"request\":\"freeze\",\"thaw_on_fault\":true}",
 	"{\"request\":\"thaw\"}",
+	"{\"request\":\"procs\"}",
+	"{\"request\":\"pageout\",\"pid\":4711}",
+	"{\"request\":\"map\",\"device\":\"zram0\",\"cells\":77}",
+	"{\"request\":\"map\",\"device\":\"zram4\",\"cells\":1}",
 };
 
 /* One of: a byte is another one, is gone, or is there twice; the end is. */

@@ -69,12 +69,23 @@ static json_t *huge(struct sw_call *call, const json_t *request, void *arg)
 	return json_string(text);
 }
 
+/* An answer in 100 pieces, of which none may be missing. */
+static json_t *pieces(struct sw_call *call, const json_t *request, void *arg)
+{
+	static char text[60000];
+
+	(void)request;
+	(void)arg;
+	memset(text, 'x', sizeof(text) - 1);
+	for (int i = 0; i < 100; i++)
+		if (!sw_call_piece(call, json_pack("[i, s]", i, text)))
+			return NULL;
+	return json_string("all");
+}
+
 static const struct sw_request_kind kinds[] = {
-	{ "echo", echo },
-	{ "fail", refuse },
-	{ "wait", wait_for_end },
-	{ "huge", huge },
-	{ 0 },
+	{ "echo", echo }, { "fail", refuse },   { "wait", wait_for_end },
+	{ "huge", huge }, { "pieces", pieces }, { 0 },
 };
 
 /* ---- asking it ---- */
@@ -220,6 +231,30 @@ static const char *answer(int fd)
 	return reply;
 }
 
+/* More than the socket holds: who answers waits for who reads. */
+static void no_piece_of_an_answer_is_lost(void **state)
+{
+	struct sockaddr_un un;
+	socklen_t len;
+	int listen = listening(&un, &len), fd;
+	char want[40];
+
+	(void)state;
+	sw_control_init(&control);
+	assert_int_equal(sw_control_start(&control, listen), 0);
+	fd = come(&un, len);
+	ask(fd, "{\"request\":\"pieces\"}");
+	for (int i = 0; i < 100; i++) {
+		assert_true(recv(fd, reply, sizeof(reply) - 1, 0) > 60000);
+		snprintf(want, sizeof(want), "{\"progress\":[%d,\"xxx", i);
+		assert_memory_equal(reply, want, strlen(want));
+	}
+	assert_string_equal(answer(fd), "{\"ok\":\"all\"}");
+	close(fd);
+	sw_control_stop(&control);
+	close(listen);
+}
+
 static void nobody_waits_for_who_stalls(void **state)
 {
 	struct sockaddr_un un;
@@ -338,6 +373,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_request_is_an_error),
 		cmocka_unit_test(what_is_too_large_is_an_error),
 		cmocka_unit_test(an_answer_that_cannot_be_sent_ends_the_call),
+		cmocka_unit_test(no_piece_of_an_answer_is_lost),
 		cmocka_unit_test(nobody_waits_for_who_stalls),
 		cmocka_unit_test(too_many_are_turned_away),
 		cmocka_unit_test(another_user_is_turned_away),

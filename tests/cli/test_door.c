@@ -195,6 +195,32 @@ static void leave_dead(const char *name)
 	assert_int_equal(access(path_of(name), F_OK), 0);
 }
 
+static void add_name(void *arg, const char *name)
+{
+	char *names = arg;
+
+	strcat(names, name);
+	strcat(names, " ");
+}
+
+static void all_that_live_are_called_out(void **state)
+{
+	char names[256] = "";
+	struct sw_door a, b;
+
+	(void)state;
+	assert_int_equal(sw_door_for_each(add_name, names), 0);
+	assert_int_equal(sw_door_open(&a, "a"), 0);
+	assert_int_equal(sw_door_open(&b, "b"), 0);
+	leave_dead("dead");
+	assert_int_equal(sw_door_for_each(add_name, names), 2);
+	assert_true(!strcmp(names, "a b ") || !strcmp(names, "b a "));
+	sw_door_close(&a);
+	sw_door_close(&b);
+	unlink(path_of("dead"));
+	assert_int_equal(sw_door_for_each(add_name, names), 0);
+}
+
 static void the_dead_are_not_found_and_swept_away(void **state)
 {
 	struct sw_door door;
@@ -220,6 +246,7 @@ int main(void)
 		cmocka_unit_test(a_folder_open_to_others_is_not_used),
 		cmocka_unit_test(of_several_one_has_to_be_chosen),
 		cmocka_unit_test(two_sessions_do_not_share_a_name),
+		cmocka_unit_test(all_that_live_are_called_out),
 		cmocka_unit_test(the_dead_are_not_found_and_swept_away),
 	};
 

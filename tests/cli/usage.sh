@@ -11,6 +11,9 @@ Commands:
   show     list the swap devices of a running session
   on       give a running session another swap device
   off      empty a swap device of a session, and turn it off
+  ps       list the processes of running sessions
+  top      watch and steer a running session in the terminal
+  map      draw the clusters of a swap device
   freeze   take a running session out of memory, and keep it out
   thaw     let a frozen session go on
   stat     say what a running session counts

@@ -432,19 +432,21 @@ static inline unsigned fx_check_space(struct sw_space *space)
 {
 	struct sw_leaf *leaf = sw_pt_next(&space->pt, 0);
 	unsigned bad = 0;
-	uint64_t sum = 0;
+	uint64_t sum = 0, out = 0;
 
 	for (; leaf; leaf = sw_pt_next(&space->pt, leaf->base + SW_LEAF_BYTES))
 		for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++) {
 			uint64_t *word = &leaf->word[w * SW_WINDOW_PAGES];
 			unsigned n = 0;
 
-			for (unsigned i = 0; i < SW_WINDOW_PAGES; i++)
+			for (unsigned i = 0; i < SW_WINDOW_PAGES; i++) {
 				n += sw_word_kind(word[i]) == SW_WORD_PRESENT;
+				out += sw_word_kind(word[i]) == SW_WORD_SWAP;
+			}
 			bad += leaf->win[w].present != n || leaf->win[w].busy;
 			sum += n;
 		}
-	return bad + (space->resident != sum);
+	return bad + (space->resident != sum) + (space->swapped != out);
 }
 
 #define fx_test(name) cmocka_unit_test(name)

@@ -305,6 +305,62 @@ static void any_range_is_borne(void **state)
 	fx_close(&f);
 }
 
+/* ---- all of it goes, for somebody else ---- */
+
+/* What reclaim's thread does meanwhile. */
+static bool reclaim_goes_on(void *arg)
+{
+	struct fx *f = arg;
+
+	while (sw_reclaim_advised(f->mm))
+		;
+	return true;
+}
+
+static bool gives_up(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void a_space_goes_out_as_a_whole(void **state)
+{
+	struct sw_space_stats before, after;
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 700);
+	heat_up(&f, 0, 700);
+	sw_space_stats(f.space, &before);
+	assert_int_equal(before.resident_pages, 700);
+	assert_int_equal(before.swapped_pages, 0);
+	sw_space_page_out(f.space, reclaim_goes_on, &f);
+	sw_space_stats(f.space, &after);
+	expect_kind(&f, 0, 700, SW_WORD_SWAP);
+	assert_int_equal(after.resident_pages, 0);
+	assert_int_equal(after.swapped_pages, 700);
+	assert_int_equal(after.faults, before.faults);
+	expect_content(&f, 0, 700);
+	sw_space_stats(f.space, &after);
+	assert_true(after.faults > before.faults);
+	assert_true(after.stall_ns > before.stall_ns);
+	fx_close(&f);
+}
+
+/* Called off, nothing is left that would go by itself some day. */
+static void who_gives_up_leaves_nothing_to_go(void **state)
+{
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 300);
+	sw_space_page_out(f.space, gives_up, NULL);
+	assert_int_equal(f.space->advice.out.nr, 0);
+	assert_int_equal(take_advised(&f), 0);
+	expect_kind(&f, 0, 300, SW_WORD_PRESENT);
+	fx_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +377,8 @@ int main(void)
 		fx_test(newer_advice_wins),
 		fx_test(new_memory_has_no_old_advice),
 		fx_test(any_range_is_borne),
+		fx_test(a_space_goes_out_as_a_whole),
+		fx_test(who_gives_up_leaves_nothing_to_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

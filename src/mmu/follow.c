@@ -2,18 +2,33 @@
  * follow.c - see follow.h. The kernel names the faulting thread; where it ran
  * last is looked up now and then, not at every fault.
  *
- * Above: remote_events.c, local_thread.c.
+ * A thread that we wake is put onto an idle CPU if there is one, hundreds of
+ * times a second while reclaim has little to do. From then on each of its faults
+ * comes late, by the 35 to 90 us that it takes to wake a CPU of a virtual
+ * machine. Of one thread that faults alone this is seen by the time from one
+ * fault to the next, which may be its own work as well: a look tells. Where
+ * several fault, all CPUs are busy as a rule; the looks are rare and two in a
+ * row must agree.
+ *
+ * Above: remote_events.c, local_thread.c. Below: base/time.h.
  */
 #include "mmu/follow.h"
 
 #include <fcntl.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define LOOK_FAULTS 32 /* from one look at the CPU to the next */
+#include "base/base.h"
+#include "base/time.h"
+
+#define LATE_NS     20000
+#define ALONE       32  /* faults of one thread in a row */
+#define LOOK_FAULTS 256 /* from one look at the CPU to the next */
+#define MOST_VAIN   31u /* late faults that are not looked at */
 
 /* The CPU that thread `tid` of the target ran on last, or -1. */
 static int cpu_of(struct sw_follow *f, int tid)
@@ -40,37 +55,50 @@ static int cpu_of(struct sw_follow *f, int tid)
 	}
 	buf[n] = 0;
 	p = strrchr(buf, ')'); /* ends field 2; the CPU is field 39 */
-	for (int field = 2; p && field < 39; field++) {
+	for (int field = 2; p && field < 39; field++)
 		p = strchr(p + 1, ' ');
-		if (p && field == 19)
-			f->nr_threads = atoi(p + 1);
-	}
 	return p ? atoi(p + 1) : -1;
 }
 
-/*
- * A thread that we wake is put onto an idle CPU if there is one, and comes back
- * when that is needed for reclaim: whoever follows every such move runs after
- * it, at 30 us a time (looking after each fault that came late, random reads
- * were 11 % slower). Where several threads fault, two looks in a row must agree.
- */
+static bool is_alone(const struct sw_follow *f)
+{
+	return f->nr_same >= ALONE;
+}
+
+static bool shall_look(struct sw_follow *f, int tid)
+{
+	if (f->tid != tid)
+		f->nr_same = 0;
+	else
+		f->nr_same++;
+	f->tid = tid;
+	if (++f->nr_faults >= LOOK_FAULTS)
+		return true;
+	return is_alone(f) && sw_now_ns() - f->served_ns >= LATE_NS &&
+	       ++f->nr_late >= f->nr_vain;
+}
+
 void sw_follow(struct sw_follow *f, int tid)
 {
 	cpu_set_t set;
 	int cpu;
 
-	if (!f->pid || f->nr_faults++ % LOOK_FAULTS)
+	if (!f->pid || !shall_look(f, tid))
 		return;
+	f->nr_faults = 0;
+	f->nr_late = 0;
 	cpu = cpu_of(f, tid);
 	if (cpu < 0 || cpu == f->cpu) {
+		f->nr_vain = sw_min(2 * f->nr_vain + 1, MOST_VAIN);
 		f->cpu_votes = 0;
 		return;
 	}
+	f->nr_vain = 0;
 	if (cpu != f->cpu_want) {
 		f->cpu_want = cpu;
 		f->cpu_votes = 0;
 	}
-	if (f->cpu >= 0 && f->nr_threads > 1 && ++f->cpu_votes < 2)
+	if (f->cpu >= 0 && !is_alone(f) && ++f->cpu_votes < 2)
 		return;
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
@@ -79,13 +107,19 @@ void sw_follow(struct sw_follow *f, int tid)
 	f->cpu_votes = 0;
 }
 
+void sw_follow_served(struct sw_follow *f)
+{
+	if (is_alone(f))
+		f->served_ns = sw_now_ns();
+}
+
 void sw_follow_init(struct sw_follow *f, pid_t pid)
 {
 	*f = (struct sw_follow){
 		.pid = pid,
 		.cpu_fd = -1,
 		.cpu = -1,
-		.nr_threads = 2, /* perhaps */
+		.nr_faults = LOOK_FAULTS, /* begin with one */
 	};
 }
 

@@ -6,6 +6,7 @@
 #ifndef SW_FOLLOW_H
 #define SW_FOLLOW_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /* [thread: who serves] Begins with sw_follow_init(). */
@@ -15,13 +16,19 @@ struct sw_follow {
 	int cpu_tid;
 	int cpu; /* where this thread is pinned, -1: nowhere */
 	int cpu_want, cpu_votes;
-	unsigned nr_faults;
-	int nr_threads; /* of the process, when last looked */
+	int tid;            /* of the last fault */
+	unsigned nr_same;   /* faults of it before, in a row */
+	unsigned nr_faults; /* since the last look */
+	unsigned nr_late;   /* faults that came late, since then */
+	unsigned nr_vain;   /* of these, not to be looked at: looks were vain */
+	uint64_t served_ns; /* when the last one had been served */
 };
 
 void sw_follow_init(struct sw_follow *f, pid_t pid);
 void sw_follow_release(struct sw_follow *f);
-/* A fault of thread `tid` is about to be served. */
+/* A fault of thread `tid` is about to be served, */
 void sw_follow(struct sw_follow *f, int tid);
+/* and was. */
+void sw_follow_served(struct sw_follow *f);
 
 #endif

@@ -48,6 +48,7 @@ static bool serve(struct sw_local *l, const struct uffd_msg *m)
 	if (l->config.covers(l->config.arg, addr))
 		l->config.client->fault(l->mmu.space, addr, f, tid);
 	sw_local_leave(l);
+	sw_follow_served(&l->follow);
 	return true;
 }
 

@@ -181,6 +181,7 @@ static void serve(struct sw_remote *r, const struct uffd_msg *m)
 	else
 		r->client->fault(r->mmu.space, addr, f,
 				 m->arg.pagefault.feat.ptid);
+	sw_follow_served(&r->follow);
 }
 
 /* Reads what is there; returns the number of messages. */

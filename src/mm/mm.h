@@ -7,6 +7,7 @@
 
 #include "base/base.h"
 #include "mm/heat.h"
+#include "mm/stall.h"
 #include "mmu/mmu.h"
 
 struct sw_mm;
@@ -197,6 +198,14 @@ void sw_mm_usage(struct sw_mm *mm, struct sw_mm_usage *u);
 /* Another budget, from now on: what is too much goes. Staging buffers were made
  * for the first one, and do not grow. */
 void sw_mm_set_budget(struct sw_mm *mm, uint64_t pages);
+
+/* ---- how long faults take (stall.c) ---- */
+
+/* The time since the last call in which some thread waited in a fault, as near as
+ * it can be known. `now`: sw_now_ns(). One caller, no lock held for these two. */
+uint64_t sw_mm_stall_step(struct sw_mm *mm, uint64_t now);
+/* All faults so far. Any thread. */
+void sw_mm_stall_sums(struct sw_mm *mm, struct sw_stall_sums *sums);
 
 /* ---- what a program inside the same process asks for (inside.c) ---- */
 

@@ -10,8 +10,8 @@
  * evict.c (out of the program), huge_out.c (huge pages out), staging.c (second
  * chance, then into a store), budget.c (how much), write_error.c and late.c
  * (devices that fail, or do not answer), unuse.c (off a device that goes),
- * freeze.c (all of it, to stay out) and image.c; inside.c (for programs in the
- * same process).
+ * freeze.c (all of it, to stay out) and image.c; stall.c (how long faults take);
+ * inside.c (for programs in the same process).
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on
@@ -28,6 +28,7 @@
 #include "mm/freeze.h"
 #include "mm/mm.h"
 #include "mm/pagetable.h"
+#include "mm/stall.h"
 #include "mm/stream.h"
 
 /* ---- budget.c: pages, all fields atomic ---- */
@@ -132,6 +133,7 @@ struct sw_space {
 	unsigned again;      /* and how often in a row */
 	uint64_t late_ns;    /* when late.c tries again; 0: nobody waits */
 	char *fault_buf;     /* SW_WINDOW_PAGES pages, same thread */
+	struct sw_stall stall;
 };
 
 static inline void sw_space_lock(struct sw_space *s) SW_ACQUIRES(&s->lock)
@@ -159,6 +161,9 @@ void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
  * wakes whoever met it. */
 void sw_window_take(struct sw_leaf *leaf, unsigned i);
 void sw_window_give(struct sw_space *space, struct sw_leaf *leaf, unsigned i);
+/* A fault is left unanswered until the window is given back, or thawed. Space
+ * lock held. */
+void sw_window_await(struct sw_space *space, struct sw_window *win);
 
 /* For `nr` words of one window that are NONE and come to be all at once, with
  * what they own. Space lock held. */
@@ -554,6 +559,7 @@ struct sw_mm {
 	uint64_t met, spared; /* [atomic] pages under the hands, and the hot */
 	struct sw_evictor ev;
 	struct sw_freeze freeze;
+	struct sw_stalls stalls;
 };
 
 /* Faults are held: freeze.c. */
@@ -626,6 +632,9 @@ uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,
 uint64_t sw_clock_pick_range(struct sw_space *space, struct sw_evictor *ev,
 			     uint64_t start, uint64_t end);
 
+/* Pages that went out since one did that has come back by the store. 0: nobody
+ * knows. */
+uint64_t sw_refault_distance(struct sw_mm *mm, uint64_t shadow);
 /* How hot a page is that came back alone: its SW_WORD_HOT. */
 unsigned sw_clock_heat(struct sw_mm *mm, const struct sw_swapin *in);
 uint64_t sw_make_shadow(struct sw_mm *mm);

@@ -10,6 +10,7 @@
  *              "total_bytes" }
  *
  *      freeze, thaw    freezing.c
+ *      stall           stalls.c
  *
  * Above: control.c, in a thread for each call. Below: devices.c, mm/unuse.c,
  * freezing.c.
@@ -197,5 +198,6 @@ const struct sw_request_kind sw_requests[] = {
 	{ "off", off },
 	{ "freeze", sw_answer_freeze },
 	{ "thaw", sw_answer_thaw },
+	{ "stall", sw_answer_stall },
 	{ 0 },
 };

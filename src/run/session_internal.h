@@ -18,6 +18,7 @@
 #include "run/door.h"
 #include "run/keeper.h"
 #include "run/options.h"
+#include "run/pressure.h"
 #include "run/proc.h"
 
 #define MAX_STRANGERS 1024 /* more of them are counted, not remembered */
@@ -38,6 +39,15 @@ struct bury {
 	struct sw_list gone; /* lock: struct sw_child */
 	bool stop;           /* lock: when the list is empty */
 	unsigned pending;    /* [atomic] in the list, or being freed */
+};
+
+/* What is lost to faults: stalls.c. */
+struct stalls {
+	struct sw_mutex lock;        /* SW_RANK_LEAF */
+	struct sw_pressure pressure; /* lock */
+	uint64_t step_ns;            /* its last step */
+	uint64_t out_peak;           /* pages that were out, at most, */
+	uint64_t demand_peak;        /* and in memory and out together */
 };
 
 struct session {
@@ -80,6 +90,7 @@ struct session {
 	uint64_t strangers_shmem; /* theirs, of shared memory */
 	uint64_t shared_peak;     /* pages, shared.c */
 	uint64_t shared_ns;       /* not looked at again before */
+	struct stalls stalls;
 	pid_t seen[MAX_STRANGERS],
 		known[MAX_STRANGERS]; /* this look, the last */
 	unsigned nr_seen, nr_known;
@@ -129,6 +140,20 @@ void sw_session_tick(struct session *s);
 json_t *sw_answer_freeze(struct sw_call *call, const json_t *request,
 			 void *arg);
 json_t *sw_answer_thaw(struct sw_call *call, const json_t *request, void *arg);
+
+/* ---- stalls.c ---- */
+
+/* There is a memory manager. */
+void sw_session_stalls_init(struct session *s);
+/* Called a few times a second, and at the end. */
+void sw_session_look_at_stalls(struct session *s);
+/* What that found, up to the last time. Any thread. */
+void sw_session_pressure(struct session *s, struct sw_pressure *p);
+/* Pages that the budget would have had to have for nothing to come back; `sums`
+ * are of all faults. */
+uint64_t sw_session_enough(struct session *s, const struct sw_stall_sums *sums);
+/* A row of requests.c. */
+json_t *sw_answer_stall(struct sw_call *call, const json_t *request, void *arg);
 
 /* ---- shared.c ---- */
 

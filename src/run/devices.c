@@ -352,6 +352,7 @@ unsigned sw_devices_list(struct sw_devices *d,
 		l->size_bytes = info.pages * SW_PAGE_SIZE;
 		l->used_bytes = info.used * SW_PAGE_SIZE;
 		l->prio = info.prio;
+		l->type = info.type;
 		nr++;
 	}
 	sw_mutex_unlock(&d->lock);

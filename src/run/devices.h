@@ -61,6 +61,7 @@ struct sw_device_line {
 	const char *kind; /* "zram", "file", ... */
 	uint64_t size_bytes, used_bytes;
 	int prio;
+	unsigned type; /* in the swap layer */
 };
 
 /* The devices that are on or going off; returns how many. */

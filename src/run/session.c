@@ -246,6 +246,24 @@ static void close_door(struct session *s)
 	sw_door_close(&s->door);
 }
 
+static int open_metrics(struct session *s)
+{
+	int err;
+
+	s->metrics.listen = -1;
+	if (!s->opt->metrics)
+		return 0;
+	s->metrics.write = sw_metrics_write;
+	s->metrics.arg = s;
+	err = sw_metrics_open(&s->metrics, s->opt->metrics);
+	if (err)
+		return err;
+	err = sw_metrics_start(&s->metrics);
+	if (err)
+		sw_metrics_close(&s->metrics);
+	return err;
+}
+
 static int start_command(struct session *s)
 {
 	char agent[PATH_MAX];
@@ -336,10 +354,20 @@ int sw_session_run(const struct sw_run_options *opt)
 	if (sw_devices_on(&s.devices, opt))
 		return status;
 	if (open_mm(&s) || sw_devices_start(&s.devices) || start_bury(&s) ||
-	    open_door(&s) || start_command(&s))
+	    open_metrics(&s))
 		return status;
+	if (open_door(&s)) {
+		sw_metrics_close(&s.metrics);
+		return status;
+	}
+	if (start_command(&s)) {
+		close_door(&s);
+		sw_metrics_close(&s.metrics);
+		return status;
+	}
 	loop(&s);
 	close_door(&s);
+	sw_metrics_close(&s.metrics);
 	sw_bury_stop(&s.bury);
 	sw_session_free_children(&s);
 	sw_devices_stop(&s.devices);

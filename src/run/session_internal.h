@@ -17,6 +17,7 @@
 #include "run/devices.h"
 #include "run/door.h"
 #include "run/keeper.h"
+#include "run/metrics.h"
 #include "run/options.h"
 #include "run/pressure.h"
 #include "run/proc.h"
@@ -57,6 +58,7 @@ struct session {
 	struct sw_devices devices;
 	struct sw_door door;       /* where who talks to us comes in, */
 	struct sw_control control; /* and is answered */
+	struct sw_metrics metrics;
 	bool going;                /* [atomic] a device goes off: requests.c */
 	int epoll, signals, listen, timer, born_event;
 	sigset_t old_mask;

@@ -71,7 +71,7 @@ done
 
 # Help is complete, fits on a screen of 24 lines, and no line is cut off.
 "$spillway" run --help >"$dir/help" || failures=1
-for option in -m --memory --swap --zswap --report --name -v --verbose -h --help; do
+for option in -m --memory --swap --zswap --report --metrics --name -v --verbose -h --help; do
         grep -q -e "$option" "$dir/help" || compare help "$option" "missing"
 done
 [ "$(wc -l <"$dir/help")" -le 23 ] || compare help "23 lines" "more"

@@ -109,6 +109,18 @@ static void periods_that_went_by_unasked_had_the_share_of_the_whole(
 	assert_int_equal(once.line[SW_PRESSURE_SOME].total_ns, 5 * SEC);
 }
 
+static void a_late_look_does_not_put_off_the_next(void **state)
+{
+	struct sw_pressure p;
+
+	(void)state;
+	sw_pressure_init(&p);
+	add(&p, 3 * SEC, 3 * SEC, 0);
+	near(p.line[SW_PRESSURE_SOME].average[0], 1 - exp(-0.2));
+	add(&p, SEC, SEC, 0);
+	near(p.line[SW_PRESSURE_SOME].average[0], 1 - exp(-0.4));
+}
+
 static void more_than_the_time_that_went_by_is_not_believed(void **state)
 {
 	struct sw_pressure p;
@@ -127,6 +139,7 @@ int main(void)
 		cmocka_unit_test(a_constant_share_is_what_averages_come_to),
 		cmocka_unit_test(
 			periods_that_went_by_unasked_had_the_share_of_the_whole),
+		cmocka_unit_test(a_late_look_does_not_put_off_the_next),
 		cmocka_unit_test(
 			more_than_the_time_that_went_by_is_not_believed),
 	};

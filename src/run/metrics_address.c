@@ -160,9 +160,11 @@ static int bind_file(struct sw_metrics *m)
 	const char *path = m->at.un.sun_path;
 	int err = look_at(&m->at);
 
+	strcat(first.un.sun_path, ".new");
+	if (!err)
+		err = look_at(&first);
 	if (err)
 		return err;
-	strcat(first.un.sun_path, ".new");
 	unlink(first.un.sun_path);
 	if (bind(m->listen, &first.any, first.len))
 		return -errno;
@@ -208,9 +210,10 @@ int sw_metrics_open(struct sw_metrics *m, const char *text)
 	if (err == -EADDRINUSE)
 		sw_error("--metrics %s: somebody else answers there", text);
 	else if (err == -EEXIST)
-		sw_error("--metrics %s: there is a file that is no socket; "
-			 "remove it, or name another path",
-			 text);
+		sw_error(
+			"--metrics %s: a file that is no socket is there, or "
+			"beside it with .new behind its name; remove it, or name another path",
+			text);
 	else
 		sw_error("--metrics %s: cannot listen there: %s", text,
 			 strerror(-err));

@@ -298,6 +298,23 @@ static void a_file_of_somebody_else_is_left(void **state)
 	assert_int_equal(access(other.at.un.sun_path, F_OK), -1);
 }
 
+static void a_file_that_is_no_socket_is_left(void **state)
+{
+	static const char *const suffixes[] = { "", ".new" };
+	char path[80];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct sw_metrics m = { .listen = -1 };
+
+		snprintf(path, sizeof(path), "%s/m%s", folder, suffixes[i]);
+		fclose(fopen(path, "w"));
+		assert_int_equal(sw_metrics_open(&m, address), -EEXIST);
+		sw_metrics_close(&m);
+		assert_int_equal(unlink(path), 0);
+	}
+}
+
 static void closing_hangs_up_on_who_is_there(void **state)
 {
 	struct sw_metrics m;
@@ -402,6 +419,7 @@ int main(void)
 		cmocka_unit_test(device_names_are_escaped),
 		cmocka_unit_test(the_socket_goes_with_the_server),
 		cmocka_unit_test(a_file_of_somebody_else_is_left),
+		cmocka_unit_test(a_file_that_is_no_socket_is_left),
 		cmocka_unit_test(closing_hangs_up_on_who_is_there),
 		cmocka_unit_test(any_bytes_are_answered_or_hung_up_on),
 		cmocka_unit_test(any_address_is_read_or_refused),

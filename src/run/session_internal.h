@@ -59,7 +59,7 @@ struct session {
 	struct sw_door door;       /* where who talks to us comes in, */
 	struct sw_control control; /* and is answered */
 	struct sw_metrics metrics;
-	bool going;                /* [atomic] a device goes off: requests.c */
+	bool going; /* [atomic] a device goes off: requests.c */
 	int epoll, signals, listen, timer, born_event;
 	sigset_t old_mask;
 	struct rlimit old_nofile;

@@ -2,6 +2,7 @@
 #include "base/counters.h"
 
 uint64_t sw_counters[SW_NR_COUNTERS];
+__thread uint64_t sw_disk_reads;
 
 const char *const sw_counter_names[SW_NR_COUNTERS] = {
 #define X(name) #name,

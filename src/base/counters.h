@@ -108,6 +108,10 @@ extern const char *const sw_counter_names[SW_NR_COUNTERS];
 		&sw_counters[SW_CTR_##name##_16kB + (order)-2], 1ull, \
 		__ATOMIC_RELAXED))
 
+/* Pages that the calling thread has read from disks, ever: so it can tell whether
+ * one had to be waited for. */
+extern __thread uint64_t sw_disk_reads;
+
 static inline uint64_t sw_counter_read(enum sw_counter c)
 {
 	return __atomic_load_n(&sw_counters[c], __ATOMIC_RELAXED);

@@ -23,6 +23,7 @@ static const char help[] =
 	"  -p, --property NAME=VALUE\n"
 	"                      MemoryHigh, MemoryMax, MemorySwapMax as of systemd-run\n"
 	"      --report FILE   write what happened to FILE, as JSON\n"
+	"      --metrics ADDR  answer Prometheus at unix:PATH or tcp:127.0.0.1:PORT\n"
 	"      --name NAME     how other commands call the session, beside its pid\n"
 	"  -v, --verbose       say what happened; twice: while it happens\n"
 	"  -h, --help          show this\n"
@@ -31,7 +32,6 @@ static const char help[] =
 	"swap area by mkswap; ,prio=N behind it. spillway-run(1) has all of it.\n"
 	"\n"
 	"Exit status: that of COMMAND, 128+N for signal N; 125, 126, 127 as of env(1).\n"
-	"\n"
 	"Example: spillway run -m 512M -v -- redis-server --port 7000\n";
 
 enum {
@@ -39,6 +39,7 @@ enum {
 	OPT_ZSWAP,
 	OPT_REPORT,
 	OPT_NAME,
+	OPT_METRICS,
 };
 
 static const struct option long_options[] = {
@@ -48,6 +49,7 @@ static const struct option long_options[] = {
 	{ "property", required_argument, NULL, 'p' },
 	{ "report", required_argument, NULL, OPT_REPORT },
 	{ "name", required_argument, NULL, OPT_NAME },
+	{ "metrics", required_argument, NULL, OPT_METRICS },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
 	{ 0 },
@@ -80,6 +82,9 @@ static int parse(struct sw_run_options *opt, int argc, char **argv)
 			break;
 		case OPT_NAME:
 			err = sw_run_options_set_name(opt, optarg);
+			break;
+		case OPT_METRICS:
+			err = sw_run_options_set_metrics(opt, optarg);
 			break;
 		case 'v':
 			err = sw_conf_set(&conf, "verbose",

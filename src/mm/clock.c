@@ -59,16 +59,21 @@ uint64_t sw_make_shadow(struct sw_mm *mm)
 	return (clock & SHADOW_MASK) | 1ull << SHADOW_BITS; /* never 0 */
 }
 
+uint64_t sw_refault_distance(struct sw_mm *mm, uint64_t shadow)
+{
+	uint64_t clock = __atomic_load_n(&mm->evictions, __ATOMIC_RELAXED);
+
+	return shadow ? (clock - shadow) & SHADOW_MASK : 0;
+}
+
 /* Within three eighths of the budget: more would call half of everything hot
  * that is touched evenly. */
 static bool is_too_soon(struct sw_mm *mm, uint64_t shadow)
 {
-	uint64_t clock = __atomic_load_n(&mm->evictions, __ATOMIC_RELAXED);
-
 	if (!shadow)
 		return false;
 	sw_count(workingset_refault_anon, 1);
-	if (((clock - shadow) & SHADOW_MASK) >=
+	if (sw_refault_distance(mm, shadow) >=
 	    (uint64_t)sw_budget_limit(&mm->budget) * 3 / 8)
 		return false;
 	sw_count(workingset_activate_anon, 1);

@@ -22,7 +22,6 @@
 
 #include "base/log.h"
 #include "base/probe.h"
-#include "base/time.h"
 #include "mm/fault.h"
 
 #define LOST_AFTER 1000 /* faults in a row on a page we call present */
@@ -113,6 +112,7 @@ static void fault_zero(struct sw_fault *f)
 	struct sw_batch *b = &f->batch;
 	int mapped;
 
+	f->tier = SW_TIER_FIRST_TOUCH;
 	sw_fault_begin(f, &space->streams, SW_WORD_KIND);
 	sw_window_take(f->leaf, f->i);
 	sw_space_unlock(space);
@@ -359,12 +359,27 @@ static unsigned swapin_stride(struct sw_fault *f, struct swapin *s,
 	return nr;
 }
 
-static void count_swapin(enum sw_source source)
+/* `disk_reads`: of this thread, before the bytes were asked for. */
+static void count_swapin(struct sw_fault *f, enum sw_source source,
+			 uint64_t disk_reads)
 {
 	if (source == SW_FROM_STAGED)
 		sw_count(pgfault_staged, 1);
 	else if (source == SW_FROM_STORE)
 		sw_count(pgmajfault, 1);
+	f->tier = sw_disk_reads != disk_reads ? SW_TIER_DISK
+		  : source == SW_FROM_STAGED  ? SW_TIER_STAGED
+					      : SW_TIER_COMPRESSED;
+}
+
+/* How far beyond the budget they were, of pages that came. */
+static void note_refaults(struct sw_fault *f, const struct swapin *s)
+{
+	for (unsigned k = 0; k < f->batch.nr; k++)
+		if (s->in[k].shadow)
+			sw_stall_refault(&f->space->stall,
+					 sw_refault_distance(f->space->mm,
+							     s->in[k].shadow));
 }
 
 /* How many pages are there from the first one of a leaf on its stream's way. */
@@ -388,6 +403,7 @@ static bool fault_huge(struct sw_fault *f)
 	struct sw_space *space = f->space;
 	struct sw_streams *st = &space->streams;
 	unsigned first = f->plan.step < 0 ? SW_LEAF_PAGES - 1 : 0, nr;
+	uint64_t disk_reads = sw_disk_reads;
 	enum sw_source source;
 
 	if (f->alone || f->i != first || !sw_leaf_was_huge(space, f->leaf) ||
@@ -399,7 +415,7 @@ static bool fault_huge(struct sw_fault *f)
 				 f->plan.nr, SW_WORD_KIND);
 		return false;
 	}
-	count_swapin(source);
+	count_swapin(f, source, disk_reads);
 	nr = nr_in_leaf(f);
 	sw_stream_brought_huge(st, &f->plan, nr,
 			       f->addr / SW_PAGE_SIZE +
@@ -412,6 +428,7 @@ static void fault_swapin(struct sw_fault *f)
 {
 	struct sw_space *space = f->space;
 	struct sw_batch *b = &f->batch;
+	uint64_t disk_reads = sw_disk_reads;
 	struct swapin s;
 	unsigned nr;
 	int mapped, err;
@@ -434,16 +451,19 @@ static void fault_swapin(struct sw_fault *f)
 			return;
 		}
 		sw_space_unlock(space);
-		if (err == -EINPROGRESS)
+		if (err == -EINPROGRESS) {
+			f->tier = SW_TIER_NONE;
 			sw_late_add(space);
-		else
+		} else {
 			sw_fault_wake(f);
+		}
 		return;
 	}
 	s.hot = b->nr == 1 ? sw_clock_heat(space->mm, &s.in[0]) : 0;
 	mapped = swapin_map(f, &s);
 	if (mapped > 0)
-		count_swapin(s.in[0].source);
+		count_swapin(f, s.in[0].source, disk_reads);
+	note_refaults(f, &s);
 
 	sw_space_lock(space);
 	nr = swapin_commit(f, &s);
@@ -473,67 +493,75 @@ static bool is_protected(const struct sw_fault *f)
 	       sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP;
 }
 
-static void serve(void *arg, uint64_t addr, unsigned flags, int tid)
+/* What becomes of it, when nobody is at work on its window. Space lock held,
+ * which is given up. */
+static void answer(struct sw_fault *f)
+{
+	if (f->flags & SW_FAULT_EITHER && is_protected(f))
+		f->flags |= SW_FAULT_WP;
+	SW_PROBE5(fault, f->space, f->addr, f->flags, f->tid,
+		  (unsigned)sw_word_kind(f->leaf->word[f->i]));
+	f->tier = SW_TIER_OTHER;
+	if (f->flags & SW_FAULT_WP) {
+		f->tier = SW_TIER_WRITE;
+		sw_fault_wp(f);
+		return;
+	}
+	switch (sw_word_kind(f->leaf->word[f->i])) {
+	case SW_WORD_NONE:
+		fault_zero(f);
+		return;
+	case SW_WORD_SWAP:
+		fault_swapin(f);
+		return;
+	case SW_WORD_POISON:
+		fault_poison(f);
+		return;
+	case SW_WORD_PRESENT:
+		fault_present(f);
+		return;
+	}
+}
+
+/* Space lock held, which is given up. */
+static void meet(struct sw_fault *f)
+{
+	struct sw_space *space = f->space;
+	struct sw_window *win;
+
+	f->leaf = sw_pt_get(&space->pt, f->addr);
+	if (!f->leaf) { /* out of memory: try again */
+		sw_space_unlock(space);
+		sw_fault_wake(f);
+		return;
+	}
+	win = sw_window_of(f->leaf, f->i);
+	if (win->busy) {
+		sw_window_await(space, win);
+		sw_count(pgfault_retry, 1);
+		sw_space_unlock(space);
+		return;
+	}
+	if (sw_freeze_is_on(space->mm) && sw_freeze_holds(space, win)) {
+		sw_space_unlock(space);
+		return;
+	}
+	answer(f);
+}
+
+void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 {
 	struct sw_fault f = { .space = arg,
 			      .addr = addr,
 			      .flags = flags,
 			      .tid = tid,
+			      .tier = SW_TIER_NONE,
 			      .last = addr,
 			      .i = sw_leaf_index(addr) };
 
 	sw_count(pgfault, 1);
+	sw_own_add(&f.space->faults, 1);
 	sw_space_lock(f.space);
-	f.leaf = sw_pt_get(&f.space->pt, addr);
-	if (!f.leaf) { /* out of memory: try again */
-		sw_space_unlock(f.space);
-		sw_fault_wake(&f);
-		return;
-	}
-	if (sw_window_of(f.leaf, f.i)->busy) {
-		sw_window_of(f.leaf, f.i)->waiters = true;
-		sw_count(pgfault_retry, 1);
-		sw_space_unlock(f.space);
-		return;
-	}
-	if (sw_freeze_is_on(f.space->mm) &&
-	    sw_freeze_holds(f.space, sw_window_of(f.leaf, f.i))) {
-		sw_space_unlock(f.space);
-		return;
-	}
-	if (flags & SW_FAULT_EITHER && is_protected(&f))
-		f.flags |= SW_FAULT_WP;
-	SW_PROBE5(fault, f.space, addr, f.flags, tid,
-		  (unsigned)sw_word_kind(f.leaf->word[f.i]));
-	if (f.flags & SW_FAULT_WP) {
-		sw_fault_wp(&f);
-		return;
-	}
-	switch (sw_word_kind(f.leaf->word[f.i])) {
-	case SW_WORD_NONE:
-		fault_zero(&f);
-		return;
-	case SW_WORD_SWAP:
-		fault_swapin(&f);
-		return;
-	case SW_WORD_POISON:
-		fault_poison(&f);
-		return;
-	case SW_WORD_PRESENT:
-		fault_present(&f);
-		return;
-	}
-}
-
-/* For `stall_ns` of the space: its faults are served one after the other, as
- * long as one thread reads them. */
-void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
-{
-	struct sw_space *space = arg;
-	uint64_t start_ns = sw_now_ns();
-
-	serve(arg, addr, flags, tid);
-	__atomic_fetch_add(&space->faults, 1, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&space->stall_ns, sw_now_ns() - start_ns,
-			   __ATOMIC_RELAXED);
+	meet(&f);
+	sw_stall_answered(&f.space->stall, f.tier);
 }

@@ -14,7 +14,8 @@ struct sw_fault {
 	unsigned i;     /* page in the leaf */
 	unsigned flags; /* enum sw_mmu_fault_flags */
 	int tid;
-	bool alone; /* somebody said that its neighbours are of no use */
+	bool alone;        /* somebody said that its neighbours are of no use */
+	enum sw_tier tier; /* what it waited for */
 	struct sw_plan plan;
 	struct sw_batch batch;
 	uint64_t last; /* address of the last page that came */

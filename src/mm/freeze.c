@@ -58,7 +58,7 @@ bool sw_freeze_holds(struct sw_space *space, struct sw_window *win)
 	sw_assert_held(&space->lock);
 	if (state_of(space->mm) == SW_THAWED || win->unsharing)
 		return false;
-	win->waiters = true;
+	sw_window_await(space, win);
 	sw_count(pgfault_held, 1);
 	if (__atomic_load_n(&fz->thaw_on_fault, __ATOMIC_RELAXED)) {
 		__atomic_store_n(&fz->thaw_wanted, true, __ATOMIC_RELAXED);
@@ -88,6 +88,7 @@ static void wake_leaf(struct sw_space *space, struct sw_leaf *leaf)
 		if (!win->waiters || win->busy)
 			continue;
 		win->waiters = false;
+		sw_stall_release(&space->stall);
 		space->mmu->ops->wake(space->mmu,
 				      leaf->base + w * SW_WINDOW_BYTES,
 				      SW_WINDOW_PAGES);

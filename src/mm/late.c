@@ -22,8 +22,12 @@
 void sw_late_add(struct sw_space *space)
 {
 	sw_count(swap_read_late, 1);
-	if (!space->late_ns)
-		space->late_ns = sw_now_ns() + RETRY_NS;
+	if (space->late_ns)
+		return;
+	space->late_ns = sw_now_ns() + RETRY_NS;
+	sw_space_lock(space);
+	sw_stall_hold(&space->stall);
+	sw_space_unlock(space);
 }
 
 uint64_t sw_late_retry(struct sw_space *space)
@@ -37,6 +41,7 @@ uint64_t sw_late_retry(struct sw_space *space)
 		return space->late_ns - now;
 	space->late_ns = 0;
 	sw_space_lock(space);
+	sw_stall_release(&space->stall);
 	for (unsigned i = 0; i < space->nr_regions; i++) {
 		const struct sw_region *r = &space->region[i];
 

@@ -32,6 +32,15 @@ static void zap_leaf(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 	}
 }
 
+/* Who waits for one of its windows waits for nothing that could be given. */
+static void drop_leaf(struct sw_space *space, struct sw_leaf *leaf)
+{
+	for (unsigned w = 0; w < SW_LEAF_WINDOWS; w++)
+		if (leaf->win[w].waiters)
+			sw_stall_release(&space->stall);
+	sw_pt_drop(&space->pt, leaf->base);
+}
+
 /* Zaps every word of the range; whole leaves are freed. */
 void sw_space_zap(struct sw_space *space, uint64_t start, uint64_t end,
 		  bool drop_leaves)
@@ -47,7 +56,7 @@ void sw_space_zap(struct sw_space *space, uint64_t start, uint64_t end,
 			last = SW_LEAF_PAGES - 1;
 		zap_leaf(space, leaf, i, last + 1);
 		if (!i && last == SW_LEAF_PAGES - 1 && drop_leaves)
-			sw_pt_drop(&space->pt, base);
+			drop_leaf(space, leaf);
 		leaf = sw_pt_next(&space->pt, base + SW_LEAF_BYTES);
 	}
 }

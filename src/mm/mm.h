@@ -9,6 +9,7 @@
 
 #include "base/base.h"
 #include "mm/heat.h"
+#include "mm/stall.h"
 #include "mmu/mmu.h"
 
 struct sw_mm;
@@ -260,6 +261,13 @@ SW_MUST_CHECK int sw_mm_quiet(struct sw_mm *mm, void (*fn)(void *arg),
 /* Everything one debugs with, as text: budget, reclaim, staging, each space with
  * its debts. Any time, any thread. */
 void sw_mm_dump(struct sw_mm *mm, FILE *out);
+/* ---- how long faults take (stall.c) ---- */
+
+/* The time since the last call in which some thread waited in a fault, as near as
+ * it can be known. `now`: sw_now_ns(). One caller, no lock held for these two. */
+uint64_t sw_mm_stall_step(struct sw_mm *mm, uint64_t now);
+/* All faults so far. Any thread. */
+void sw_mm_stall_sums(struct sw_mm *mm, struct sw_stall_sums *sums);
 
 /* ---- what a program inside the same process asks for (inside.c) ---- */
 

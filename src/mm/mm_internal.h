@@ -11,8 +11,8 @@
  * chance, then into a store), budget.c (how much), write_error.c and late.c
  * (devices that fail, or do not answer), unuse.c (off a device that goes),
  * freeze.c (all of it, to stay out) and image.c; steer.c (less memory now, or
- * another budget), quiet.c and dump.c (for who looks for defects); inside.c (for
- * programs in the same process).
+ * another budget), quiet.c and dump.c (for who looks for defects); stall.c (how
+ * long faults take); inside.c (for programs in the same process).
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on
@@ -30,6 +30,7 @@
 #include "mm/mm.h"
 #include "mm/pagetable.h"
 #include "mm/steer.h"
+#include "mm/stall.h"
 #include "mm/stream.h"
 
 /* ---- budget.c: pages, all fields atomic ---- */
@@ -124,8 +125,7 @@ struct sw_space {
 	unsigned nr_regions, max_regions;
 	uint64_t resident;   /* [atomic] PRESENT words */
 	uint64_t swapped;    /* [atomic] SWAP words */
-	uint64_t faults;     /* [atomic] handed to us, */
-	uint64_t stall_ns;   /* [atomic] and how long we were at them */
+	uint64_t faults;     /* [atomic] handed to us; as `again` */
 	struct sw_owed owed; /* unmaps that come out of order */
 	struct sw_advice_book advice;
 	bool event_waits;  /* an event waits for busy windows */
@@ -137,6 +137,7 @@ struct sw_space {
 	unsigned again;      /* and how often in a row */
 	uint64_t late_ns;    /* when late.c tries again; 0: nobody waits */
 	char *fault_buf;     /* SW_WINDOW_PAGES pages, same thread */
+	struct sw_stall stall;
 };
 
 static inline struct sw_window *sw_window_of(struct sw_leaf *leaf, unsigned i)
@@ -154,6 +155,9 @@ void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
  * wakes whoever met it. */
 void sw_window_take(struct sw_leaf *leaf, unsigned i);
 void sw_window_give(struct sw_space *space, struct sw_leaf *leaf, unsigned i);
+/* A fault is left unanswered until the window is given back, or thawed. Space
+ * lock held. */
+void sw_window_await(struct sw_space *space, struct sw_window *win);
 
 /* For `nr` words of one window that are NONE and come to be all at once, with
  * what they own. Space lock held. */
@@ -551,6 +555,7 @@ struct sw_mm {
 	struct sw_freeze freeze;
 	struct sw_wanted wanted;
 	bool quiet; /* [atomic] nobody begins with a space: quiet.c */
+	struct sw_stalls stalls;
 };
 
 /* ---- quiet.c ---- */
@@ -639,6 +644,9 @@ uint64_t sw_clock_pick(struct sw_space *space, struct sw_evictor *ev,
 uint64_t sw_clock_pick_range(struct sw_space *space, struct sw_evictor *ev,
 			     uint64_t start, uint64_t end);
 
+/* Pages that went out since one did that has come back by the store. 0: nobody
+ * knows. */
+uint64_t sw_refault_distance(struct sw_mm *mm, uint64_t shadow);
 /* How hot a page is that came back alone: its SW_WORD_HOT. */
 unsigned sw_clock_heat(struct sw_mm *mm, const struct sw_swapin *in);
 uint64_t sw_make_shadow(struct sw_mm *mm);

@@ -345,6 +345,7 @@ struct sw_mm *sw_mm_new(const struct sw_mm_config *config)
 	pthread_cond_init(&mm->unused, NULL);
 	pthread_cond_init(&mm->wanted.turn, NULL);
 	sw_freeze_init(mm);
+	sw_stalls_init(&mm->stalls);
 	sw_list_init(&mm->spaces);
 	return mm;
 }
@@ -384,6 +385,7 @@ void sw_mm_free(struct sw_mm *mm)
 	pthread_cond_destroy(&mm->unused);
 	pthread_cond_destroy(&mm->freeze.turn);
 	pthread_cond_destroy(&mm->wanted.turn);
+	sw_stalls_destroy(&mm->stalls);
 	sw_mutex_destroy(&mm->spaces_lock);
 	sw_mutex_destroy(&mm->lock);
 	free(mm);

@@ -195,10 +195,19 @@ void sw_window_give(struct sw_space *space, struct sw_leaf *leaf, unsigned i)
 	win->busy = false;
 	if (win->waiters) {
 		win->waiters = false;
+		sw_stall_release(&space->stall);
 		space->mmu->ops->wake(space->mmu, sw_leaf_addr(leaf, first),
 				      SW_WINDOW_PAGES);
 	}
 	pthread_cond_broadcast(&space->idle);
+}
+
+void sw_window_await(struct sw_space *space, struct sw_window *win)
+{
+	sw_assert_held(&space->lock);
+	if (!win->waiters)
+		sw_stall_hold(&space->stall);
+	win->waiters = true;
 }
 
 bool sw_space_is_busy(struct sw_space *space, uint64_t start, uint64_t end)
@@ -475,7 +484,7 @@ void sw_space_stats(struct sw_space *space, struct sw_space_stats *st)
 		.swapped_pages =
 			__atomic_load_n(&space->swapped, __ATOMIC_RELAXED),
 		.faults = __atomic_load_n(&space->faults, __ATOMIC_RELAXED),
-		.stall_ns = __atomic_load_n(&space->stall_ns, __ATOMIC_RELAXED),
+		.stall_ns = sw_stall_served_ns(&space->stall),
 	};
 }
 
@@ -523,6 +532,7 @@ void sw_space_free(struct sw_space *space)
 {
 	struct sw_mm *mm = space->mm;
 
+	sw_stalls_bury(&mm->stalls, &space->stall);
 	sw_mutex_lock(&mm->spaces_lock);
 	sw_list_del(&space->node);
 	__atomic_fetch_add(&mm->generation, 1, __ATOMIC_RELAXED);
@@ -552,6 +562,13 @@ static void client_unlock(void *space) SW_NO_TSA
 	sw_space_unlock(space);
 }
 
+static void client_read(void *space, unsigned nr)
+{
+	struct sw_space *s = space;
+
+	sw_stall_read(&s->stall, nr);
+}
+
 static bool resolve_doubts(struct sw_space *space)
 {
 	bool again;
@@ -578,6 +595,7 @@ static uint64_t client_settle(void *space)
 const struct sw_mmu_client sw_mm_client = {
 	.lock = client_lock,
 	.unlock = client_unlock,
+	.read = client_read,
 	.fault = sw_fault,
 	.forking = sw_space_forking,
 	.fork = sw_space_fork,

@@ -111,6 +111,9 @@ enum sw_mmu_fault_flags {
 struct sw_mmu_client {
 	void (*lock)(void *space);
 	void (*unlock)(void *space);
+	/* `nr` faults were read, and fault() follows for each; the lock is held.
+	 * For who wants to know how long they take: it need not be told. */
+	void (*read)(void *space, unsigned nr);
 	void (*fault)(void *space, uint64_t addr, unsigned flags, int tid);
 	/* The program is about to fork, and waits for this; without the lock. */
 	void (*forking)(void *space);

@@ -184,11 +184,24 @@ static void serve(struct sw_remote *r, const struct uffd_msg *m)
 	sw_follow_served(&r->follow);
 }
 
+/* How many of the messages are faults for the client. */
+static unsigned count_faults(const struct sw_remote *r,
+			     const struct uffd_msg *msg, ssize_t n)
+{
+	unsigned nr = 0;
+
+	for (ssize_t i = 0; i < n; i++)
+		nr += msg[i].event == UFFD_EVENT_PAGEFAULT &&
+		      (msg[i].arg.pagefault.address & SW_PAGE_MASK) != r->bell;
+	return nr;
+}
+
 /* Reads what is there; returns the number of messages. */
 static int pump(struct sw_remote *r)
 {
 	struct uffd_msg msg[BATCH];
 	bool layout = false;
+	unsigned faults;
 	ssize_t n;
 
 	r->client->lock(r->mmu.space);
@@ -207,6 +220,9 @@ static int pump(struct sw_remote *r)
 	if (layout)
 		r->ctl->epoch = ++r->mmu.epoch;
 	gate_unlock(r);
+	faults = count_faults(r, msg, n);
+	if (faults)
+		r->client->read(r->mmu.space, faults);
 	for (ssize_t i = 0; layout && i < n; i++)
 		if (msg[i].event != UFFD_EVENT_PAGEFAULT)
 			layout_event(r, &msg[i]);

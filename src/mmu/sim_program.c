@@ -70,6 +70,15 @@ static void layout_event(struct sw_sim *sim, const struct sim_msg *msg)
 	}
 }
 
+static unsigned count_faults(const struct sim_msg *msg, unsigned n)
+{
+	unsigned nr = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		nr += msg[i].kind == SIM_FAULT;
+	return nr;
+}
+
 static void pump(struct sw_sim *sim)
 {
 	struct sim_msg msg[BATCH];
@@ -84,6 +93,7 @@ static void pump(struct sw_sim *sim)
 	if (layout)
 		sim->gate_epoch = ++sim->mmu.epoch;
 	pthread_mutex_unlock(&sim->gate);
+	sim->client->read(sim->mmu.space, count_faults(msg, n));
 	for (unsigned i = 0; i < n; i++)
 		if (msg[i].kind != SIM_FAULT)
 			layout_event(sim, &msg[i]);

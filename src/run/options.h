@@ -51,6 +51,7 @@ struct sw_run_options {
 	struct sw_zswap_spec zswap; /* in front of what is no memory */
 	char *report_path;          /* owned; NULL: no report */
 	const char *name;           /* of the session; NULL: its pid */
+	const char *metrics;        /* metrics.h; NULL: none are told */
 	int verbose;                /* how many -v */
 	char **argv;                /* the command, NULL-terminated; borrowed */
 };
@@ -91,6 +92,10 @@ SW_MUST_CHECK int sw_run_options_set_verbose(struct sw_run_options *opt,
 					     const char *text);
 SW_MUST_CHECK int sw_run_options_set_name(struct sw_run_options *opt,
 					  const char *name);
+
+/* What sw_metrics_parse() takes; borrowed: metrics_address.c. */
+SW_MUST_CHECK int sw_run_options_set_metrics(struct sw_run_options *opt,
+					     const char *text);
 
 /* "off", or SIZE[,codec=lz4|zstd[:LEVEL]]: options_zswap.c. */
 SW_MUST_CHECK int sw_run_options_set_zswap(struct sw_run_options *opt,

@@ -27,6 +27,7 @@ struct sw_proc {
 	struct sw_agent_ctl *ctl;
 	int uffd;          /* prepared: the remote's once attached */
 	uint64_t hello_ns; /* when it came */
+	uint64_t cpu_ns;   /* it has had: stalls.c */
 
 	struct sw_remote *remote; /* NULL: not attached */
 	struct sw_space *space;

@@ -131,6 +131,45 @@ static json_t *zswap_json(const struct sw_report_zswap *z)
 		"written_back_pages", sw_counter_read(SW_CTR_zswpwb));
 }
 
+static json_t *tier_json(const struct sw_hist *h)
+{
+	static const struct {
+		const char *name;
+		unsigned per_mille;
+	} quantiles[] = {
+		{ "p50_us", 500 },  { "p90_us", 900 },  { "p99_us", 990 },
+		{ "p999_us", 999 }, { "max_us", 1000 },
+	};
+
+	json_t *o = json_pack("{s:I, s:I}", "count", sw_hist_count(h), "sum_us",
+			      h->sum / 1000);
+
+	for (unsigned i = 0; i < SW_ARRAY_SIZE(quantiles); i++)
+		json_object_set_new(
+			o, quantiles[i].name,
+			json_real(sw_hist_quantile(h, quantiles[i].per_mille) /
+				  1e3));
+	return o;
+}
+
+json_t *sw_latency_json(const struct sw_stall_sums *sums)
+{
+	json_t *o = json_object();
+
+	for (unsigned t = 0; t < SW_NR_TIERS; t++)
+		json_object_set_new(o, sw_tier_names[t],
+				    tier_json(&sums->tier[t]));
+	return o;
+}
+
+static json_t *stall_json(const struct sw_report *report)
+{
+	return json_pack("{s:I, s:I}", /**/
+			 "some_us", report->stalled_ns[SW_PRESSURE_SOME] / 1000,
+			 "full_us",
+			 report->stalled_ns[SW_PRESSURE_FULL] / 1000);
+}
+
 static json_t *command_json(const struct sw_report *report)
 {
 	json_t *list = json_array();
@@ -147,13 +186,13 @@ static json_t *command_json(const struct sw_report *report)
 
 static json_t *report_json(const struct sw_report *report)
 {
-	json_t *devices = json_array();
+	json_t *devices = json_array(), *json;
 	unsigned i;
 
 	for (i = 0; i < report->nr_devices; i++)
 		json_array_append_new(devices,
 				      device_json(&report->devices[i]));
-	return json_pack(
+	json = json_pack(
 		"{s:i, s:o, s:i, s:I, s:I, s:I, s:I, s:f, s:o, s:o, s:o, s:o, s:{s:f,s:f,s:f}}",
 		"version", 1, "command", command_json(report), "exit_status",
 		report->exit_status, "budget_bytes", report->budget_bytes,
@@ -165,6 +204,13 @@ static json_t *report_json(const struct sw_report *report)
 		"supervisor_seconds", report->supervisor_seconds,
 		"agent_seconds", report->agent_seconds, "command_seconds",
 		report->command_seconds);
+	json_object_set_new(json, "swapped_peak_bytes",
+			    json_integer(report->swapped_peak_bytes));
+	json_object_set_new(json, "enough_bytes",
+			    json_integer(report->enough_bytes));
+	json_object_set_new(json, "stall", stall_json(report));
+	json_object_set_new(json, "latency", sw_latency_json(report->latency));
+	return json;
 }
 
 /* ---- files ---- */
@@ -323,6 +369,36 @@ static void zswap_print(const struct sw_report_zswap *z, FILE *out)
 		count_of(SW_CTR_zswap_pool_limit_hit));
 }
 
+static double seconds(uint64_t ns)
+{
+	return ns / 1e9;
+}
+
+/* A budget is given in whole megabytes. */
+static uint64_t round_up(uint64_t bytes)
+{
+	return (bytes + (1 << 20) - 1) & ~((1ull << 20) - 1);
+}
+
+static void stall_print(const struct sw_report *report, FILE *out)
+{
+	double some = seconds(report->stalled_ns[SW_PRESSURE_SOME]);
+	double wall = report->wall_seconds;
+	char a[24];
+
+	fprintf(out,
+		"spillway: swapped %s at most; lost to faults %.2f s (%.0f %%), "
+		"%.2f s of it with nobody running\n",
+		sw_size_format(report->swapped_peak_bytes, a), some,
+		wall > 0 ? sw_min(100.0, some * 100 / wall) : 0.0,
+		seconds(report->stalled_ns[SW_PRESSURE_FULL]));
+	if (report->reclaimed)
+		fprintf(out,
+			"spillway: a budget of %s would have been enough, by "
+			"estimate\n",
+			sw_size_format(round_up(report->enough_bytes), a));
+}
+
 void sw_report_print(const struct sw_report *report, FILE *out)
 {
 	char a[24], b[24];
@@ -343,6 +419,7 @@ void sw_report_print(const struct sw_report *report, FILE *out)
 		"first write %llu)\n",
 		count_of(SW_CTR_pgfault), count_of(SW_CTR_pgfault_zero),
 		count_of(SW_CTR_pgmajfault), count_of(SW_CTR_pgfault_wp));
+	stall_print(report, out);
 	if (report->shared_peak_bytes)
 		fprintf(out,
 			"spillway: shared memory outside of the budget: %s at "

@@ -8,7 +8,12 @@
  *
  *      { "version", "command": [...], "exit_status",
  *        "budget_bytes", "peak_bytes", "own_peak_bytes",
- *        "shared_peak_bytes", "wall_seconds",
+ *        "shared_peak_bytes", "swapped_peak_bytes", "enough_bytes",
+ *        "wall_seconds",
+ *        "stall": { "some_us", "full_us" },
+ *        "latency": { "first_touch", "staged", "compressed", "disk", "write",
+ *                     "other": { "count", "sum_us", "p50_us", "p90_us",
+ *                                "p99_us", "p999_us", "max_us" } },
  *        "counters": { every name of base/counters.h },
  *        "faults": { "total", "first_touch", "staged", "from_store",
  *                    "write_protect", "retried", "stalled" },
@@ -33,6 +38,16 @@
  * "shared_peak_bytes" is the most that was seen of memory mapped with
  * MAP_SHARED, memfd or System V memory: outside of the budget and left alone.
  *
+ * "swapped_peak_bytes" is the most that was out at one time, by a look every
+ * 100 ms, and "enough_bytes" an estimate of the budget with which nothing would
+ * have had to come back: stalls.c says how.
+ *
+ * "stall" is for how long at least one thread waited in a fault, and for how much
+ * of that none ran, as far as it can be told (stalls.c). "latency" is how long a
+ * fault took, by what it had to wait for (mm/stall.h), from its being read to its
+ * answer: the kernel's own part of it is not seen. Quantiles are exact to an
+ * eighth, and never too small.
+ *
  * "read_errors" are slots that could not be read back, "bad_slots" those that
  * could not be written and were given to nobody again; a device with too many
  * of these, or that did not answer, has "failed" and takes no more pages.
@@ -54,7 +69,11 @@
 
 #include <stdio.h>
 
+#include <jansson.h>
+
 #include "base/base.h"
+#include "mm/stall.h"
+#include "run/pressure.h"
 
 struct sw_report_device {
 	char name[256];      /* a path may be cut short */
@@ -94,6 +113,11 @@ struct sw_report {
 	uint64_t peak_bytes;     /* of the tree's anonymous memory */
 	uint64_t own_peak_bytes; /* of supervisor, keeper and agents: own.c */
 	uint64_t shared_peak_bytes; /* of the tree's shared memory: shared.c */
+	uint64_t swapped_peak_bytes;
+	uint64_t enough_bytes;
+	bool reclaimed; /* pages had to go */
+	uint64_t stalled_ns[SW_NR_PRESSURE];
+	const struct sw_stall_sums *latency; /* borrowed */
 	double wall_seconds;
 	double supervisor_seconds; /* CPU, user and system */
 	double agent_seconds;
@@ -113,6 +137,9 @@ SW_MUST_CHECK int sw_report_check(const char *path);
  */
 SW_MUST_CHECK int sw_report_write(const struct sw_report *report,
 				  const char *path);
+
+/* The report's "latency". */
+json_t *sw_latency_json(const struct sw_stall_sums *sums);
 
 /* A short summary for people, each line prefixed as all our messages. */
 void sw_report_print(const struct sw_report *report, FILE *out);

@@ -16,6 +16,7 @@
  *      procs           listing.c
  *      pageout         paging_out.c
  *      map             cluster_map.c
+ *      stall           stalls.c
  *
  * Above: control.c, in a thread for each call. Below: devices.c, mm/unuse.c,
  * and the files named here.
@@ -223,5 +224,6 @@ const struct sw_request_kind sw_requests[] = {
 	{ "procs", sw_answer_procs },
 	{ "pageout", sw_answer_pageout },
 	{ "map", sw_answer_map },
+	{ "stall", sw_answer_stall },
 	{ 0 },
 };

@@ -197,6 +197,7 @@ static int open_mm(struct session *s)
 		sw_error("not enough memory to start");
 		return -ENOMEM;
 	}
+	sw_session_stalls_init(s);
 	return 0;
 }
 
@@ -245,6 +246,24 @@ static void close_door(struct session *s)
 	sw_door_close(&s->door);
 }
 
+static int open_metrics(struct session *s)
+{
+	int err;
+
+	s->metrics.listen = -1;
+	if (!s->opt->metrics)
+		return 0;
+	s->metrics.write = sw_metrics_write;
+	s->metrics.arg = s;
+	err = sw_metrics_open(&s->metrics, s->opt->metrics);
+	if (err)
+		return err;
+	err = sw_metrics_start(&s->metrics);
+	if (err)
+		sw_metrics_close(&s->metrics);
+	return err;
+}
+
 static int start_command(struct session *s)
 {
 	char agent[PATH_MAX];
@@ -283,10 +302,14 @@ static int report(struct session *s)
 {
 	struct sw_report r = { .argv = s->opt->argv,
 			       .budget_bytes = sw_session_budget(s) };
+	struct sw_stall_sums sums;
+	struct sw_pressure p;
 	struct sw_mm_usage u;
 	struct rusage ru;
 
 	sw_mm_usage(s->mm, &u);
+	sw_session_pressure(s, &p);
+	sw_mm_stall_sums(s->mm, &sums);
 	getrusage(RUSAGE_SELF, &ru);
 	r.exit_status = exit_status(s);
 	r.peak_bytes = u.peak_pages * SW_PAGE_SIZE;
@@ -300,6 +323,12 @@ static int report(struct session *s)
 	r.devices = s->devices.report;
 	r.nr_devices = s->devices.nr;
 	r.zswap = s->devices.zswap_report;
+	r.swapped_peak_bytes = s->stalls.out_peak * SW_PAGE_SIZE;
+	r.enough_bytes = sw_session_enough(s, &sums) * SW_PAGE_SIZE;
+	r.reclaimed = u.taken_pages;
+	for (unsigned k = 0; k < SW_NR_PRESSURE; k++)
+		r.stalled_ns[k] = p.line[k].total_ns;
+	r.latency = &sums;
 	if (s->opt->verbose)
 		sw_report_print(&r, stderr);
 	return s->opt->report_path ? sw_report_write(&r, s->opt->report_path)
@@ -327,10 +356,20 @@ int sw_session_run(const struct sw_run_options *opt)
 	if (sw_devices_on(&s.devices, opt))
 		return status;
 	if (open_mm(&s) || sw_devices_start(&s.devices) || start_bury(&s) ||
-	    open_door(&s) || start_command(&s))
+	    open_metrics(&s))
 		return status;
+	if (open_door(&s)) {
+		sw_metrics_close(&s.metrics);
+		return status;
+	}
+	if (start_command(&s)) {
+		close_door(&s);
+		sw_metrics_close(&s.metrics);
+		return status;
+	}
 	loop(&s);
 	close_door(&s);
+	sw_metrics_close(&s.metrics);
 	sw_bury_stop(&s.bury);
 	sw_session_free_children(&s);
 	sw_devices_stop(&s.devices);
@@ -338,6 +377,7 @@ int sw_session_run(const struct sw_run_options *opt)
 	reap(&s);
 	sw_keeper_stop(&s.keeper);
 	sw_devices_sample(&s.devices);
+	sw_session_look_at_stalls(&s);
 	status = exit_status(&s);
 	if (report(&s))
 		status = SW_EXIT_FAILURE;

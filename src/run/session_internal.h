@@ -17,7 +17,9 @@
 #include "run/devices.h"
 #include "run/door.h"
 #include "run/keeper.h"
+#include "run/metrics.h"
 #include "run/options.h"
+#include "run/pressure.h"
 #include "run/proc.h"
 
 #define MAX_STRANGERS 1024 /* more of them are counted, not remembered */
@@ -40,6 +42,15 @@ struct bury {
 	unsigned pending;    /* [atomic] in the list, or being freed */
 };
 
+/* What is lost to faults: stalls.c. */
+struct stalls {
+	struct sw_mutex lock;        /* SW_RANK_LEAF */
+	struct sw_pressure pressure; /* lock */
+	uint64_t step_ns;            /* its last step */
+	uint64_t out_peak;           /* pages that were out, at most, */
+	uint64_t demand_peak;        /* and in memory and out together */
+};
+
 struct session {
 	const struct sw_run_options *opt;
 	struct sw_mm *mm;
@@ -52,6 +63,7 @@ struct session {
 	struct sw_mutex steering; /* SW_RANK_STEERING: one at a time sets it */
 	unsigned eager; /* [atomic] who wants all processes to be managed now */
 	uint64_t looks; /* [atomic] at the tree: watch.c */
+	struct sw_metrics metrics;
 	int epoll, signals, listen, timer, born_event;
 	sigset_t old_mask;
 	struct rlimit old_nofile;
@@ -85,6 +97,7 @@ struct session {
 	uint64_t strangers_shmem; /* theirs, of shared memory */
 	uint64_t shared_peak;     /* pages, shared.c */
 	uint64_t shared_ns;       /* not looked at again before */
+	struct stalls stalls;
 	pid_t seen[MAX_STRANGERS],
 		known[MAX_STRANGERS]; /* this look, the last */
 	unsigned nr_seen, nr_known;   /* the known ones: under procs_lock */
@@ -170,6 +183,19 @@ json_t *sw_answer_procs(struct sw_call *call, const json_t *request, void *arg);
 json_t *sw_answer_pageout(struct sw_call *call, const json_t *request,
 			  void *arg);
 json_t *sw_answer_map(struct sw_call *call, const json_t *request, void *arg);
+/* ---- stalls.c ---- */
+
+/* There is a memory manager. */
+void sw_session_stalls_init(struct session *s);
+/* Called a few times a second, and at the end. */
+void sw_session_look_at_stalls(struct session *s);
+/* What that found, up to the last time. Any thread. */
+void sw_session_pressure(struct session *s, struct sw_pressure *p);
+/* Pages that the budget would have had to have for nothing to come back; `sums`
+ * are of all faults. */
+uint64_t sw_session_enough(struct session *s, const struct sw_stall_sums *sums);
+/* A row of requests.c. */
+json_t *sw_answer_stall(struct sw_call *call, const json_t *request, void *arg);
 
 /* ---- shared.c ---- */
 

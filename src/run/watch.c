@@ -4,7 +4,8 @@
  * often, far from it seldom; a process is managed from the moment memory gets
  * scarce, and new memory of a managed one is found by its growth.
  *
- * Above: session.c. Below: measure.c, shared.c, attach.c, maps.c, own.c, bury.c.
+ * Above: session.c. Below: measure.c, shared.c, attach.c, maps.c, own.c,
+ * stalls.c, bury.c.
  */
 #include <string.h>
 #include <sys/timerfd.h>
@@ -373,6 +374,7 @@ static void slow_tick(struct session *s)
 	sw_session_look_for_strangers(s);
 	sw_session_look_at_shared(s);
 	sw_devices_sample(&s->devices);
+	sw_session_look_at_stalls(s);
 	sw_session_measure_own(s);
 	s->slow_ns = now + sw_max((uint64_t)SLOW_TICK_NS,
 				  (cpu_ns() - cpu) * SLOW_COST_RATIO);

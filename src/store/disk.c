@@ -24,6 +24,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "store/disk_crypt.h"
 #include "store/disk_ring.h"
@@ -298,6 +299,7 @@ static int disk_read(void *store, uint64_t offset, unsigned nr, void *pages)
 	for (uint64_t slot = offset; slot < offset + nr; slot++)
 		if (!is_written(d, slot))
 			return damaged(d, slot, "nothing was written to it");
+	sw_disk_reads += nr;
 	err = transfer_aligned(d, false, offset, nr, pages);
 	if (err == -ENOMEM || err == -EINPROGRESS)
 		return err;

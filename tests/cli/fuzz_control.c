@@ -46,6 +46,7 @@ static void open_session(void)
 	session.mm = sw_mm_new(&config);
 	SW_BUG_ON(!session.mm || sw_mm_start(session.mm));
 	sw_mutex_init(&session.steering, "steering", SW_RANK_STEERING);
+	sw_session_stalls_init(&session);
 	sw_control_init(&control);
 }
 
@@ -118,6 +119,7 @@ static uint64_t rnd(struct caller *c, uint64_t below)
 }
 
 static const char *const seeds[] = {
+	"{\"request\":\"stall\"}",
 	"{\"request\":\"show\"}",
 	"{\"request\":\"on\",\"spec\":\"zram:1M\"}",
 	"{\"request\":\"on\",\"spec\":\"zram:1M,prio=7\"}",

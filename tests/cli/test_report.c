@@ -32,6 +32,8 @@ static int teardown(void **state)
 	return chdir("/") || system(command);
 }
 
+static struct sw_stall_sums latency;
+
 static const struct sw_report sample = {
 	.argv = (char *[]){ "redis-server", "--port", "\xff", NULL },
 	.exit_status = 3,
@@ -39,6 +41,11 @@ static const struct sw_report sample = {
 	.peak_bytes = 5ULL << 30,
 	.own_peak_bytes = 7 << 20,
 	.shared_peak_bytes = 3ULL << 30,
+	.swapped_peak_bytes = 2ULL << 30,
+	.enough_bytes = (7ULL << 30) - 5,
+	.reclaimed = true,
+	.stalled_ns = { 600000000, 450000999 },
+	.latency = &latency,
 	.wall_seconds = 1.5,
 	.supervisor_seconds = 0.25,
 	.agent_seconds = 0.5,
@@ -147,11 +154,42 @@ static void zswap_is_there(json_t *zswap)
 	assert_true(json_real_value(json_object_get(zswap, "ratio")) == 3.0);
 }
 
+static void latency_is_there(json_t *json)
+{
+	static const char *const tiers[] = { "first_touch", "staged",
+					     "compressed",  "disk",
+					     "write",       "other" };
+	json_t *all = json_object_get(json, "latency"), *disk;
+
+	assert_int_equal(json_object_size(all), 6);
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(
+			number(json_object_get(all, tiers[i]), "count"),
+			i == SW_TIER_DISK ? 1000 : 0);
+	disk = json_object_get(all, "disk");
+	assert_true(json_real_value(json_object_get(disk, "p50_us")) == 4.096);
+	assert_true(json_real_value(json_object_get(disk, "p90_us")) == 4.096);
+	assert_true(json_real_value(json_object_get(disk, "p99_us")) == 8.192);
+	assert_true(json_real_value(json_object_get(disk, "p999_us")) == 8.192);
+	assert_true(json_real_value(json_object_get(disk, "max_us")) == 9);
+	assert_int_equal(number(disk, "sum_us"), 4506);
+}
+
+/* 900 faults of 4 us, 99 of 8, and one of 9. */
+static void fill_latency(void)
+{
+	for (unsigned i = 0; i < 1000; i++)
+		sw_hist_add(&latency.tier[SW_TIER_DISK], i < 900   ? 4096
+							 : i < 999 ? 8192
+								   : 9000);
+}
+
 static void every_field_is_there(void **state)
 {
 	json_t *json, *command, *counters, *faults, *devices, *dev, *cpu;
 	unsigned i;
 
+	fill_latency();
 	sw_count(pgmajfault, 7);
 	json = written("fields.json");
 	assert_int_equal(number(json, "version"), 1);
@@ -160,6 +198,14 @@ static void every_field_is_there(void **state)
 	assert_int_equal(number(json, "peak_bytes"), 5LL << 30);
 	assert_int_equal(number(json, "own_peak_bytes"), 7 << 20);
 	assert_int_equal(number(json, "shared_peak_bytes"), 3LL << 30);
+
+	assert_int_equal(number(json, "swapped_peak_bytes"), 2LL << 30);
+	assert_int_equal(number(json, "enough_bytes"), (7LL << 30) - 5);
+	assert_int_equal(number(json_object_get(json, "stall"), "some_us"),
+			 600000);
+	assert_int_equal(number(json_object_get(json, "stall"), "full_us"),
+			 450000);
+	latency_is_there(json);
 
 	command = json_object_get(json, "command");
 	assert_int_equal(json_array_size(command), 3);
@@ -264,6 +310,13 @@ static void the_summary_is_complete(void **state)
 				     "pages in 400K of memory (3.0 to 1)\n"));
 	assert_non_null(strstr(text, "zswap: pages stored 0, read 0, written "
 				     "back 5, rejected"));
+	assert_non_null(strstr(text,
+			       "swapped 2G at most; lost to faults 0.60 s "
+			       "(40 %), 0.45 s of it with nobody "
+			       "running\n"));
+	assert_non_null(strstr(text,
+			       "a budget of 7G would have been enough, by "
+			       "estimate\n"));
 	assert_non_null(strstr(text, "memory of our own: 7M at most\n"));
 }
 

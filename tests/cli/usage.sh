@@ -149,7 +149,7 @@ for command in $("$spillway" --help | sed -n 's/^  \([a-z]*\) .*/\1/p') ''; do
                 "$spillway" $command --help
 done
 "$spillway" run --help >"$dir/help" || failures=1
-for option in -m --memory --swap --zswap -p --property --report --name -v --verbose -h --help; do
+for option in -m --memory --swap --zswap -p --property --report --metrics --name -v --verbose -h --help; do
         grep -q -e "$option" "$dir/help" || compare help "$option" "missing"
 done
 

@@ -429,6 +429,62 @@ static void *steerer_main(void *arg)
 	return NULL;
 }
 
+/* ---- how long faults take ---- */
+
+static uint64_t nr_answered(void)
+{
+	static struct sw_stall_sums sums;
+	uint64_t nr = 0;
+
+	sw_mm_stall_sums(f.mm, &sums);
+	for (unsigned t = 0; t < SW_NR_TIERS; t++)
+		nr += sw_hist_count(&sums.tier[t]);
+	return nr;
+}
+
+/* Asks all the time, while spaces come and go: what is told never falls. */
+static void *asker_main(void *arg)
+{
+	uint64_t last_ns = sw_now_ns(), answered = 0;
+
+	sw_mm_stall_step(f.mm, last_ns);
+	while (sw_now_ns() < end_ns) {
+		uint64_t now = sw_now_ns(), nr = nr_answered();
+
+		SW_BUG_ON(sw_mm_stall_step(f.mm, now) > now - last_ns);
+		SW_BUG_ON(nr < answered);
+		answered = nr;
+		last_ns = now;
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	}
+	return NULL;
+}
+
+static uint64_t nr_known(void)
+{
+	return nr_answered() + sw_counter_read(SW_CTR_pgfault_retry) +
+	       sw_counter_read(SW_CTR_pgfault_held) +
+	       sw_counter_read(SW_CTR_swap_read_late);
+}
+
+/* Every fault was answered in some tier, or left to come again; what is known of
+ * the last ones may follow after their answer. */
+static void check_stalls(void)
+{
+	uint64_t deadline_ns = sw_now_ns() + 10000000000ull;
+
+	while (nr_known() != sw_counter_read(SW_CTR_pgfault) &&
+	       sw_now_ns() < deadline_ns)
+		sched_yield();
+	if (nr_known() != sw_counter_read(SW_CTR_pgfault))
+		fprintf(stderr, "seed %llu: %llu faults, but %llu are known\n",
+			(unsigned long long)seed,
+			(unsigned long long)sw_counter_read(SW_CTR_pgfault),
+			(unsigned long long)nr_known());
+	SW_BUG_ON(nr_known() != sw_counter_read(SW_CTR_pgfault));
+	SW_BUG_ON(f.space->stall.nr_held);
+}
+
 /* ---- small and large ---- */
 
 static void open_small(void)
@@ -459,7 +515,7 @@ int main(int argc, char **argv)
 {
 	struct worker w[THREADS] = { 0 };
 	struct worker switcher = { 0 };
-	pthread_t t[THREADS], switching, freezer, steerer;
+	pthread_t t[THREADS], switching, freezer, steerer, asker;
 	bool devices, freezes, steers;
 	int disk_type = -1;
 	double seconds;
@@ -508,8 +564,10 @@ int main(int argc, char **argv)
 	if (steers)
 		SW_BUG_ON(pthread_create(&steerer, NULL, steerer_main,
 					 &switcher));
+	SW_BUG_ON(pthread_create(&asker, NULL, asker_main, NULL));
 	for (unsigned i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
+	pthread_join(asker, NULL);
 	if (devices)
 		pthread_join(switching, NULL);
 	if (steers)
@@ -518,6 +576,7 @@ int main(int argc, char **argv)
 		sem_wait(&child_slots);
 	if (freezes)
 		pthread_join(freezer, NULL);
+	check_stalls();
 	fx_print_counters();
 	printf("devices off %u, stayed %u; looked at %u times\n", switched[1],
 	       switched[0], looked);

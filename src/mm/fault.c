@@ -73,6 +73,7 @@ void sw_fault_end(struct sw_fault *f, struct sw_streams *st, unsigned nr)
 
 	if (b->nr)
 		f->last = sw_batch_addr(b, b->nr - 1, 1);
+	f->came = nr;
 	sw_stream_brought(st, &f->plan, nr, f->last / SW_PAGE_SIZE);
 	for (unsigned w = 0; w < f->plan.nr_ways; w++)
 		sw_batch_skip(b, &f->plan.way[w]);
@@ -133,6 +134,7 @@ static void fault_zero(struct sw_fault *f)
 	sw_space_unlock(space);
 	if (mapped <= 0)
 		sw_fault_wake(f);
+	f->kind = SW_TRACE_ZERO;
 	sw_count(pgfault_zero, 1);
 }
 
@@ -357,12 +359,22 @@ static unsigned swapin_stride(struct sw_fault *f, struct swapin *s,
 	return nr;
 }
 
-static void count_swapin(enum sw_source source)
+static void count_swapin(struct sw_fault *f, enum sw_source source)
 {
-	if (source == SW_FROM_STAGED)
+	switch (source) {
+	case SW_FROM_STAGED:
+		f->kind = SW_TRACE_STAGED;
 		sw_count(pgfault_staged, 1);
-	else if (source == SW_FROM_STORE)
+		return;
+	case SW_FROM_STORE:
+		f->kind = sw_trace_read_disk() ? SW_TRACE_DISK
+					       : SW_TRACE_COMPRESSED;
 		sw_count(pgmajfault, 1);
+		return;
+	case SW_FROM_ZERO:
+		f->kind = SW_TRACE_MARKED;
+		return;
+	}
 }
 
 /* How many pages are there from the first one of a leaf on its stream's way. */
@@ -397,8 +409,8 @@ static bool fault_huge(struct sw_fault *f)
 				 f->plan.nr, SW_WORD_KIND);
 		return false;
 	}
-	count_swapin(source);
-	nr = nr_in_leaf(f);
+	count_swapin(f, source);
+	f->came = nr = nr_in_leaf(f);
 	sw_stream_brought_huge(st, &f->plan, nr,
 			       f->addr / SW_PAGE_SIZE +
 				       f->plan.step * (int64_t)(nr - 1));
@@ -441,7 +453,7 @@ static void fault_swapin(struct sw_fault *f)
 	s.hot = b->nr == 1 ? sw_clock_heat(space->mm, &s.in[0]) : 0;
 	mapped = swapin_map(f, &s);
 	if (mapped > 0)
-		count_swapin(s.in[0].source);
+		count_swapin(f, s.in[0].source);
 
 	sw_space_lock(space);
 	nr = swapin_commit(f, &s);
@@ -471,52 +483,73 @@ static bool is_protected(const struct sw_fault *f)
 	       sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP;
 }
 
+static void serve(struct sw_fault *f)
+{
+	struct sw_space *space = f->space;
+
+	sw_space_lock(space);
+	f->leaf = sw_pt_get(&space->pt, f->addr);
+	if (!f->leaf) { /* out of memory: try again */
+		sw_space_unlock(space);
+		sw_fault_wake(f);
+		return;
+	}
+	if (sw_window_of(f->leaf, f->i)->busy) {
+		sw_window_of(f->leaf, f->i)->waiters = true;
+		sw_count(pgfault_retry, 1);
+		sw_space_unlock(space);
+		return;
+	}
+	if (sw_freeze_is_on(space->mm) &&
+	    sw_freeze_holds(space, sw_window_of(f->leaf, f->i))) {
+		sw_space_unlock(space);
+		return;
+	}
+	if (f->flags & SW_FAULT_EITHER && is_protected(f))
+		f->flags |= SW_FAULT_WP;
+	if (f->flags & SW_FAULT_WP) {
+		sw_fault_wp(f);
+		return;
+	}
+	switch (sw_word_kind(f->leaf->word[f->i])) {
+	case SW_WORD_NONE:
+		fault_zero(f);
+		return;
+	case SW_WORD_SWAP:
+		fault_swapin(f);
+		return;
+	case SW_WORD_POISON:
+		fault_poison(f);
+		return;
+	case SW_WORD_PRESENT:
+		fault_present(f);
+		return;
+	}
+}
+
+static void trace(const struct sw_fault *f, uint64_t begin)
+{
+	struct sw_trace_event event = { .kind = f->kind,
+					.space = sw_space_id(f->space),
+					.page = f->addr / SW_PAGE_SIZE,
+					.nr = f->came };
+
+	sw_trace_end(begin, &event);
+}
+
 void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 {
+	uint64_t begin = sw_trace_is_on() ? sw_trace_fault_begin() : 0;
 	struct sw_fault f = { .space = arg,
 			      .addr = addr,
 			      .flags = flags,
 			      .tid = tid,
 			      .last = addr,
+			      .kind = SW_TRACE_OTHER,
 			      .i = sw_leaf_index(addr) };
 
 	sw_count(pgfault, 1);
-	sw_space_lock(f.space);
-	f.leaf = sw_pt_get(&f.space->pt, addr);
-	if (!f.leaf) { /* out of memory: try again */
-		sw_space_unlock(f.space);
-		sw_fault_wake(&f);
-		return;
-	}
-	if (sw_window_of(f.leaf, f.i)->busy) {
-		sw_window_of(f.leaf, f.i)->waiters = true;
-		sw_count(pgfault_retry, 1);
-		sw_space_unlock(f.space);
-		return;
-	}
-	if (sw_freeze_is_on(f.space->mm) &&
-	    sw_freeze_holds(f.space, sw_window_of(f.leaf, f.i))) {
-		sw_space_unlock(f.space);
-		return;
-	}
-	if (flags & SW_FAULT_EITHER && is_protected(&f))
-		f.flags |= SW_FAULT_WP;
-	if (f.flags & SW_FAULT_WP) {
-		sw_fault_wp(&f);
-		return;
-	}
-	switch (sw_word_kind(f.leaf->word[f.i])) {
-	case SW_WORD_NONE:
-		fault_zero(&f);
-		return;
-	case SW_WORD_SWAP:
-		fault_swapin(&f);
-		return;
-	case SW_WORD_POISON:
-		fault_poison(&f);
-		return;
-	case SW_WORD_PRESENT:
-		fault_present(&f);
-		return;
-	}
+	serve(&f);
+	if (begin)
+		trace(&f, begin);
 }

@@ -452,6 +452,11 @@ uint64_t sw_space_resident(struct sw_space *space)
 	return __atomic_load_n(&space->resident, __ATOMIC_RELAXED);
 }
 
+uint64_t sw_space_id(const struct sw_space *space)
+{
+	return space->born;
+}
+
 void sw_space_attach(struct sw_space *space)
 {
 	struct sw_mm *mm = space->mm;

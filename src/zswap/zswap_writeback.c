@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/trace.h"
 #include "store/work.h"
 #include "zswap/zswap_internal.h"
 
@@ -129,6 +130,7 @@ static int write_claimed(struct sw_zswap *z, struct zswap_claim *c)
 {
 	uint64_t slot = swp_offset(c->folio->swap);
 	unsigned nr = folio_nr(c->folio), done = 0, n;
+	uint64_t begin = sw_trace_begin();
 	int err = 0;
 
 	for (unsigned at = 0; at < nr && !err; at += n + 1) {
@@ -149,6 +151,8 @@ static int write_claimed(struct sw_zswap *z, struct zswap_claim *c)
 	}
 	sw_count(pswpout, done);
 	sw_count(zswpwb, done);
+	if (done)
+		sw_trace_io(begin, SW_TRACE_WRITE_DISK, done);
 	return err ? err : (int)done;
 }
 

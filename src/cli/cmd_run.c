@@ -20,6 +20,7 @@ static const char help[] =
 	"      --swap SPEC     a swap device; may be given again. Default: zram:\n"
 	"      --zswap SIZE    compressed memory before files and disks; ,codec=zstd\n"
 	"      --report FILE   write what happened to FILE, as JSON\n"
+	"      --trace FILE    record faults and evictions, for 'spillway report'\n"
 	"      --name NAME     how other commands call the session, beside its pid\n"
 	"  -v, --verbose       say what happened; twice: while it happens\n"
 	"  -h, --help          show this\n"
@@ -32,13 +33,13 @@ static const char help[] =
 	"                        Behind these three: ,encrypt ,discard[=once|pages]\n"
 	"\n"
 	"Exit status: that of COMMAND, 128+N for signal N; 125, 126, 127 as of env(1).\n"
-	"\n"
 	"Example: spillway run -m 512M -v -- redis-server --port 7000\n";
 
 enum {
 	OPT_SWAP = 256,
 	OPT_ZSWAP,
 	OPT_REPORT,
+	OPT_TRACE,
 	OPT_NAME,
 };
 
@@ -47,6 +48,7 @@ static const struct option long_options[] = {
 	{ "swap", required_argument, NULL, OPT_SWAP },
 	{ "zswap", required_argument, NULL, OPT_ZSWAP },
 	{ "report", required_argument, NULL, OPT_REPORT },
+	{ "trace", required_argument, NULL, OPT_TRACE },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "help", no_argument, NULL, 'h' },
@@ -73,6 +75,9 @@ static int parse(struct sw_run_options *opt, int argc, char **argv)
 			break;
 		case OPT_REPORT:
 			opt->report_path = optarg;
+			break;
+		case OPT_TRACE:
+			opt->trace_path = optarg;
 			break;
 		case OPT_NAME:
 			err = sw_run_options_set_name(opt, optarg);

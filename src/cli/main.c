@@ -20,6 +20,7 @@ static const struct {
 	{ "freeze", cmd_freeze,
 	  "take a running session out of memory, and keep it out" },
 	{ "thaw", cmd_thaw, "let a frozen session go on" },
+	{ "report", cmd_report, "make a page of pictures of a recorded run" },
 	{ "doctor", cmd_doctor, "say what this machine gives, and lacks" },
 };
 

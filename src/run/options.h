@@ -49,6 +49,7 @@ struct sw_run_options {
 	unsigned nr_devices;
 	struct sw_zswap_spec zswap; /* in front of what is no memory */
 	const char *report_path;    /* NULL: no report */
+	const char *trace_path;     /* NULL: nobody records */
 	const char *name;           /* of the session; NULL: its pid */
 	int verbose;                /* how many -v */
 	char **argv;                /* the command, NULL-terminated; borrowed */

@@ -9,8 +9,8 @@
  * Faults and reclaim have threads of their own (mmu/remote_events.c,
  * mm/reclaim.c) and never wait for this one.
  *
- * Above: cli/cmd_run.c. Below: attach.c, keeper.c, launch.c, measure.c, and
- * mm/ with everything under it.
+ * Above: cli/cmd_run.c. Below: attach.c, keeper.c, launch.c, measure.c,
+ * tracing.c, and mm/ with everything under it.
  */
 #include "run/session.h"
 
@@ -309,7 +309,7 @@ static int report(struct session *s)
 int sw_session_run(const struct sw_run_options *opt)
 {
 	struct session s = { .opt = opt };
-	int status = SW_EXIT_FAILURE;
+	int status = SW_EXIT_FAILURE, err;
 
 	sw_log_set_level(opt->verbose > 1 ? SW_LOG_DEBUG
 			 : opt->verbose   ? SW_LOG_INFO
@@ -324,8 +324,9 @@ int sw_session_run(const struct sw_run_options *opt)
 		return status;
 	if (sw_devices_on(&s.devices, opt))
 		return status;
-	if (open_mm(&s) || sw_devices_start(&s.devices) || start_bury(&s) ||
-	    open_door(&s) || start_command(&s))
+	if (open_mm(&s) || sw_session_trace(&s) ||
+	    sw_devices_start(&s.devices) || start_bury(&s) || open_door(&s) ||
+	    start_command(&s))
 		return status;
 	loop(&s);
 	close_door(&s);
@@ -337,7 +338,8 @@ int sw_session_run(const struct sw_run_options *opt)
 	sw_keeper_stop(&s.keeper);
 	sw_devices_sample(&s.devices);
 	status = exit_status(&s);
-	if (report(&s))
+	err = sw_session_trace_end(&s, status);
+	if (report(&s) || err)
 		status = SW_EXIT_FAILURE;
 	sw_mm_free(s.mm);
 	sw_devices_off(&s.devices);

@@ -19,6 +19,7 @@
 #include "run/keeper.h"
 #include "run/options.h"
 #include "run/proc.h"
+#include "trace/recorder.h"
 
 #define MAX_STRANGERS 1024 /* more of them are counted, not remembered */
 
@@ -48,6 +49,7 @@ struct session {
 	struct sw_door door;       /* where who talks to us comes in, */
 	struct sw_control control; /* and is answered */
 	bool going;                /* [atomic] a device goes off: requests.c */
+	struct sw_recorder *recorder; /* or NULL: tracing.c */
 	int epoll, signals, listen, timer, born_event;
 	sigset_t old_mask;
 	struct rlimit old_nofile;
@@ -129,6 +131,13 @@ void sw_session_tick(struct session *s);
 json_t *sw_answer_freeze(struct sw_call *call, const json_t *request,
 			 void *arg);
 json_t *sw_answer_thaw(struct sw_call *call, const json_t *request, void *arg);
+
+/* ---- tracing.c ---- */
+
+/* The trace that was asked for begins, and ends when nothing happens any more.
+ * 0, or -errno after a line. */
+int sw_session_trace(struct session *s);
+int sw_session_trace_end(struct session *s, int exit_status);
 
 /* ---- shared.c ---- */
 

@@ -13,6 +13,7 @@ Commands:
   off      empty a swap device of a session, and turn it off
   freeze   take a running session out of memory, and keep it out
   thaw     let a frozen session go on
+  report   make a page of pictures of a recorded run
   doctor   say what this machine gives, and lacks
 
 'spillway COMMAND --help' tells more about a command;
@@ -71,7 +72,7 @@ done
 
 # Help is complete, fits on a screen of 24 lines, and no line is cut off.
 "$spillway" run --help >"$dir/help" || failures=1
-for option in -m --memory --swap --zswap --report --name -v --verbose -h --help; do
+for option in -m --memory --swap --zswap --report --trace --name -v --verbose -h --help; do
         grep -q -e "$option" "$dir/help" || compare help "$option" "missing"
 done
 [ "$(wc -l <"$dir/help")" -le 23 ] || compare help "23 lines" "more"

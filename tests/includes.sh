@@ -12,8 +12,8 @@ set -u
 # is a mistake too, and "../" steps around the rule.
 rules() {
         cat <<'EOF'
-cli    run spillway.h
-run    mm mmu zswap store codec swap base
+cli    run report spillway.h
+run    mm mmu zswap store codec swap trace base
 lib    mm mmu zswap store codec swap base spillway.h
 agent  mmu/protocol.h
 mm     mmu zswap store codec swap base
@@ -22,6 +22,8 @@ zswap  store codec swap base
 store  codec swap base
 codec  base
 swap   base
+report trace base
+trace  base
 base
 EOF
 }

@@ -17,6 +17,7 @@ int cmd_doctor(int argc, char **argv);
 int cmd_freeze(int argc, char **argv);
 int cmd_thaw(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_show(int argc, char **argv);
 int cmd_on(int argc, char **argv);
 int cmd_off(int argc, char **argv);

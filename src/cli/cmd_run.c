@@ -24,6 +24,7 @@ static const char help[] =
 	"                      MemoryHigh, MemoryMax, MemorySwapMax as of systemd-run\n"
 	"      --report FILE   write what happened to FILE, as JSON\n"
 	"      --metrics ADDR  answer Prometheus at unix:PATH or tcp:127.0.0.1:PORT\n"
+	"      --trace FILE    record faults and evictions, for 'spillway report'\n"
 	"      --name NAME     how other commands call the session, beside its pid\n"
 	"  -v, --verbose       say what happened; twice: while it happens\n"
 	"  -h, --help          show this\n"
@@ -38,6 +39,7 @@ enum {
 	OPT_SWAP = 256,
 	OPT_ZSWAP,
 	OPT_REPORT,
+	OPT_TRACE,
 	OPT_NAME,
 	OPT_METRICS,
 };
@@ -48,6 +50,7 @@ static const struct option long_options[] = {
 	{ "zswap", required_argument, NULL, OPT_ZSWAP },
 	{ "property", required_argument, NULL, 'p' },
 	{ "report", required_argument, NULL, OPT_REPORT },
+	{ "trace", required_argument, NULL, OPT_TRACE },
 	{ "name", required_argument, NULL, OPT_NAME },
 	{ "metrics", required_argument, NULL, OPT_METRICS },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -79,6 +82,9 @@ static int parse(struct sw_run_options *opt, int argc, char **argv)
 			break;
 		case OPT_REPORT:
 			err = sw_conf_set(&conf, "report", optarg);
+			break;
+		case OPT_TRACE:
+			opt->trace_path = optarg;
 			break;
 		case OPT_NAME:
 			err = sw_run_options_set_name(opt, optarg);

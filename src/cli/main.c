@@ -27,6 +27,7 @@ static const struct {
 	{ "set", cmd_set, "give a running session another budget" },
 	{ "reclaim", cmd_reclaim, "take memory out of a running session now" },
 	{ "debug", cmd_debug, "check a running session, or dump its state" },
+	{ "report", cmd_report, "make a page of pictures of a recorded run" },
 	{ "doctor", cmd_doctor, "say what this machine gives, and lacks" },
 };
 

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/probe.h"
 #include "base/time.h"
+#include "base/trace.h"
 #include "mm/mm_internal.h"
 
 #define LOCKED_PAGES 16 /* worked on under one hold of the space lock */
@@ -479,10 +480,46 @@ static void give_windows(struct sw_space *space, struct sw_evictor *ev)
 	sw_space_unlock(space);
 }
 
+/* ---- what a trace is told ---- */
+
+/* How many pages from p on went in the same way, `max` at most. */
+static unsigned taken_run(const struct sw_evictor *ev, unsigned p, unsigned max)
+{
+	unsigned n = 0;
+
+	while (n < max && ev->page[p + n] == SW_PAGE_TAKEN &&
+	       !ev->clean[p + n] == !ev->clean[p])
+		n++;
+	return n;
+}
+
+static void trace_taken(const struct sw_space *space,
+			const struct sw_evictor *ev, uint64_t begin)
+{
+	for (unsigned r = 0; r < ev->nr_runs; r++) {
+		const struct sw_agent_run *run = &ev->run[r];
+
+		for (unsigned k = 0, n; k < run->nr; k += sw_max(n, 1u)) {
+			struct sw_trace_event event = {
+				.kind = ev->clean[run->at + k]
+						? SW_TRACE_OUT_CLEAN
+						: SW_TRACE_OUT,
+				.space = sw_space_id(space),
+				.page = run->addr / SW_PAGE_SIZE + k,
+			};
+
+			event.nr = n = taken_run(ev, run->at + k, run->nr - k);
+			if (n)
+				sw_trace_end(begin, &event);
+		}
+	}
+}
+
 unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
 		      uint64_t epoch)
 {
 	struct sw_mmu *mmu = space->mmu;
+	uint64_t begin = sw_trace_begin();
 	struct reading rd;
 
 	ev->nr_busy = ev->taken = 0;
@@ -492,6 +529,8 @@ unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
 	assign_folios(ev, &rd);
 	ev->lost = rd.nr && mmu->ops->read_staged(mmu, rd.at, rd.buf, rd.nr);
 	for_each_page(space, ev, commit_page);
+	if (begin)
+		trace_taken(space, ev, begin);
 	if (ev->run[0].nr == SW_HUGE_PAGES)
 		sw_huge_out(space, ev);
 	give_windows(space, ev);

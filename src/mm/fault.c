@@ -74,6 +74,7 @@ void sw_fault_end(struct sw_fault *f, struct sw_streams *st, unsigned nr)
 
 	if (b->nr)
 		f->last = sw_batch_addr(b, b->nr - 1, 1);
+	f->came = nr;
 	sw_stream_brought(st, &f->plan, nr, f->last / SW_PAGE_SIZE);
 	for (unsigned w = 0; w < f->plan.nr_ways; w++)
 		sw_batch_skip(b, &f->plan.way[w]);
@@ -135,6 +136,7 @@ static void fault_zero(struct sw_fault *f)
 	sw_space_unlock(space);
 	if (mapped <= 0)
 		sw_fault_wake(f);
+	f->kind = SW_TRACE_ZERO;
 	sw_count(pgfault_zero, 1);
 }
 
@@ -363,13 +365,26 @@ static unsigned swapin_stride(struct sw_fault *f, struct swapin *s,
 static void count_swapin(struct sw_fault *f, enum sw_source source,
 			 uint64_t disk_reads)
 {
-	if (source == SW_FROM_STAGED)
+	bool disk = sw_disk_reads != disk_reads;
+
+	switch (source) {
+	case SW_FROM_STAGED:
 		sw_count(pgfault_staged, 1);
-	else if (source == SW_FROM_STORE)
+		f->kind = SW_TRACE_STAGED;
+		f->tier = SW_TIER_STAGED;
+		break;
+	case SW_FROM_STORE:
 		sw_count(pgmajfault, 1);
-	f->tier = sw_disk_reads != disk_reads ? SW_TIER_DISK
-		  : source == SW_FROM_STAGED  ? SW_TIER_STAGED
-					      : SW_TIER_COMPRESSED;
+		f->kind = disk ? SW_TRACE_DISK : SW_TRACE_COMPRESSED;
+		f->tier = SW_TIER_COMPRESSED;
+		break;
+	case SW_FROM_ZERO:
+		f->kind = SW_TRACE_MARKED;
+		f->tier = SW_TIER_COMPRESSED;
+		break;
+	}
+	if (disk)
+		f->tier = SW_TIER_DISK;
 }
 
 /* How far beyond the budget they were, of pages that came. */
@@ -416,7 +431,7 @@ static bool fault_huge(struct sw_fault *f)
 		return false;
 	}
 	count_swapin(f, source, disk_reads);
-	nr = nr_in_leaf(f);
+	f->came = nr = nr_in_leaf(f);
 	sw_stream_brought_huge(st, &f->plan, nr,
 			       f->addr / SW_PAGE_SIZE +
 				       f->plan.step * (int64_t)(nr - 1));
@@ -549,14 +564,26 @@ static void meet(struct sw_fault *f)
 	answer(f);
 }
 
+static void trace(const struct sw_fault *f, uint64_t begin)
+{
+	struct sw_trace_event event = { .kind = f->kind,
+					.space = sw_space_id(f->space),
+					.page = f->addr / SW_PAGE_SIZE,
+					.nr = f->came };
+
+	sw_trace_end(begin, &event);
+}
+
 void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 {
+	uint64_t begin = sw_trace_begin();
 	struct sw_fault f = { .space = arg,
 			      .addr = addr,
 			      .flags = flags,
 			      .tid = tid,
 			      .tier = SW_TIER_NONE,
 			      .last = addr,
+			      .kind = SW_TRACE_OTHER,
 			      .i = sw_leaf_index(addr) };
 
 	sw_count(pgfault, 1);
@@ -564,4 +591,6 @@ void sw_fault(void *arg, uint64_t addr, unsigned flags, int tid)
 	sw_space_lock(f.space);
 	meet(&f);
 	sw_stall_answered(&f.space->stall, f.tier);
+	if (begin)
+		trace(&f, begin);
 }

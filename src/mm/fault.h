@@ -4,6 +4,7 @@
 #ifndef SW_FAULT_H
 #define SW_FAULT_H
 
+#include "base/trace.h"
 #include "mm/mm_internal.h"
 
 /* One fault on its way; the window is taken from take() to give(). */
@@ -18,7 +19,9 @@ struct sw_fault {
 	enum sw_tier tier; /* what it waited for */
 	struct sw_plan plan;
 	struct sw_batch batch;
-	uint64_t last; /* address of the last page that came */
+	uint64_t last;           /* address of the last page that came */
+	enum sw_trace_kind kind; /* what it was, for a trace, */
+	unsigned came;           /* and how many pages it brought */
 };
 
 /* Lets the program try again. */

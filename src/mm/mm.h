@@ -93,6 +93,8 @@ struct sw_space *sw_space_new(struct sw_mm *mm);
 void sw_space_set_mmu(struct sw_space *space, struct sw_mmu *mmu);
 struct sw_mmu *sw_space_mmu(struct sw_space *space);
 void sw_space_attach(struct sw_space *space);
+/* Once attached: 1, 2, ... in order of birth. */
+uint64_t sw_space_id(const struct sw_space *space);
 
 /*
  * The end of a space whose events are no longer read: every slot is given

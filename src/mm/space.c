@@ -488,6 +488,11 @@ void sw_space_stats(struct sw_space *space, struct sw_space_stats *st)
 	};
 }
 
+uint64_t sw_space_id(const struct sw_space *space)
+{
+	return space->born;
+}
+
 void sw_space_attach(struct sw_space *space)
 {
 	struct sw_mm *mm = space->mm;

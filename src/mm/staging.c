@@ -20,6 +20,7 @@
 
 #include "base/log.h"
 #include "base/probe.h"
+#include "base/trace.h"
 #include "codec/codec.h"
 #include "mm/mm_internal.h"
 
@@ -223,19 +224,26 @@ int sw_slots_write(swp_entry_t entry, unsigned nr, const void *data)
 {
 	struct swap_info_struct *si = get_swap_device(entry);
 	const struct swap_ops *ops;
+	uint64_t begin;
 	void *store;
 	int err;
 
 	if (!si)
 		return -EIO;
 	ops = swap_device_ops(si, &store);
+	begin = sw_trace_begin();
 	err = ops->write(store, swp_offset(entry), nr, data);
 	put_swap_device(si);
 	SW_PROBE4(writeback, entry.val, nr, err, 0u);
-	if (err)
+	if (err) {
 		sw_count(swap_write_error, 1);
-	else if (!ops->counts)
+	} else if (!ops->counts) {
 		sw_count(pswpout, nr);
+		sw_trace_io(begin,
+			    ops->in_memory ? SW_TRACE_WRITE_ZRAM
+					   : SW_TRACE_WRITE_DISK,
+			    nr);
+	}
 	return err;
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/trace.h"
 #include "mm/mm_internal.h"
 
 /* Reads slots of a locked cached folio without data of its own. */
@@ -19,17 +20,24 @@ static int read_slots(swp_entry_t entry, unsigned nr, void *buf)
 {
 	struct swap_info_struct *si = get_swap_device(entry);
 	const struct swap_ops *ops;
+	uint64_t begin;
 	void *store;
 	int err;
 
 	if (!si)
 		return -EIO;
 	ops = swap_device_ops(si, &store);
+	begin = sw_trace_begin();
 	err = ops->read(store, swp_offset(entry), nr, buf);
 	put_swap_device(si);
 	if (!err) {
-		if (!ops->counts)
-			sw_count(pswpin, nr);
+		if (ops->counts)
+			return 0;
+		sw_count(pswpin, nr);
+		sw_trace_io(begin,
+			    ops->in_memory ? SW_TRACE_READ_ZRAM
+					   : SW_TRACE_READ_DISK,
+			    nr);
 		return 0;
 	}
 	if (err == -ENOMEM || err == -EINPROGRESS)

@@ -150,5 +150,6 @@ void sw_fault_wp(struct sw_fault *f)
 	sw_space_unlock(f->space);
 	if (err)
 		sw_fault_wake(f);
+	f->kind = SW_TRACE_WRITE;
 	sw_count(pgfault_wp, 1);
 }

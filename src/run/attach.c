@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "mmu/uffd.h"
+#include "base/trace.h"
 #include "run/proc.h"
 
 #define ANSWER_MS 2000 /* a helper on a busy machine is slow, not silent */
@@ -272,6 +273,18 @@ int sw_proc_prepare(struct sw_proc *p)
 	return err;
 }
 
+/* A trace knows address spaces by numbers. */
+static void trace_space(const struct sw_proc *p)
+{
+	struct sw_trace_event event = { .kind = SW_TRACE_SPACE,
+					.space = sw_space_id(p->space),
+					.page = p->at.pid };
+	uint64_t begin = sw_trace_begin();
+
+	if (begin)
+		sw_trace_end(begin, &event);
+}
+
 int sw_proc_attach_new(struct sw_proc *p, struct sw_mm *mm)
 {
 	int uffd = p->uffd, err;
@@ -291,6 +304,7 @@ int sw_proc_attach_new(struct sw_proc *p, struct sw_mm *mm)
 	if (err)
 		return err;
 	sw_space_attach(p->space);
+	trace_space(p);
 	return sw_maps_register(&p->at, p->remote, p->space);
 }
 
@@ -355,6 +369,7 @@ bool sw_proc_claim(struct sw_proc *p, struct sw_child *child)
 	p->remote = child->remote;
 	p->space = child->space;
 	free(child);
+	trace_space(p);
 	return true;
 }
 

@@ -50,6 +50,7 @@ struct sw_run_options {
 	unsigned nr_devices;
 	struct sw_zswap_spec zswap; /* in front of what is no memory */
 	char *report_path;          /* owned; NULL: no report */
+	const char *trace_path;     /* NULL: nobody records */
 	const char *name;           /* of the session; NULL: its pid */
 	const char *metrics;        /* metrics.h; NULL: none are told */
 	int verbose;                /* how many -v */

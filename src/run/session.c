@@ -9,8 +9,8 @@
  * Faults and reclaim have threads of their own (mmu/remote_events.c,
  * mm/reclaim.c) and never wait for this one.
  *
- * Above: cli/cmd_run.c. Below: attach.c, keeper.c, launch.c, measure.c, and
- * mm/ with everything under it.
+ * Above: cli/cmd_run.c. Below: attach.c, keeper.c, launch.c, measure.c,
+ * tracing.c, and mm/ with everything under it.
  */
 #include "run/session.h"
 
@@ -338,7 +338,7 @@ static int report(struct session *s)
 int sw_session_run(const struct sw_run_options *opt)
 {
 	struct session s = { .opt = opt, .budget_bytes = opt->budget_bytes };
-	int status = SW_EXIT_FAILURE;
+	int status = SW_EXIT_FAILURE, err;
 
 	sw_log_set_level(opt->verbose > 1 ? SW_LOG_DEBUG
 			 : opt->verbose   ? SW_LOG_INFO
@@ -355,8 +355,8 @@ int sw_session_run(const struct sw_run_options *opt)
 		return status;
 	if (sw_devices_on(&s.devices, opt))
 		return status;
-	if (open_mm(&s) || sw_devices_start(&s.devices) || start_bury(&s) ||
-	    open_metrics(&s))
+	if (open_mm(&s) || sw_session_trace(&s) ||
+	    sw_devices_start(&s.devices) || start_bury(&s) || open_metrics(&s))
 		return status;
 	if (open_door(&s)) {
 		sw_metrics_close(&s.metrics);
@@ -379,7 +379,8 @@ int sw_session_run(const struct sw_run_options *opt)
 	sw_devices_sample(&s.devices);
 	sw_session_look_at_stalls(&s);
 	status = exit_status(&s);
-	if (report(&s))
+	err = sw_session_trace_end(&s, status);
+	if (report(&s) || err)
 		status = SW_EXIT_FAILURE;
 	sw_mm_free(s.mm);
 	sw_devices_off(&s.devices);

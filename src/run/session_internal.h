@@ -21,6 +21,7 @@
 #include "run/options.h"
 #include "run/pressure.h"
 #include "run/proc.h"
+#include "trace/recorder.h"
 
 #define MAX_STRANGERS 1024 /* more of them are counted, not remembered */
 
@@ -64,6 +65,7 @@ struct session {
 	unsigned eager; /* [atomic] who wants all processes to be managed now */
 	uint64_t looks; /* [atomic] at the tree: watch.c */
 	struct sw_metrics metrics;
+	struct sw_recorder *recorder; /* or NULL: tracing.c */
 	int epoll, signals, listen, timer, born_event;
 	sigset_t old_mask;
 	struct rlimit old_nofile;
@@ -196,6 +198,12 @@ void sw_session_pressure(struct session *s, struct sw_pressure *p);
 uint64_t sw_session_enough(struct session *s, const struct sw_stall_sums *sums);
 /* A row of requests.c. */
 json_t *sw_answer_stall(struct sw_call *call, const json_t *request, void *arg);
+/* ---- tracing.c ---- */
+
+/* The trace that was asked for begins, and ends when nothing happens any more.
+ * 0, or -errno after a line. */
+int sw_session_trace(struct session *s);
+int sw_session_trace_end(struct session *s, int exit_status);
 
 /* ---- shared.c ---- */
 

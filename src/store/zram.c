@@ -258,6 +258,7 @@ const struct swap_ops sw_zram_ops = {
 	.read = zram_read,
 	.slot_free = zram_slot_free,
 	.discard = zram_discard,
+	.in_memory = true,
 };
 
 /* ---- accounts ---- */

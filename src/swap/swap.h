@@ -76,6 +76,8 @@ struct swap_ops {
 	/* The store counts pswpin and pswpout itself, since not every page it
 	 * reads or writes has been to a device. */
 	bool counts;
+	/* Its pages stay in memory; for traces. */
+	bool in_memory;
 };
 
 enum swap_device_flags {

@@ -164,17 +164,6 @@ static int alloc_swap(struct folio *folio, uint16_t group, uint32_t devices)
 		.full = -1,
 	};
 
-	SW_ASSERT(folio_is_locked(folio));
-	SW_ASSERT(folio_test(folio, SW_FOLIO_UPTODATE));
-	if (sw_unlikely(folio_test(folio, SW_FOLIO_SWAPCACHE))) {
-		swap_misuse(swap_bad_folio, "the folio has slots already");
-		return -EINVAL;
-	}
-	if (sw_unlikely(ctx.order > SWAP_MAX_ORDER)) {
-		swap_refuse(swap_bad_order, "order %u does not fit a cluster",
-			    ctx.order);
-		return -EINVAL;
-	}
 	/* Charged before the slot is looked for, so that its id is written in
 	 * the critical section that takes it. */
 	if (group && swap_group_charge(group, folio_nr(folio)))
@@ -195,8 +184,20 @@ static int alloc_swap(struct folio *folio, uint16_t group, uint32_t devices)
 
 int folio_alloc_swap_on(struct folio *folio, uint16_t group, uint32_t devices)
 {
-	int err = alloc_swap(folio, group, devices);
+	int err;
 
+	SW_ASSERT(folio_is_locked(folio));
+	SW_ASSERT(folio_test(folio, SW_FOLIO_UPTODATE));
+	if (sw_unlikely(folio_test(folio, SW_FOLIO_SWAPCACHE))) {
+		swap_misuse(swap_bad_folio, "the folio has slots already");
+		return -EINVAL;
+	}
+	if (sw_unlikely(folio->order > SWAP_MAX_ORDER)) {
+		swap_refuse(swap_bad_order, "order %u does not fit a cluster",
+			    folio->order);
+		return -EINVAL;
+	}
+	err = alloc_swap(folio, group, devices);
 	SW_PROBE3(allocate, folio->swap.val, (unsigned)folio->order, err);
 	return err;
 }

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/trace.h"
 #include "store/sysmem.h"
 #include "zswap/zswap_internal.h"
 
@@ -118,6 +119,7 @@ static int write_rest(struct sw_zswap_device *dev, uint64_t slot, unsigned nr,
 	unsigned end;
 
 	for (unsigned i = 0; i < nr; i = end) {
+		uint64_t begin = sw_trace_begin();
 		int err;
 
 		end = run_end(made, i, nr);
@@ -130,6 +132,7 @@ static int write_rest(struct sw_zswap_device *dev, uint64_t slot, unsigned nr,
 		if (err)
 			return err;
 		sw_count(pswpout, end - i);
+		sw_trace_io(begin, SW_TRACE_WRITE_DISK, end - i);
 	}
 	return 0;
 }
@@ -139,6 +142,7 @@ static int write_batch(struct sw_zswap_device *dev, uint64_t slot, unsigned nr,
 {
 	struct sw_zswap *z = dev->zswap;
 	uint32_t made[BATCH] = { 0 };
+	uint64_t begin = sw_trace_begin();
 	unsigned packed = 0;
 	int err;
 
@@ -159,6 +163,8 @@ static int write_batch(struct sw_zswap_device *dev, uint64_t slot, unsigned nr,
 		packed++;
 	}
 	sw_count(zswpout, packed);
+	if (packed)
+		sw_trace_io(begin, SW_TRACE_WRITE_ZSWAP, packed);
 	return 0;
 }
 
@@ -198,6 +204,7 @@ static int read_entry(struct sw_zswap_device *dev, uint64_t slot, uint32_t nr,
 {
 	struct sw_zswap *z = dev->zswap;
 	struct zswap_entry *e = zswap_entry(z, nr);
+	uint64_t begin = sw_trace_begin();
 	const char *why;
 	int err;
 
@@ -211,6 +218,7 @@ static int read_entry(struct sw_zswap_device *dev, uint64_t slot, uint32_t nr,
 	if (!zswap_test(e, ZSWAP_REFERENCED))
 		zswap_set(e, ZSWAP_REFERENCED);
 	sw_count(zswpin, 1);
+	sw_trace_io(begin, SW_TRACE_READ_ZSWAP, 1);
 	return 0;
 }
 
@@ -236,11 +244,14 @@ static int zswap_read_pages(void *store, uint64_t slot, unsigned nr,
 		return -EINVAL;
 	while (nr && !err) {
 		unsigned n = device_run(dev, slot, nr);
+		uint64_t begin = sw_trace_begin();
 
 		if (n) {
 			err = dev->ops->read(dev->store, slot, n, page);
-			if (!err)
+			if (!err) {
 				sw_count(pswpin, n);
+				sw_trace_io(begin, SW_TRACE_READ_DISK, n);
+			}
 		} else {
 			n = 1;
 			err = read_entry(dev, slot, zswap_lookup(dev, slot),

@@ -20,6 +20,7 @@
 
 #include "base/log.h"
 #include "base/probe.h"
+#include "base/trace.h"
 #include "store/work.h"
 #include "zswap/zswap_internal.h"
 
@@ -130,6 +131,7 @@ static int write_claimed(struct sw_zswap *z, struct zswap_claim *c)
 {
 	uint64_t slot = swp_offset(c->folio->swap);
 	unsigned nr = folio_nr(c->folio), done = 0, n;
+	uint64_t begin = sw_trace_begin();
 	int err = 0;
 
 	for (unsigned at = 0; at < nr && !err; at += n + 1) {
@@ -151,6 +153,8 @@ static int write_claimed(struct sw_zswap *z, struct zswap_claim *c)
 	}
 	sw_count(pswpout, done);
 	sw_count(zswpwb, done);
+	if (done)
+		sw_trace_io(begin, SW_TRACE_WRITE_DISK, done);
 	return err ? err : (int)done;
 }
 

@@ -20,6 +20,7 @@ Commands:
   set      give a running session another budget
   reclaim  take memory out of a running session now
   debug    check a running session, or dump its state
+  report   make a page of pictures of a recorded run
   doctor   say what this machine gives, and lacks
 
 'spillway COMMAND --help' tells more about a command;
@@ -149,7 +150,7 @@ for command in $("$spillway" --help | sed -n 's/^  \([a-z]*\) .*/\1/p') ''; do
                 "$spillway" $command --help
 done
 "$spillway" run --help >"$dir/help" || failures=1
-for option in -m --memory --swap --zswap -p --property --report --metrics --name -v --verbose -h --help; do
+for option in -m --memory --swap --zswap -p --property --report --metrics --trace --name -v --verbose -h --help; do
         grep -q -e "$option" "$dir/help" || compare help "$option" "missing"
 done
 

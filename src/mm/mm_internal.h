@@ -8,10 +8,11 @@
  * the program says), swapin.c (from slot to bytes), handover.c (once for two),
  * huge_in.c (huge pages back in), clean.c (does the slot stay), reclaim.c (when
  * pages go), clock.c (which), prepare.c (where to), evict.c (out of the
- * program), huge_out.c (huge pages out), staging.c (second chance, then into a
- * store), budget.c (how much), write_error.c and late.c (devices that fail, or
- * do not answer), unuse.c (off a device that goes), freeze.c (all of it, to stay
- * out) and image.c; inside.c (for programs in the same process).
+ * program), huge_out.c (huge pages out), staging.c (second chance), writeout.c
+ * (then into a store), store_io.c (how stores are called), budget.c (how much),
+ * write_error.c and late.c (devices that fail, or do not answer), unuse.c (off a
+ * device that goes), freeze.c (all of it, to stay out) and image.c; inside.c
+ * (for programs in the same process).
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on

@@ -1,7 +1,8 @@
 /*
  * staging.h - what mm_internal.h needs of the pages that are out and still in
- * our memory: staging.c (their buffers, and the second chance), and
- * write_error.c (those a store refuses).
+ * our memory: staging.c (their buffers, and the second chance), writeout.c and
+ * store_io.c (how they come to their stores), and write_error.c (those a store
+ * refuses).
  */
 #ifndef SW_MM_STAGING_H
 #define SW_MM_STAGING_H
@@ -53,12 +54,25 @@ void *sw_buf_get_huge(struct sw_mm *mm);
 void sw_buf_put(struct sw_mm *mm, void *buf, unsigned pages);
 void sw_staging_add(struct sw_mm *mm, struct folio *folio);
 uint64_t sw_staging_nr(struct sw_mm *mm);
-bool sw_page_is_zero(const void *page);
+/* The oldest staged folio, off the list, with a reference; or NULL. */
+struct folio *sw_staging_take(struct sw_mm *mm);
+
+/* ---- store_io.c ---- */
+
+/* Writes or reads all of `io`, which comes back in the order of entries with an
+ * error for each. */
+void sw_store_io(bool write, struct swap_io *io, unsigned nr);
+/* Does it take the store of the entry less time to do many at once? */
+bool sw_store_batches(swp_entry_t entry);
 /* Writes to slots that nobody else writes to; 0 or what the store says. No lock
  * held. */
 int sw_slots_write(swp_entry_t entry, unsigned nr, const void *data);
-/* Writes the oldest `nr` staged pages, and what is in a folio with them, to their
- * stores; returns how many buffers came free. No lock held. */
+
+/* ---- writeout.c ---- */
+bool sw_page_is_zero(const void *page);
+/* Writes the oldest `nr` staged pages, and what is in a folio or goes well in a
+ * batch with them, to their stores; returns how many buffers came free. No lock
+ * held. */
 unsigned sw_staging_write(struct sw_mm *mm, unsigned nr);
 
 /* ---- write_error.c ---- */

@@ -42,9 +42,14 @@ struct fx_store {
 	uint64_t bad_slot;              /* cannot be written; 0: none */
 	uint64_t reads, writes;         /* pages */
 	uint64_t read_calls, write_calls;
+	uint64_t batches;       /* calls for many at once, */
+	unsigned longest_batch; /* in pieces: the longest, */
+	bool disorder;          /* and one was not in the order of slots */
+	unsigned late_batches;  /* so many have no answer to a read */
 	/* Called before each read, with nothing held. */
 	void (*before_read)(struct fx_store *st, uint64_t offset);
 	void (*meanwhile)(void *arg); /* called by the next write, or NULL */
+	void (*in_batch)(void *arg, bool write); /* by each batch, or NULL */
 	void *arg;
 	void (*on_write)(struct fx_store *st); /* before each */
 	pthread_mutex_t lock;
@@ -123,12 +128,51 @@ static inline void fx_store_free(void *arg, uint64_t offset, unsigned nr)
 	pthread_mutex_unlock(&st->lock);
 }
 
+static inline void fx_store_batch(void *arg, bool write, struct swap_io *io,
+				  unsigned nr)
+{
+	struct fx_store *st = arg;
+
+	pthread_mutex_lock(&st->lock);
+	st->batches++;
+	st->longest_batch = sw_max(st->longest_batch, nr);
+	for (unsigned i = 1; i < nr; i++)
+		st->disorder |=
+			io[i - 1].entry.val + io[i - 1].nr > io[i].entry.val;
+	pthread_mutex_unlock(&st->lock);
+	if (st->in_batch)
+		st->in_batch(st->arg, write);
+	if (!write && st->late_batches) {
+		st->late_batches--;
+		for (unsigned i = 0; i < nr; i++)
+			io[i].err = -EINPROGRESS;
+		return;
+	}
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t offset = swp_offset(io[i].entry);
+
+		io[i].err = write ? fx_store_write(st, offset, io[i].nr,
+						   io[i].pages)
+				  : fx_store_read(st, offset, io[i].nr,
+						  io[i].pages);
+	}
+}
+
 static const struct swap_ops fx_store_ops = {
 	.write = fx_store_write,
 	.read = fx_store_read,
 	.slot_free = fx_store_free,
 };
 
+static const struct swap_ops fx_batch_ops = {
+	.write = fx_store_write,
+	.read = fx_store_read,
+	.slot_free = fx_store_free,
+	.batch = fx_store_batch,
+};
+
+/* What is turned on from now on takes many slots at once, as a disk does. */
+static bool fx_batches;
 static unsigned fx_device_flags = SWP_SOLIDSTATE;
 
 /* Turns a device on, with what the store got when it was first on. */
@@ -136,7 +180,7 @@ static inline int fx_store_on(struct fx_store *st, uint64_t slots, int prio)
 {
 	struct swapon_spec spec = {
 		.name = "test",
-		.ops = &fx_store_ops,
+		.ops = fx_batches ? &fx_batch_ops : &fx_store_ops,
 		.store = st,
 		.max = slots + 1,
 		.prio = prio,

@@ -175,28 +175,34 @@ static const struct swap_ops fx_batch_ops = {
 static bool fx_batches;
 static unsigned fx_device_flags = SWP_SOLIDSTATE;
 
-/* Turns a device on, with what the store got when it was first on. */
-static inline int fx_store_on(struct fx_store *st, uint64_t slots, int prio)
+static inline int fx_swapon(const struct swap_ops *ops, void *store,
+			    uint64_t slots, int prio)
 {
 	struct swapon_spec spec = {
 		.name = "test",
-		.ops = fx_batches ? &fx_batch_ops : &fx_store_ops,
-		.store = st,
+		.ops = ops,
+		.store = store,
 		.max = slots + 1,
 		.prio = prio,
 		.flags = fx_device_flags,
 	};
-	int type;
+	int type = swapon(&spec);
 
+	SW_BUG_ON(type < 0);
+	return type;
+}
+
+/* Turns a device on, with what the store got when it was first on. */
+static inline int fx_store_on(struct fx_store *st, uint64_t slots, int prio)
+{
 	if (!st->page) {
 		st->page = calloc(slots + 1, PG);
 		st->used = calloc(slots + 1, 1);
 		st->slots = slots + 1;
 		pthread_mutex_init(&st->lock, NULL);
 	}
-	type = swapon(&spec);
-	SW_BUG_ON(type < 0);
-	return type;
+	return fx_swapon(fx_batches ? &fx_batch_ops : &fx_store_ops, st, slots,
+			 prio);
 }
 
 static inline void fx_store_release(struct fx_store *st)
@@ -256,9 +262,11 @@ static inline uint64_t fx_delta(struct fx *f, enum sw_counter c)
 /* How often it was counted since this was last asked. */
 #define fx_counted(f, name) fx_delta(f, SW_CTR_##name)
 
-/* The space has room for so many pages. */
-static inline void fx_open_space(struct fx *f, uint64_t budget, uint64_t slots,
-				 unsigned pages)
+/* The space has room for so many pages. On the store of the fixture, or, unless
+ * `ops` is NULL, on another one. */
+static inline void fx_open_on(struct fx *f, uint64_t budget, uint64_t slots,
+			      unsigned pages, const struct swap_ops *ops,
+			      void *store)
 {
 	struct sw_mm_config config = { .budget_pages = budget,
 				       .host = &f->host };
@@ -267,7 +275,8 @@ static inline void fx_open_space(struct fx *f, uint64_t budget, uint64_t slots,
 			  .slots = slots,
 			  .other_type = -1 };
 	SW_BUG_ON(swap_init());
-	f->type = fx_store_on(&f->store, slots, -1);
+	f->type = ops ? fx_swapon(ops, store, slots, -1)
+		      : fx_store_on(&f->store, slots, -1);
 	f->machine = sw_sim_machine_new();
 	f->mm = sw_mm_new(&config);
 	SW_BUG_ON(!f->mm || !f->machine);
@@ -278,6 +287,12 @@ static inline void fx_open_space(struct fx *f, uint64_t budget, uint64_t slots,
 	sw_space_attach(f->space);
 	for (enum sw_counter c = 0; c < SW_NR_COUNTERS; c++)
 		fx_delta(f, c);
+}
+
+static inline void fx_open_space(struct fx *f, uint64_t budget, uint64_t slots,
+				 unsigned pages)
+{
+	fx_open_on(f, budget, slots, pages, NULL, NULL);
 }
 
 static inline void fx_open_sized(struct fx *f, uint64_t budget, uint64_t slots)

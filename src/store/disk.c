@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -354,6 +355,7 @@ void sw_disk_info(const struct sw_disk *d, struct sw_disk_info *info)
 		.direct = d->direct,
 		.encrypted = d->crypt != NULL,
 		.discards = d->discards,
+		.rotating = d->rotating,
 	};
 }
 
@@ -385,14 +387,25 @@ static bool go_direct(int fd)
 	return false;
 }
 
+static bool is_rotating(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) &&
+	       sw_disk_is_rotating("/sys/dev/block", S_ISBLK(st.st_mode)
+							     ? st.st_rdev
+							     : st.st_dev);
+}
+
 /* A label may have any bytes: it is for the report, where they do no harm. */
 static void say_how(const struct sw_disk *d, const char *why_no_rings)
 {
-	sw_info("%s: %lu pages, %s%s", d->name,
+	sw_info("%s: %lu pages, %s%s%s", d->name,
 		d->header.max - 1 - d->header.nr_bad,
 		d->crypt ? "encrypted, " : "",
 		d->direct ? "past the page cache"
-			  : "through the page cache: no direct I/O there");
+			  : "through the page cache: no direct I/O there",
+		d->rotating ? ", on what says that it rotates" : "");
 	if (!d->rings)
 		sw_info("%s: by threads with pread and pwrite, without io_uring: %s",
 			d->name, why_no_rings);
@@ -472,6 +485,7 @@ struct sw_disk *sw_disk_open(const struct sw_disk_spec *spec)
 	}
 	d->discards = spec->discard && try_discard(d);
 	d->direct = go_direct(d->fd);
+	d->rotating = is_rotating(d->fd);
 	d->rings = sw_rings_open(d->fd, d->name);
 	say_how(d, strerror(errno));
 	d->threads = sw_disk_threads_open(d->fd, !d->rings);

@@ -6,6 +6,8 @@
 #ifndef SW_STORE_DISK_H
 #define SW_STORE_DISK_H
 
+#include <sys/types.h>
+
 #include "store/store.h"
 #include "store/swap_header.h"
 
@@ -19,6 +21,7 @@ struct sw_disk {
 	bool direct;                     /* [const] past the page cache */
 	bool is_block;                   /* [const] */
 	bool discards;                   /* [const] it was tried */
+	bool rotating;                   /* [const] a head has to move */
 	struct sw_rings *rings;          /* [const] or NULL */
 	struct sw_disk_threads *threads; /* [const] where rings are not */
 	struct sw_swap_header header;    /* [const] */
@@ -39,6 +42,12 @@ struct sw_disk {
 SW_MUST_CHECK int sw_disk_area_open(const struct sw_disk_spec *spec,
 				    const char *name, int *fd,
 				    struct sw_swap_header *h);
+
+/*
+ * Does the device, or the one that a file lies on, say that it rotates? `sys` is
+ * /sys/dev/block but in tests. False where nobody knows.
+ */
+bool sw_disk_is_rotating(const char *sys, dev_t dev);
 
 /* Are the slots those of pages? Says nothing. */
 bool sw_disk_in_range(const struct sw_disk *d, uint64_t offset, uint64_t nr);

@@ -59,7 +59,9 @@ static void *disk_open(const struct sw_lib_device *dev, struct swapon_spec *on)
 	on->max = info.max;
 	on->bad = info.bad;
 	on->nr_bad = info.nr_bad;
-	on->flags = SWP_SOLIDSTATE | SWP_STABLE_WRITES;
+	on->flags = SWP_STABLE_WRITES | SWP_CLUSTERED;
+	if (!info.rotating)
+		on->flags |= SWP_SOLIDSTATE;
 	return disk;
 }
 

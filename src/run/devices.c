@@ -84,7 +84,7 @@ static void *disk_open(const struct sw_device_spec *spec, unsigned index,
 	on->bad = info.bad;
 	on->nr_bad = info.nr_bad;
 	/* The sum is taken of what is being written. */
-	on->flags = SWP_STABLE_WRITES;
+	on->flags = SWP_STABLE_WRITES | SWP_CLUSTERED;
 	if (!info.rotating)
 		on->flags |= SWP_SOLIDSTATE;
 	if (what.is_block)

@@ -103,7 +103,8 @@ enum swap_device_flags {
 	SWP_STABLE_WRITES = 1u << 11,
 	SWP_SYNCHRONOUS_IO = 1u << 12,
 	SWP_HIBERNATION = 1u << 13,
-	SWP_FAILED = 1u << 14, /* gives no slot any more */
+	SWP_FAILED = 1u << 14,    /* gives no slot any more */
+	SWP_CLUSTERED = 1u << 15, /* ours: a request of many slots is cheap */
 };
 
 /* What swapon() is told. Copied; `store` stays the caller's. */

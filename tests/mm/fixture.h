@@ -42,6 +42,8 @@ struct fx_store {
 	uint64_t bad_slot;              /* cannot be written; 0: none */
 	uint64_t reads, writes;         /* pages */
 	uint64_t read_calls, write_calls;
+	uint64_t write_runs;    /* of slots that follow each other */
+	uint64_t write_end;     /* of the last one */
 	uint64_t batches;       /* calls for many at once, */
 	unsigned longest_batch; /* in pieces: the longest, */
 	bool disorder;          /* and one was not in the order of slots */
@@ -76,6 +78,8 @@ static inline int fx_store_write(void *arg, uint64_t offset, unsigned nr,
 	pthread_mutex_lock(&st->lock);
 	SW_BUG_ON(offset + nr > st->slots);
 	st->write_calls++;
+	st->write_runs += offset != st->write_end;
+	st->write_end = offset + nr;
 	if (fx_is_nth(&st->fail_write)) {
 		err = st->write_err ? st->write_err : -EIO;
 		st->fail_writes = st->stays;
@@ -184,7 +188,7 @@ static inline int fx_swapon(const struct swap_ops *ops, void *store,
 		.store = store,
 		.max = slots + 1,
 		.prio = prio,
-		.flags = fx_device_flags,
+		.flags = fx_device_flags | (ops->batch ? SWP_CLUSTERED : 0),
 	};
 	int type = swapon(&spec);
 

@@ -10,22 +10,20 @@
  * nobody uses any more, by the contract of swap.h; so that is the caller's
  * memory still.
  *
- * The same read again finds the answer, or that there is none yet, at once;
- * this makes progress on a disk that is slow, and not dead. A write voids late
- * reads of what it overwrites. A disk that owes the answer of a write is asked
- * nothing more, and nothing to read if it owes LATE_MAX of reads. Without rings
- * pread() waits as long as it takes.
+ * The same read again finds the answer, or that there is none yet, at once, which
+ * makes progress on a disk that is slow. A write voids late reads of what it
+ * overwrites. A disk that owes the answer of a write is asked nothing more, and
+ * nothing to read if it owes LATE_MAX of reads. Without rings pread() just waits.
  *
  * A batch is late as a whole: its ring stays taken until all of its answers are
  * there, and what a read brings then is void. While the disk owes anything there
  * are no batches: whoever asks again does so by single requests, and for these
  * is all that was said above.
  *
- * Nothing is registered. Registered memory stays in memory, so it cannot be
- * that of the staging area, which gives back what falls free; to copy what is
- * written into buffers of the ring was measured to cost more than pinning the
- * pages for each request (docs/devices.md); and a registered file is let go some
- * time after the ring, so that the area seems to be in use still.
+ * Nothing is registered: the staging area gives back what falls free, which
+ * registering forbids, and to copy into buffers that stay costs more than it saves
+ * (docs/devices.md). A registered file is let go some time after the ring, so
+ * that the area seems to be in use still.
  */
 #include "store/disk_ring.h"
 
@@ -345,9 +343,8 @@ static struct __kernel_timespec timespec_of(uint64_t ns)
 					   .tv_nsec = ns % NS };
 }
 
-/* Submits and, in the same system call, waits for the answer. False: the kernel
- * did not take the request. It lies in the ring, where it must not be found
- * later, so the ring is not used again; that costs nothing but the ring. */
+/* Submits and, in the same call, waits for the answer. False: the kernel did not
+ * take the request, which lies in the ring, so that is not used again. */
 static bool submit(struct sw_rings *r, struct ring *ring, void *buf)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
@@ -576,8 +573,7 @@ bool sw_rings_run(struct sw_rings *r, struct sw_disk_reqs *reqs)
 		if (run.taken)
 			in_time = wait_for_some(&run);
 	}
-	/* What the kernel would not take lies in the ring, where it must not be
-	 * found later: the ring is not used again. It costs nothing else. */
+	/* What the kernel would not take must not be found there later. */
 	run.ring->broken = !works;
 	if (!in_time)
 		hold_run(r, &run);

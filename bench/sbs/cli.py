@@ -17,7 +17,8 @@ from .results import Results, Turn, turn_of
 from .run import RunFailed
 from .workload import HERE, Missing, Workload, WorkloadError
 
-MODULES = ["touch", "usemem", "classic", "redis", "mysql", "build", "costs"]
+MODULES = ["touch", "usemem", "classic", "redis", "mysql", "build", "disk",
+           "costs"]
 
 
 def _classes() -> Iterator[type[Workload]]:
@@ -190,7 +191,7 @@ class Bench:
         values: dict[str, float] = {}
         error = None
         try:
-            with kind.limited_to(workload.budget):
+            with kind.limited_to(workload.budget, workload.swap):
                 values = workload.run(kind)
         except (RunFailed, WorkloadError) as failure:
             error = str(failure)

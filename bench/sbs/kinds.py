@@ -52,6 +52,7 @@ class Kind(abc.ABC):
 
     def __init__(self, setup: Setup):
         self.setup = setup
+        self.swap = setup.swap
         self.budget = 0
         self.runs: list[Run] = []
         self.killed = 0
@@ -65,8 +66,11 @@ class Kind(abc.ABC):
         """Why this machine cannot do it, or None."""
 
     @contextlib.contextmanager
-    def limited_to(self, budget: int) -> Iterator[Kind]:
+    def limited_to(self, budget: int, swap: str | None = None
+                   ) -> Iterator[Kind]:
+        """`swap`: to this kind of device rather than that of the setup."""
         self.budget = budget
+        self.swap = swap or self.setup.swap
         self.runs = []
         self.killed = 0
         self._handles = []
@@ -170,7 +174,7 @@ class Kernel(Kind):
             return str(error)
 
     def _open(self, stack: contextlib.ExitStack) -> None:
-        device = swapdev.DEVICES[self.setup.swap]
+        device = swapdev.DEVICES[self.swap]
         self._device = device(self.budget * DEVICE_PER_BUDGET, self._folder)
         stack.callback(self._device.close)
         self._device.open()
@@ -231,7 +235,7 @@ class Spillway(Kind):
 
     def _wrap(self, argv: list[str], report: str = os.devnull) -> list[str]:
         size = self.budget * DEVICE_PER_BUDGET
-        device = (f"zram:{size}" if self.setup.swap == "zram" else
+        device = (f"zram:{size}" if self.swap == "zram" else
                   f"file:{self._folder / 'swap'},size={size}")
         return [str(self.setup.spillway), "run", "-m", str(self.budget),
                 "--swap", device, "--report", report, "--", *argv]
@@ -248,7 +252,7 @@ class Spillway(Kind):
                            + told["cpu"]["agent_seconds"])
             run.own_memory = told["own_peak_bytes"]
             run.swapins = told["counters"]["pswpin"]
-            if self.setup.swap == "zram":
+            if self.swap == "zram":
                 run.peak_store = sum(d["memory_peak_bytes"]
                                      for d in told["devices"])
 

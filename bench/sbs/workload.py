@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 from typing import Any
@@ -67,6 +68,7 @@ class Workload(abc.ABC):
     metrics: list[Metric] = []
     targets: list[Target] = []
     kinds = list(KINDS)  # those under which it says something
+    swap: str | None = None  # the kind of device, if not that of --swap
     in_quick = True  # is it part of `make bench-quick`?
 
     def __init__(self, quick: bool = False):
@@ -99,7 +101,10 @@ def compile_c(cache: pathlib.Path, source: str, *libraries: str) -> str:
     """The program made of bench/SOURCE. Its name in the cache tells of which
     source, since other trees of ours may use the same cache."""
     path = HERE / source
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    text = path.read_bytes()
+    for header in re.findall(r'^#include "(.*)"', text.decode(), re.M):
+        text += (HERE / header).read_bytes()
+    digest = hashlib.sha256(text).hexdigest()[:12]
     program = cache / f"{path.stem}-{digest}"
     if program.exists():
         return str(program)

@@ -1,18 +1,20 @@
 /*
- * mm_internal.h - the structs and the calls between the files of this room.
- * The files, from the fault down: space.c (words, windows, regions), layout.c
- * (layout events), owed.c (unmaps that come late), forget.c (and those that
- * never come), fork.c, share.c (frames of several words), fault.c and
- * write_fault.c (into the program), stream.c (how many at once), batch.c (which
- * ones), advise.c (what the program says), swapin.c (from slot to bytes),
- * handover.c (once for two), huge_in.c (huge pages back in), clean.c (does the
- * slot stay), reclaim.c (when pages go), clock.c (which), prepare.c (where to),
- * evict.c (out of the program), huge_out.c (huge pages out), staging.c (second
- * chance, then into a store), budget.c (how much), write_error.c and late.c
- * (devices that fail, or do not answer), unuse.c (off a device that goes),
- * freeze.c (all of it, to stay out) and image.c; steer.c (less memory now, or
- * another budget), quiet.c and dump.c (for who looks for defects); stall.c (how
- * long faults take); inside.c (for programs in the same process).
+ * mm_internal.h - the structs and the calls between the files of this room;
+ * those of pages on their way out are in evict.h and staging.h. The files, from
+ * the fault down: space.c (words, windows, regions), layout.c (layout events),
+ * owed.c (unmaps that come late), forget.c (and those that never come), fork.c,
+ * share.c (frames of several words), fault.c and write_fault.c (into the
+ * program), stream.c (how many at once), batch.c (which ones), advise.c (what
+ * the program says), swapin.c (from slot to bytes), handover.c (once for two),
+ * huge_in.c (huge pages back in), clean.c (does the slot stay), reclaim.c (when
+ * pages go), clock.c (which), prepare.c (where to), evict.c (out of the
+ * program), huge_out.c (huge pages out), staging.c (second chance), writeout.c
+ * (then into a store), store_io.c (how stores are called), budget.c (how much),
+ * write_error.c and late.c (devices that fail, or do not answer), unuse.c (off a
+ * device that goes), freeze.c (all of it, to stay out) and image.c; steer.c (less
+ * memory now, or another budget), quiet.c and dump.c (for who looks for
+ * defects); stall.c (how long faults take); inside.c (for programs in the same
+ * process).
  *
  * Lock order: folio > space > (the swap layer's own) > pools. A folio is
  * locked before the space; under the space lock only trylock is allowed, on
@@ -26,11 +28,13 @@
 #include "base/counters.h"
 #include "base/list.h"
 #include "base/lock.h"
+#include "mm/evict.h"
 #include "mm/freeze.h"
 #include "mm/mm.h"
 #include "mm/pagetable.h"
-#include "mm/steer.h"
+#include "mm/staging.h"
 #include "mm/stall.h"
+#include "mm/steer.h"
 #include "mm/stream.h"
 
 /* ---- budget.c: pages, all fields atomic ---- */
@@ -311,72 +315,6 @@ bool sw_swapin_is_awaited(const struct sw_swapin *in, unsigned nr);
 void sw_swapin_leave(struct sw_mm *mm, const struct sw_batch *b,
 		     struct sw_swapin *in, const char *buf);
 
-/* ---- staging.c ---- */
-#define SW_BLOCK_PAGES SW_WINDOW_PAGES
-
-/* Buffers of `pages` pages each. */
-struct sw_bufs {
-	char *arena;       /* [const] reserved address space */
-	uint64_t nr;       /* [const] */
-	unsigned pages;    /* [const] */
-	unsigned warm_max; /* [const] free buffers that keep their memory */
-	uint64_t used;     /* lock: buffers ever handed out */
-	uint64_t nr_warm;  /* lock: free ones with memory behind them, */
-	uint64_t nr_cold;  /* lock: and without */
-	uint32_t *free;    /* lock: from the front the warm, from the back the
-			    * cold ones */
-	uint16_t *in_use;  /* lock: pages of each that are in use */
-};
-
-struct sw_staging {
-	struct sw_mutex lock; /* SW_RANK_POOL */
-	struct sw_list lru;   /* lock: staged folios, oldest first */
-	uint64_t nr;          /* lock: their pages */
-	struct sw_list kept;  /* lock: SW_FOLIO_KEPT, write_error.c */
-	uint64_t nr_kept;     /* lock: their pages */
-	struct sw_bufs single;
-	struct sw_bufs block; /* of SW_BLOCK_PAGES, for large folios */
-	struct sw_bufs huge;  /* of SW_HUGE_PAGES */
-	uint64_t target;      /* [atomic] pages worth a second chance */
-};
-
-int sw_staging_init(struct sw_mm *mm);
-void sw_staging_release(struct sw_mm *mm);
-/* Follows the budget. */
-void sw_staging_retarget(struct sw_mm *mm);
-/* A buffer of one page, of SW_BLOCK_PAGES, or of SW_HUGE_PAGES; or NULL. */
-void *sw_buf_get(struct sw_mm *mm);
-void *sw_buf_get_block(struct sw_mm *mm);
-void *sw_buf_get_huge(struct sw_mm *mm);
-/* Pages of one buffer are given back, not all of them at once perhaps. */
-void sw_buf_put(struct sw_mm *mm, void *buf, unsigned pages);
-void sw_staging_add(struct sw_mm *mm, struct folio *folio);
-uint64_t sw_staging_nr(struct sw_mm *mm);
-bool sw_page_is_zero(const void *page);
-/* Writes to slots that nobody else writes to; 0 or what the store says. No lock
- * held. */
-int sw_slots_write(swp_entry_t entry, unsigned nr, const void *data);
-/* Writes the oldest `nr` staged pages, and what is in a folio with them, to their
- * stores; returns how many buffers came free. No lock held. */
-unsigned sw_staging_write(struct sw_mm *mm, unsigned nr);
-
-/* ---- write_error.c ---- */
-
-/* Is it no fault of the device's, and worth another try? */
-bool sw_write_works_later(int err);
-/* The store refused a staged folio, which is locked and cached. */
-void sw_write_refused(struct sw_mm *mm, struct folio *folio, int err);
-/* Looks at `nr` kept folios, in turns, and lets go of those without owners. */
-void sw_kept_sweep(struct sw_mm *mm, uint64_t nr);
-/*
- * The device takes no new pages from now on, which is said once. Whatever can
- * empty it begins here. For the thread that writes staged pages, between two
- * batches; no lock held.
- */
-void sw_device_fail(struct sw_mm *mm, unsigned type, const char *why);
-/* The same if this error, or their number, says so. */
-void sw_device_judge(struct sw_mm *mm, unsigned type, int err);
-
 /* ---- late.c: [thread: events] ---- */
 
 /* A fault was left unanswered. */
@@ -384,106 +322,6 @@ void sw_late_add(struct sw_space *space);
 /* Has those tried again whose time has come; returns the time until then, or 0:
  * there are none. Without the lock. */
 uint64_t sw_late_retry(struct sw_space *space);
-
-/* ---- prepare.c, evict.c ---- */
-
-/* Pages of prepared folios, but for those of a huge page. */
-#define SW_PREPARED SW_STAGE_PAGES
-#define SW_READY    (SW_PREPARED + SW_HUGE_PAGES)
-
-/* A folio has 1, 4, 8, ... or all pages of a window; or of a huge page, down to
- * what is a window again. */
-#define SW_ORDER_MIN   2
-#define SW_ORDER_BLOCK 6u
-#define SW_ORDER_HUGE  9u
-#define SW_ORDERS      10
-
-/* Of what gets a second chance it must be so many at a time, or such pieces are
- * too large a unit for the budget. */
-#define SW_MIN_PIECES 4u
-
-struct sw_evict_place {
-	struct sw_leaf *leaf;
-	unsigned i; /* page in the leaf */
-};
-
-struct sw_evictor { /* [thread: reclaim] */
-	/* Prepared folios by their order, from next[] on: prepare.c. */
-	struct folio *ready[SW_ORDERS][SW_READY];
-	unsigned nr_folios[SW_ORDERS], next[SW_ORDERS];
-	unsigned nr_ready; /* pages of all, */
-	unsigned single;   /* of which so many should be alone */
-	struct folio *spare[2 * SW_READY]; /* descriptors for splitting */
-	unsigned nr_spare;
-	unsigned deferred, order; /* blocks that begin with this order */
-
-	/* The batch being built or run. */
-	unsigned nr_runs, nr_windows, nr_pages;
-	struct sw_agent_run run[SW_MMU_MAX_RUNS];
-	struct sw_evict_place at[SW_MMU_MAX_RUNS];     /* start of each run */
-	struct sw_evict_place window[SW_MMU_MAX_RUNS]; /* taken for it */
-	struct folio *clean[SW_MMU_BATCH]; /* by staging page, or NULL */
-	struct folio *dirty[SW_MMU_BATCH]; /* same: of the prepared ones */
-	uint16_t part[SW_MMU_BATCH];       /* which page of that */
-	bool plain[SW_MMU_BATCH];   /* present by its word, and not clean */
-	uint8_t page[SW_MMU_BATCH]; /* enum sw_agent_page */
-	unsigned taken;             /* pages that are out */
-	bool lost; /* what is dirty among them could not be read */
-	struct sw_agent_run busy[SW_MMU_MAX_RUNS]; /* shared by fork */
-	unsigned nr_busy;
-
-	/* huge_out.c: a leaf that all of may go, 0: none; whether it is known
-	 * what it is; and that it is a huge page and prepared for. */
-	uint64_t leaf;
-	bool leaf_known, leaf_is_huge;
-};
-
-/* A folio in slots of its own, prepared as those of ev->ready are; its data may
- * come later. NULL: there are no slots, or no memory. */
-struct folio *sw_folio_prepare(struct sw_mm *mm, unsigned order, void *data);
-/* Fills ev->ready; false when there are not slots and buffers enough for one
- * window. */
-bool sw_evict_prepare(struct sw_mm *mm, struct sw_evictor *ev);
-void sw_evict_unprepare(struct sw_evictor *ev);
-/* The same for a huge page besides; false when it had better go in pieces. */
-bool sw_evict_prepare_huge(struct sw_mm *mm, struct sw_evictor *ev);
-/* The next prepared folio of an order, or NULL: take smaller ones. There is
- * one of order 0 for each page in ev->nr_ready. */
-struct folio *sw_ready_next(struct sw_evictor *ev, unsigned order);
-/* Those that were given since the last call are used, or are as before. */
-void sw_ready_consume(struct sw_evictor *ev, bool used);
-/* Puts `nr` new folios, all of one order, in the place of one that is locked
- * and cached; they come locked and have its data. */
-void sw_folio_split(struct folio *old, struct folio *const *part, unsigned nr);
-/* Space lock held: adds pages [i, i + nr) of a leaf, inside one taken window,
- * to the batch. */
-void sw_evict_add(struct sw_space *space, struct sw_evictor *ev,
-		  struct sw_leaf *leaf, unsigned i, unsigned nr);
-/* Is the window left alone for a time, since the kernel would not move it?
- * Space lock held. */
-bool sw_window_rests(struct sw_window *win, uint32_t now_ms);
-/* Takes the batch out of the program; returns the pages taken. */
-unsigned sw_evict_run(struct sw_space *space, struct sw_evictor *ev,
-		      uint64_t epoch);
-
-/* ---- huge_out.c ---- */
-
-/* What the clock is to do with a leaf that lies ahead as a whole. */
-enum sw_leaf_way {
-	SW_LEAF_APART, /* its windows one by one */
-	SW_LEAF_LATER, /* nothing: it goes with the next batch, or is to be
-			* asked about */
-	SW_LEAF_WHOLE, /* nothing: it is the batch */
-};
-
-/* Space lock held. */
-enum sw_leaf_way sw_huge_pick(struct sw_space *space, struct sw_evictor *ev,
-			      struct sw_leaf *leaf);
-/* Finds out what the leaf is that the clock came to, if it did. True: the clock
- * may go on with this batch. No lock held. */
-bool sw_huge_ask(struct sw_space *space, struct sw_evictor *ev);
-/* The batch is committed, its windows are still ours. */
-void sw_huge_out(struct sw_space *space, struct sw_evictor *ev);
 
 /* ---- huge_in.c ---- */
 

@@ -6,26 +6,20 @@
  *
  * A staged folio is in the swap cache, dirty, with data; or clean, if a fault
  * read it and left the bytes to another (handover.c), and then it is only
- * dropped in its turn. The list holds no reference: a folio whose last owner goes (its page is zapped or comes back)
- * dies at once and gives its buffer back through sw_staging's release hook.
- * So the writer takes a folio off the list with folio_try_get(), and leaves
- * one that is already dying to its hook.
+ * dropped in its turn. The list holds no reference: a folio whose last owner
+ * goes (its page is zapped or comes back) dies at once and gives its buffer back
+ * through sw_staging's release hook. So writeout.c takes a folio off the list
+ * with folio_try_get(), and leaves one that is already dying to its hook.
  *
- * Above: reclaim.c, evict.c. Below: the store of the folio's slot.
+ * Above: reclaim.c, evict.c. Beside: writeout.c, which empties the list.
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
-#include "base/log.h"
-#include "base/probe.h"
-#include "base/trace.h"
-#include "codec/codec.h"
 #include "mm/mm_internal.h"
 
-#define WARM_MAX   SW_PREPARED /* free buffers that keep their memory */
-#define KEPT_SWEEP 8           /* folios, each time something is written */
+#define WARM_MAX SW_PREPARED /* free buffers that keep their memory */
 
 /* ---- buffers ---- */
 
@@ -199,9 +193,9 @@ uint64_t sw_staging_nr(struct sw_mm *mm)
 	return nr;
 }
 
-/* The oldest staged folio, off the list, with a reference; or NULL. */
-static struct folio *take_oldest(struct sw_staging *st)
+struct folio *sw_staging_take(struct sw_mm *mm)
 {
+	struct sw_staging *st = &mm->staging;
 	struct folio *folio, *tmp;
 
 	sw_mutex_lock(&st->lock);
@@ -215,173 +209,6 @@ static struct folio *take_oldest(struct sw_staging *st)
 	}
 	sw_mutex_unlock(&st->lock);
 	return NULL;
-}
-
-/* ---- out ---- */
-
-/* Under writeback, unlocked: nobody changes the data, anybody may read it. */
-int sw_slots_write(swp_entry_t entry, unsigned nr, const void *data)
-{
-	struct swap_info_struct *si = get_swap_device(entry);
-	const struct swap_ops *ops;
-	uint64_t begin;
-	void *store;
-	int err;
-
-	if (!si)
-		return -EIO;
-	ops = swap_device_ops(si, &store);
-	begin = sw_trace_begin();
-	err = ops->write(store, swp_offset(entry), nr, data);
-	put_swap_device(si);
-	SW_PROBE4(writeback, entry.val, nr, err, 0u);
-	if (err) {
-		sw_count(swap_write_error, 1);
-	} else if (!ops->counts) {
-		sw_count(pswpout, nr);
-		sw_trace_io(begin,
-			    ops->in_memory ? SW_TRACE_WRITE_ZRAM
-					   : SW_TRACE_WRITE_DISK,
-			    nr);
-	}
-	return err;
-}
-
-/* The pages from `at` on that are all owned, or all nobody's any more. */
-static unsigned owned_run(struct folio *folio, unsigned at, bool *owned)
-{
-	unsigned n = 0;
-
-	for (; at + n < folio_nr(folio); n++) {
-		swp_entry_t entry = { folio->swap.val + at + n };
-		bool is = swp_swapcount(entry);
-
-		if (n && is != *owned)
-			break;
-		*owned = is;
-	}
-	return n;
-}
-
-static void count_whole(const struct folio *folio)
-{
-	sw_count_order(swpout, folio->order);
-	if (folio->order == SW_ORDER_HUGE)
-		sw_count(thp_swpout, 1);
-}
-
-/* What came back meanwhile, or was zapped, is not written. */
-static int write_large(struct folio *folio)
-{
-	unsigned n;
-	int err = 0;
-
-	for (unsigned at = 0; at < folio_nr(folio) && !err; at += n) {
-		swp_entry_t entry = { folio->swap.val + at };
-		bool owned = false;
-
-		n = owned_run(folio, at, &owned);
-		if (owned)
-			err = sw_slots_write(entry, n,
-					     (char *)folio->data +
-						     at * SW_PAGE_SIZE);
-		if (!err && n == folio_nr(folio))
-			count_whole(folio);
-	}
-	return err;
-}
-
-bool sw_page_is_zero(const void *page)
-{
-	uint64_t word;
-
-	return sw_page_same_filled(page, &word) && !word;
-}
-
-static bool is_zero(const struct folio *folio)
-{
-	for (unsigned i = 0; i < folio_nr(folio); i++)
-		if (!sw_page_is_zero((char *)folio->data + i * SW_PAGE_SIZE))
-			return false;
-	return true;
-}
-
-/* Folio locked: its bytes go to the store, or only a mark to its slots. The
- * lock is given up meanwhile. */
-static int write_folio(struct folio *folio)
-{
-	int err;
-
-	if (is_zero(folio)) {
-		swap_zeromap_folio_set(folio);
-		sw_count(swpout_zero, folio_nr(folio));
-		return 0;
-	}
-	swap_zeromap_folio_clear(folio);
-	folio_set(folio, SW_FOLIO_WRITEBACK);
-	folio_unlock(folio);
-	if (folio->order)
-		err = write_large(folio);
-	else
-		err = sw_slots_write(folio->swap, 1, folio->data);
-	folio_lock(folio);
-	folio_clear(folio, SW_FOLIO_WRITEBACK);
-	return err;
-}
-
-/* Returns 0, or what the store of device *type said: see write_error.c for what
- * became of the folio. */
-static int write_staged(struct sw_mm *mm, struct folio *folio, unsigned *type)
-{
-	int err = 0;
-
-	folio_lock(folio);
-	*type = swp_type(folio->swap);
-	if (folio_test(folio, SW_FOLIO_SWAPCACHE) && !folio_free_swap(folio)) {
-		if (folio_test(folio, SW_FOLIO_DIRTY))
-			err = write_folio(folio);
-		if (!err) {
-			folio_clear(folio, SW_FOLIO_DIRTY);
-			if (!folio_free_swap(folio))
-				swap_cache_del_folio(folio, sw_make_shadow(mm));
-		} else {
-			sw_write_refused(mm, folio, err);
-		}
-	}
-	folio_unlock(folio);
-	folio_put(folio);
-	return err;
-}
-
-unsigned sw_staging_write(struct sw_mm *mm, unsigned nr)
-{
-	unsigned done = 0, tried = 0, type;
-
-	sw_kept_sweep(mm, KEPT_SWEEP);
-	while (tried < nr) {
-		struct folio *folio = take_oldest(&mm->staging);
-		unsigned pages;
-		int err;
-
-		if (!folio)
-			break;
-		pages = folio_nr(folio);
-		tried += pages;
-		err = write_staged(mm, folio, &type);
-		if (err)
-			sw_happened(mm, SW_MM_WRITE_FAILED);
-		if (!err) {
-			done += pages;
-		} else if (sw_write_works_later(err)) {
-			sw_warn_once(
-				"writing to swap failed (%s): pages stay in memory until it works again",
-				strerror(-err));
-			break;
-		} else {
-			sw_device_judge(mm, type, err);
-		}
-	}
-	return done;
 }
 
 /* ---- life ---- */

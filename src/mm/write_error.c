@@ -23,7 +23,7 @@
  * A write that was not answered in time (-ETIMEDOUT) may reach the slot at any
  * later time, so that nobody else may have it, and it is not tried again.
  *
- * Above: staging.c. Below: the swap layer.
+ * Above: writeout.c. Below: the swap layer.
  */
 #include <errno.h>
 

@@ -27,8 +27,8 @@
 
 #include "base/log.h"
 #include "base/time.h"
-#include "mmu/uffd.h"
 #include "base/trace.h"
+#include "mmu/uffd.h"
 #include "run/proc.h"
 
 #define ANSWER_MS 2000 /* a helper on a busy machine is slow, not silent */

@@ -1,7 +1,7 @@
 /*
  * disk.c - a file or a block device as a swap store. Above it: whoever writes
- * and reads folios. Below it: disk_area.c, which finds or makes the area, and
- * disk_ring.c.
+ * and reads folios. Beside it: disk_batch.c, which does many at once. Below it:
+ * disk_area.c, which finds or makes the area, and disk_ring.c.
  *
  * Slot n is page n of the area. A slot has a sum of 32 bits in memory, over its
  * bytes; 0 says that nothing was written. So whatever the disk gives back in
@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -28,26 +29,11 @@
 #include "base/log.h"
 #include "store/disk_crypt.h"
 #include "store/disk_ring.h"
+#include "store/disk_threads.h"
 #include "store/sysmem.h"
 #include "store/work.h"
 
 #define MAX_TRANSFER (1UL << 30) /* a request's length has 32 bits */
-
-struct sw_disk {
-	char *name;                   /* [const] for messages */
-	int fd;                       /* [const] */
-	bool direct;                  /* [const] past the page cache */
-	bool is_block;                /* [const] */
-	bool discards;                /* [const] it was tried */
-	struct sw_rings *rings;       /* [const] or NULL: pread() */
-	struct sw_swap_header header; /* [const] */
-	struct sw_crypt *crypt;       /* [const] or NULL: not encrypted */
-	uint32_t *sums;        /* or NULL; each its slot's one writer's */
-	uint64_t *said;        /* [atomic] a bit a slot: see damaged() */
-	uint64_t pages;        /* [atomic] slots that are written */
-	uint64_t read_errors;  /* [atomic] */
-	uint64_t write_errors; /* [atomic] */
-};
 
 int (*sw_disk_fault)(bool write, size_t *len);
 
@@ -71,20 +57,88 @@ static uint32_t page_sum(const void *page)
 	return sum ? sum : 1;
 }
 
-static bool is_written(const struct sw_disk *d, uint64_t slot)
+bool sw_disk_is_written(const struct sw_disk *d, uint64_t slot)
 {
 	return d->crypt ? sw_crypt_is_written(d->crypt, slot) : d->sums[slot];
 }
 
-static bool in_range(const struct sw_disk *d, uint64_t offset, uint64_t nr)
+bool sw_disk_in_range(const struct sw_disk *d, uint64_t offset, uint64_t nr)
 {
 	const uint64_t max = d->header.max;
 
-	if (sw_likely(offset && offset < max && nr <= max - offset))
+	return offset && offset < max && nr <= max - offset;
+}
+
+static bool in_range(const struct sw_disk *d, uint64_t offset, uint64_t nr)
+{
+	if (sw_likely(sw_disk_in_range(d, offset, nr)))
 		return true;
 	sw_error("%s: slots %lu..+%lu are outside the device of %lu", d->name,
-		 offset, nr, max);
+		 offset, nr, d->header.max);
 	return false;
+}
+
+/* ---- what is remembered of slots ---- */
+
+static bool was_said(const struct sw_disk *d, uint64_t slot)
+{
+	return read_relaxed(&d->said[slot / 64]) >> slot % 64 & 1;
+}
+
+/* A new page in the slot may be lost anew. */
+static void forget_said(struct sw_disk *d, uint64_t slot)
+{
+	if (sw_unlikely(was_said(d, slot)))
+		(void)__atomic_fetch_and(&d->said[slot / 64],
+					 ~(1ull << slot % 64),
+					 __ATOMIC_RELAXED);
+}
+
+static uint64_t forget_sums(uint32_t *sums, uint64_t offset, uint64_t nr)
+{
+	uint64_t gone = 0;
+
+	for (uint64_t slot = offset; slot < offset + nr; slot++) {
+		/* What was never written has no memory, and gets none here. */
+		if (!sums[slot])
+			continue;
+		sums[slot] = 0;
+		gone++;
+	}
+	return gone;
+}
+
+void sw_disk_forget(struct sw_disk *d, uint64_t offset, uint64_t nr)
+{
+	for (uint64_t slot = offset; slot < offset + nr; slot++)
+		forget_said(d, slot);
+	add_relaxed(&d->pages,
+		    -(d->crypt ? sw_crypt_forget(d->crypt, offset, nr)
+			       : forget_sums(d->sums, offset, nr)));
+}
+
+void sw_disk_note(struct sw_disk *d, uint64_t offset, unsigned nr,
+		  const void *pages)
+{
+	const unsigned char *page = pages;
+
+	for (unsigned i = 0; i < nr; i++)
+		d->sums[offset + i] = page_sum(page + i * SW_PAGE_SIZE);
+	add_relaxed(&d->pages, nr);
+}
+
+unsigned sw_disk_count_good(const struct sw_disk *d, uint64_t offset,
+			    unsigned nr, void *pages)
+{
+	const unsigned char *page = pages;
+	unsigned i = 0;
+
+	if (d->crypt)
+		return sw_crypt_unseal(d->crypt, offset, nr, pages);
+	while (i < nr &&
+	       page_sum(page + i * SW_PAGE_SIZE) == d->sums[offset + i])
+		i++;
+	return i;
 }
 
 /* ---- bytes ---- */
@@ -169,43 +223,6 @@ static int transfer_aligned(struct sw_disk *d, bool write, uint64_t slot,
 
 /* ---- the operations ---- */
 
-static bool was_said(const struct sw_disk *d, uint64_t slot)
-{
-	return read_relaxed(&d->said[slot / 64]) >> slot % 64 & 1;
-}
-
-/* A new page in the slot may be lost anew. */
-static void forget_said(struct sw_disk *d, uint64_t slot)
-{
-	if (sw_unlikely(was_said(d, slot)))
-		(void)__atomic_fetch_and(&d->said[slot / 64],
-					 ~(1ull << slot % 64),
-					 __ATOMIC_RELAXED);
-}
-
-static uint64_t forget_sums(uint32_t *sums, uint64_t offset, uint64_t nr)
-{
-	uint64_t gone = 0;
-
-	for (uint64_t slot = offset; slot < offset + nr; slot++) {
-		/* What was never written has no memory, and gets none here. */
-		if (!sums[slot])
-			continue;
-		sums[slot] = 0;
-		gone++;
-	}
-	return gone;
-}
-
-static void forget(struct sw_disk *d, uint64_t offset, uint64_t nr)
-{
-	for (uint64_t slot = offset; slot < offset + nr; slot++)
-		forget_said(d, slot);
-	add_relaxed(&d->pages,
-		    -(d->crypt ? sw_crypt_forget(d->crypt, offset, nr)
-			       : forget_sums(d->sums, offset, nr)));
-}
-
 static int write_plain(struct sw_disk *d, uint64_t offset, unsigned nr,
 		       const unsigned char *page)
 {
@@ -213,9 +230,7 @@ static int write_plain(struct sw_disk *d, uint64_t offset, unsigned nr,
 
 	if (err)
 		return err;
-	for (unsigned i = 0; i < nr; i++)
-		d->sums[offset + i] = page_sum(page + i * SW_PAGE_SIZE);
-	add_relaxed(&d->pages, nr);
+	sw_disk_note(d, offset, nr, page);
 	return 0;
 }
 
@@ -248,12 +263,12 @@ static int disk_write(void *store, uint64_t offset, unsigned nr,
 
 	if (!in_range(d, offset, nr))
 		return -EINVAL;
-	forget(d, offset, nr);
+	sw_disk_forget(d, offset, nr);
 	err = d->crypt ? write_sealed(d, offset, nr, pages)
 		       : write_plain(d, offset, nr, pages);
 	if (err) {
 		/* Nobody knows what the slots have. */
-		forget(d, offset, nr);
+		sw_disk_forget(d, offset, nr);
 		add_relaxed(&d->write_errors, 1);
 		sw_warn_once("%s: slot %lu cannot be written: %s", d->name,
 			     offset, strerror(-err));
@@ -274,20 +289,6 @@ static int damaged(struct sw_disk *d, uint64_t slot, const char *what)
 	return -EIO;
 }
 
-/* How many pages from the first on are what was written; `nr`: all. */
-static unsigned count_good(const struct sw_disk *d, uint64_t offset,
-			   unsigned nr, unsigned char *page)
-{
-	unsigned i = 0;
-
-	if (d->crypt)
-		return sw_crypt_unseal(d->crypt, offset, nr, page);
-	while (i < nr &&
-	       page_sum(page + i * SW_PAGE_SIZE) == d->sums[offset + i])
-		i++;
-	return i;
-}
-
 static int disk_read(void *store, uint64_t offset, unsigned nr, void *pages)
 {
 	struct sw_disk *d = store;
@@ -297,7 +298,7 @@ static int disk_read(void *store, uint64_t offset, unsigned nr, void *pages)
 	if (!in_range(d, offset, nr))
 		return -EINVAL;
 	for (uint64_t slot = offset; slot < offset + nr; slot++)
-		if (!is_written(d, slot))
+		if (!sw_disk_is_written(d, slot))
 			return damaged(d, slot, "nothing was written to it");
 	sw_disk_reads += nr;
 	err = transfer_aligned(d, false, offset, nr, pages);
@@ -310,7 +311,7 @@ static int disk_read(void *store, uint64_t offset, unsigned nr, void *pages)
 		return damaged(d, offset,
 			       err == -ENODATA ? "the file was cut off"
 					       : strerror(-err));
-	good = count_good(d, offset, nr, pages);
+	good = sw_disk_count_good(d, offset, nr, pages);
 	return good == nr ? 0
 			  : damaged(d, offset + good,
 				    "its checksum does not match");
@@ -321,7 +322,7 @@ static void disk_slot_free(void *store, uint64_t offset, unsigned nr)
 	struct sw_disk *d = store;
 
 	SW_BUG_ON(!in_range(d, offset, nr));
-	forget(d, offset, nr);
+	sw_disk_forget(d, offset, nr);
 }
 
 static int disk_discard(void *store, uint64_t offset, uint64_t nr)
@@ -339,6 +340,7 @@ const struct swap_ops sw_disk_ops = {
 	.read = disk_read,
 	.slot_free = disk_slot_free,
 	.discard = disk_discard,
+	.batch = sw_disk_batch,
 };
 
 /* ---- accounts ---- */
@@ -355,6 +357,7 @@ void sw_disk_info(const struct sw_disk *d, struct sw_disk_info *info)
 		.direct = d->direct,
 		.encrypted = d->crypt != NULL,
 		.discards = d->discards,
+		.rotating = d->rotating,
 	};
 }
 
@@ -386,16 +389,27 @@ static bool go_direct(int fd)
 	return false;
 }
 
+static bool is_rotating(int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) &&
+	       sw_disk_is_rotating("/sys/dev/block", S_ISBLK(st.st_mode)
+							     ? st.st_rdev
+							     : st.st_dev);
+}
+
 /* A label may have any bytes: it is for the report, where they do no harm. */
 static void say_how(const struct sw_disk *d, const char *why_no_rings)
 {
-	sw_info("%s: %lu pages, %s%s", d->name,
+	sw_info("%s: %lu pages, %s%s%s", d->name,
 		d->header.max - 1 - d->header.nr_bad,
 		d->crypt ? "encrypted, " : "",
 		d->direct ? "past the page cache"
-			  : "through the page cache: no direct I/O there");
+			  : "through the page cache: no direct I/O there",
+		d->rotating ? ", on what says that it rotates" : "");
 	if (!d->rings)
-		sw_info("%s: by pread and pwrite, without io_uring: %s",
+		sw_info("%s: by threads with pread and pwrite, without io_uring: %s",
 			d->name, why_no_rings);
 }
 
@@ -409,6 +423,7 @@ void sw_disk_close(struct sw_disk *d)
 	if (!d)
 		return;
 	sw_rings_close(d->rings);
+	sw_disk_threads_close(d->threads);
 	sw_crypt_close(d->crypt);
 	sw_sysmem_release(d->sums, d->header.max * sizeof(*d->sums));
 	sw_sysmem_release(d->said, said_bytes(d));
@@ -472,8 +487,12 @@ struct sw_disk *sw_disk_open(const struct sw_disk_spec *spec)
 	}
 	d->discards = spec->discard && try_discard(d);
 	d->direct = go_direct(d->fd);
+	d->rotating = is_rotating(d->fd);
 	d->rings = sw_rings_open(d->fd, d->name);
 	say_how(d, strerror(errno));
+	d->threads = sw_disk_threads_open(d->fd, !d->rings);
+	if (!d->threads)
+		goto err_nomem;
 	return d;
 
 err_nomem:

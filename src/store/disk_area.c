@@ -12,11 +12,14 @@
 #include <blkid/blkid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -121,6 +124,30 @@ static int check_size(const struct sw_disk_spec *spec, const char *name,
 		"%s: exists, with a swap area of %lu bytes, not of %lu; leave the size out, or run mkswap",
 		name, h->max * SW_PAGE_SIZE, spec->size_bytes & SW_PAGE_MASK);
 	return -EINVAL;
+}
+
+/* ---- what it is on ---- */
+
+bool sw_disk_is_rotating(const char *sys, dev_t dev)
+{
+	/* A partition has no queue of its own. */
+	static const char *const queues[] = { "queue", "../queue" };
+	bool rotating = false, known = false;
+
+	for (unsigned i = 0; !known && i < SW_ARRAY_SIZE(queues); i++) {
+		char path[PATH_MAX], c;
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/%u:%u/%s/rotational", sys,
+			 major(dev), minor(dev), queues[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		known = read(fd, &c, 1) == 1;
+		rotating = known && c == '1';
+		close(fd);
+	}
+	return rotating;
 }
 
 /* ---- files ---- */

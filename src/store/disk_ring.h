@@ -1,14 +1,15 @@
 /*
  * disk_ring.h - a few io_urings over one file. Each serves one request at a
- * time, for whoever takes it: nobody waits for a ring, and for an answer only
- * so long. Private to disk.c.
+ * time, or one batch of them, for whoever takes it: nobody waits for a ring, and
+ * for an answer only so long. Private to the disk store.
  */
 #ifndef SW_STORE_DISK_RING_H
 #define SW_STORE_DISK_RING_H
 
-#include <sys/types.h>
+#include "store/disk_req.h"
 
-#include "base/base.h"
+/* All that a batch may read. */
+#define SW_RINGS_READ_BYTES (64 * SW_PAGE_SIZE)
 
 struct sw_rings;
 
@@ -19,7 +20,7 @@ extern uint64_t sw_rings_patience_ns[2];
 /* `name` is for messages, and stays the caller's. NULL with errno where the
  * kernel, or who confines us, forbids it. */
 struct sw_rings *sw_rings_open(int fd, const char *name);
-/* Nobody is inside sw_rings_move(). */
+/* Nobody is inside sw_rings_move() or sw_rings_run(). */
 void sw_rings_close(struct sw_rings *rings);
 
 /*
@@ -32,7 +33,18 @@ void sw_rings_close(struct sw_rings *rings);
 bool sw_rings_move(struct sw_rings *rings, bool write, void *buf, size_t len,
 		   uint64_t pos, ssize_t *n);
 
-/* Requests that have gone without an answer for too long. */
+/*
+ * Carries out those of a batch that were not tried, a bounded number at a time,
+ * and waits for the end of them, but no longer than for one. False: no ring is
+ * free, nothing was tried. What has no result afterwards was not tried: the
+ * kernel took no more, or the disk owes answers, so that requests should go one
+ * by one through sw_rings_move(). Late are -EINPROGRESS and -ETIMEDOUT, as
+ * there, also for what waited its turn; but a late read of a batch is lost, and
+ * the same again is asked anew.
+ */
+bool sw_rings_run(struct sw_rings *rings, struct sw_disk_reqs *reqs);
+
+/* Requests, or batches of them, that have gone without an answer for too long. */
 unsigned sw_rings_late(struct sw_rings *rings);
 
 #endif

@@ -64,7 +64,9 @@ static int disk_open(const struct sw_store_spec *spec, bool is_block,
 	on->bad = disk->bad;
 	on->nr_bad = disk->nr_bad;
 	/* The sum is taken of what is being written. */
-	on->flags = SWP_SOLIDSTATE | SWP_STABLE_WRITES;
+	on->flags = SWP_STABLE_WRITES | SWP_CLUSTERED;
+	if (!disk->rotating)
+		on->flags |= SWP_SOLIDSTATE;
 	if (is_block)
 		on->flags |= SWP_BLKDEV;
 	if (disk->discards)

@@ -92,8 +92,9 @@ struct sw_disk_info {
 	uint64_t max;        /* as swapon_spec has it, and the next two */
 	const uint64_t *bad; /* ascending */
 	unsigned nr_bad;
-	bool uring;  /* io_uring, else pread and pwrite */
-	bool direct; /* past the page cache */
+	bool uring;    /* io_uring, else pread and pwrite */
+	bool direct;   /* past the page cache */
+	bool rotating; /* a head moves, or so the device says */
 	bool encrypted;
 	bool discards; /* swapon() may be told of it */
 };

@@ -54,6 +54,17 @@ static inline uint64_t swp_offset(swp_entry_t e)
 	return e.val & ((1ULL << SWAP_TYPE_SHIFT) - 1);
 }
 
+/* Slots that follow each other, to be moved together with others. Those of a
+ * batch are disjoint; the more of them are in order, the larger the requests
+ * that they can be joined to. */
+struct swap_io {
+	swp_entry_t entry; /* first slot; a store looks at the offset only */
+	unsigned nr;
+	int err; /* out: 0 or -errno, of these slots alone */
+	void *pages;
+	unsigned tag; /* the caller's */
+};
+
 /*
  * What a store gives the swap layer and the memory manager. `offset` is in
  * slots; `nr` slots follow each other. read and write move whole pages, run
@@ -73,6 +84,9 @@ struct swap_ops {
 	int (*read)(void *store, uint64_t offset, unsigned nr, void *pages);
 	void (*slot_free)(void *store, uint64_t offset, unsigned nr);
 	int (*discard)(void *store, uint64_t offset, uint64_t nr); /* or NULL */
+	/* All of `io`, side by side, each as write or read would do it. NULL:
+	 * one after the other is as good. */
+	void (*batch)(void *store, bool write, struct swap_io *io, unsigned nr);
 	/* The store counts pswpin and pswpout itself, since not every page it
 	 * reads or writes has been to a device. */
 	bool counts;
@@ -93,7 +107,8 @@ enum swap_device_flags {
 	SWP_STABLE_WRITES = 1u << 11,
 	SWP_SYNCHRONOUS_IO = 1u << 12,
 	SWP_HIBERNATION = 1u << 13,
-	SWP_FAILED = 1u << 14, /* gives no slot any more */
+	SWP_FAILED = 1u << 14,    /* gives no slot any more */
+	SWP_CLUSTERED = 1u << 15, /* ours: a request of many slots is cheap */
 };
 
 /* What swapon() is told. Copied; `store` stays the caller's. */

@@ -28,7 +28,8 @@
 /* What swapon() may be told; the other flags are states of a device. */
 #define FLAGS_OF_CALLERS                                                    \
 	(SWP_DISCARDABLE | SWP_SOLIDSTATE | SWP_BLKDEV | SWP_AREA_DISCARD | \
-	 SWP_PAGE_DISCARD | SWP_STABLE_WRITES | SWP_SYNCHRONOUS_IO)
+	 SWP_PAGE_DISCARD | SWP_STABLE_WRITES | SWP_SYNCHRONOUS_IO |        \
+	 SWP_CLUSTERED)
 
 static struct sw_mutex swapon_mutex =
 	SW_MUTEX_INIT("swapon_mutex", SW_RANK_SWAPON);

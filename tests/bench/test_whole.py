@@ -84,6 +84,8 @@ class Whole(unittest.TestCase):
         self.assertEqual(machine.processes(), [])
         self.assertEqual(machine.cgroups(), [])
         self.assertEqual([p.name for p in self.temp.iterdir()], [])
+        self.assertNotIn(str(self.temp),
+                         pathlib.Path("/proc/swaps").read_text())
         # Another benchmark's device goes away in a while.
         end = time.monotonic() + 20
         while machine.devices() - machine.before and time.monotonic() < end:
@@ -176,8 +178,8 @@ class Whole(unittest.TestCase):
             self.assertGreater(values["peak_store"], 0)
         self.assertEqual("cpu_own" in values, kind == "spillway")
 
-    def check_interrupted(self, kind, signum, is_running):
-        process, machine = self.start("-n", "3", "-k", kind, "touch")
+    def check_interrupted(self, kind, signum, is_running, workload="touch"):
+        process, machine = self.start("-n", "3", "-k", kind, workload)
         end = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < end:
             if is_running(machine):
@@ -206,6 +208,11 @@ class Whole(unittest.TestCase):
         self.check_interrupted(
             "kernel", signal.SIGINT, lambda machine: machine.cgroups()
             and self.is_touching(machine))
+
+    def test_interrupted_while_the_kernel_swaps_to_a_file(self):
+        self.check_interrupted(
+            "kernel", signal.SIGTERM, lambda machine: machine.cgroups()
+            and self.is_touching(machine), workload="disk")
 
     def test_terminated_while_spillway_swaps(self):
         self.check_interrupted(

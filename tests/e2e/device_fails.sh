@@ -87,40 +87,43 @@ until_said "$tmp/disk.out" READY || skip "$(cat "$tmp/disk.out")"
 mkswap -q "$area" || fail "mkswap failed"
 loop=$(losetup --show -f "$area" 2>/dev/null) || loop=
 
-# ---- a page that cannot be read ----
-one_page_lost() {
+# ---- pages that cannot be read ----
+# Nobody knows which slots have a page; one of a few will.
+pages_lost() {
 	E2E_MARK=$mark.run start "lost-$1" --swap "$2" -- \
 		"$workload" -s 48 lost "$tmp/go"
 	until_said "$tmp/$session.out" READY
-	order "read 2100 2100 5"
+	order "read 2100 2100 5" "read 3700 3700 5" "read 5300 5300 5"
 	touch "$tmp/go"
 	ended
 	order
-	[ "$(grep -c '^LOST 0x' "$tmp/$session.out")" = 1 ] &&
-		grep -q '^LOST 1 in all' "$tmp/$session.out" ||
+	lost=$(grep -c '^LOST 0x' "$tmp/$session.out")
+	[ "$lost" -ge 1 ] && [ "$lost" -le 3 ] &&
+		grep -q "^LOST $lost in all" "$tmp/$session.out" ||
 		fail "$session: $(grep LOST "$tmp/$session.out")"
-	[ "$(device 0 read_errors)" = 1 ] ||
+	[ "$(device 0 read_errors)" = "$lost" ] ||
 		fail "$session: $(device 0 read_errors) read errors"
-	[ "$(counter poisoned)" = 1 ] ||
+	[ "$(counter poisoned)" = "$lost" ] ||
 		fail "$session: $(counter poisoned) pages poisoned"
-	[ "$(lines "$2: slot 2100 cannot be read: Input/output error")" = 1 ] &&
-		[ "$(lines 'is lost: its reader gets SIGBUS')" = 1 ] || {
+	[ "$(lines "$2: slot [235][713]00 cannot be read: Input/output error")" = "$lost" ] &&
+		[ "$(lines 'is lost: its reader gets SIGBUS')" = "$lost" ] || {
 		fail "$session: not said, or more than once"
 		show_errors
 	}
 }
-one_page_lost file "file:$area"
-[ -z "$loop" ] || one_page_lost block "block:$loop"
+pages_lost file "file:$area"
+[ -z "$loop" ] || pages_lost block "block:$loop"
 
 # ---- pages that cannot be written ----
-order "write 100 103 5" "write 2100 2100 28"
+# Not of the first cluster, which the header makes the last to be used.
+order "write 600 603 5" "write 2100 2100 28"
 E2E_MARK=$mark.run start sectors --swap "file:$area" -- \
 	"$workload" -s 48 -r 2 basic
 ended
-[ "$(device 0 bad_slots)" = 5 ] ||
-	fail "sectors: $(device 0 bad_slots) bad slots, not 5"
+bad=$(device 0 bad_slots) # all that were ever written to
+[ "$bad" -ge 1 ] && [ "$bad" -le 5 ] || fail "sectors: $bad bad slots, not 1 to 5"
 [ "$(device 0 failed)" = false ] || fail "sectors: the device was given up"
-[ "$(device 0 write_errors)" -ge 5 ] || fail "sectors: too few write errors"
+[ "$(device 0 write_errors)" -ge "$bad" ] || fail "sectors: too few write errors"
 
 # ---- none of them can, from now on ----
 all_writes_fail() {

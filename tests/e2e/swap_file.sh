@@ -29,10 +29,6 @@ area=$tmp/swap/area
 
 # ---- made for the run ----
 for command in basic forks; do
-	session "new-$command" 16M --swap "file:$area,size=256M" -- \
-		"$workload" -s 32 -t 2 --dir "$tmp" $command
-	check_session 0
-	check_device "file:$area"
 	session "folder-$command" 16M --swap "file:$tmp/swap,size=256M" -- \
 		"$workload" -s 32 --dir "$tmp" $command
 	check_session 0
@@ -45,6 +41,25 @@ left=$(ls -A "$tmp/swap")
 session looked 16M --swap "file:$area,size=256M" -- ls -A "$tmp/swap"
 [ "$rc" = 0 ] && [ ! -s "$tmp/looked.out" ] ||
 	fail "looked: status $rc, found $(cat "$tmp/looked.out")"
+
+# ---- with io_uring, and where it is forbidden ----
+cat >"$tmp/no-uring" <<EOF
+#!/bin/sh
+exec "$tool" no-uring "$SPILLWAY" "\$@"
+EOF
+chmod +x "$tmp/no-uring"
+with_rings=$SPILLWAY
+for spillway in "$with_rings" "$tmp/no-uring"; do
+	SPILLWAY=$spillway
+	for command in basic forks; do
+		session "new-$command" 16M --swap "file:$area,size=256M" -- \
+			"$workload" -s 32 -t 2 --dir "$tmp" $command
+		check_session 0
+		check_device "file:$area"
+	done
+done
+[ "$(device io)" = pread ] || fail "$session: by $(device io), not by pread"
+SPILLWAY=$with_rings
 
 # ---- made by mkswap ----
 truncate -s 128M "$area"

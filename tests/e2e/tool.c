@@ -2,6 +2,7 @@
  * tool.c - the small things the test scripts need and sh has not.
  *
  *   clean CMD...          run CMD with descriptors 0, 1, 2 only, no mask
+ *   no-uring CMD...       run CMD where io_uring_setup() says EPERM
  *   procs MARK [COMM]     processes whose environment has E2E_MARK=MARK,
  *                         a line "PID PPID STATE COMM" each; take care: a
  *                         pipe's other commands bear the mark as well
@@ -19,11 +20,16 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,6 +49,24 @@ static int do_clean(char **argv)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
+	execvp(argv[0], argv);
+	return fail("cannot run", argv[0]);
+}
+
+static int do_no_uring(char **argv)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog prog = { .len = 4, .filter = filter };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog))
+		return fail("cannot forbid io_uring to", argv[0]);
 	execvp(argv[0], argv);
 	return fail("cannot run", argv[0]);
 }
@@ -293,14 +317,15 @@ int main(int argc, char **argv)
 		{ "clean", 1, do_clean }, { "procs", 1, do_procs },
 		{ "gone", 1, do_gone },   { "reaper", 2, do_reaper },
 		{ "json", 2, do_json },   { "redis", 3, do_redis },
-		{ "text", 2, do_text },
+		{ "text", 2, do_text },   { "no-uring", 1, do_no_uring },
 	};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++)
 		if (argc >= 2 + commands[i].operands &&
 		    !strcmp(argv[1], commands[i].name))
 			return commands[i].run(argv + 2);
-	fprintf(stderr, "usage: e2e-tool "
-			"clean|procs|gone|reaper|json|redis|text ARG...\n");
+	fprintf(stderr,
+		"usage: e2e-tool "
+		"clean|no-uring|procs|gone|reaper|json|redis|text ARG...\n");
 	return 2;
 }

@@ -46,6 +46,14 @@ struct fx_store {
 	 * once takes itself out. */
 	void (*before_read)(struct fx_store *st, uint64_t offset);
 	void (*before_write)(struct fx_store *st, uint64_t offset);
+	uint64_t write_runs;    /* of slots that follow each other */
+	uint64_t write_end;     /* of the last one */
+	uint64_t batches;       /* calls for many at once, */
+	unsigned longest_batch; /* in pieces: the longest, */
+	bool disorder;          /* and one was not in the order of slots */
+	unsigned late_batches;  /* so many have no answer to a read */
+	void (*in_batch)(void *arg, bool write); /* by each batch, or NULL */
+	void *arg;
 	pthread_mutex_t lock;
 };
 
@@ -65,6 +73,8 @@ static inline int fx_store_write(void *arg, uint64_t offset, unsigned nr,
 	pthread_mutex_lock(&st->lock);
 	SW_BUG_ON(offset + nr > st->slots);
 	st->write_calls++;
+	st->write_runs += offset != st->write_end;
+	st->write_end = offset + nr;
 	if (fx_is_nth(&st->fail_write)) {
 		err = st->write_err ? st->write_err : -EIO;
 		st->fail_writes = st->stays;
@@ -117,36 +127,81 @@ static inline void fx_store_free(void *arg, uint64_t offset, unsigned nr)
 	pthread_mutex_unlock(&st->lock);
 }
 
+static inline void fx_store_batch(void *arg, bool write, struct swap_io *io,
+				  unsigned nr)
+{
+	struct fx_store *st = arg;
+
+	pthread_mutex_lock(&st->lock);
+	st->batches++;
+	st->longest_batch = sw_max(st->longest_batch, nr);
+	for (unsigned i = 1; i < nr; i++)
+		st->disorder |=
+			io[i - 1].entry.val + io[i - 1].nr > io[i].entry.val;
+	pthread_mutex_unlock(&st->lock);
+	if (st->in_batch)
+		st->in_batch(st->arg, write);
+	if (!write && st->late_batches) {
+		st->late_batches--;
+		for (unsigned i = 0; i < nr; i++)
+			io[i].err = -EINPROGRESS;
+		return;
+	}
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t offset = swp_offset(io[i].entry);
+
+		io[i].err = write ? fx_store_write(st, offset, io[i].nr,
+						   io[i].pages)
+				  : fx_store_read(st, offset, io[i].nr,
+						  io[i].pages);
+	}
+}
+
 static const struct swap_ops fx_store_ops = {
 	.write = fx_store_write,
 	.read = fx_store_read,
 	.slot_free = fx_store_free,
 };
 
+static const struct swap_ops fx_batch_ops = {
+	.write = fx_store_write,
+	.read = fx_store_read,
+	.slot_free = fx_store_free,
+	.batch = fx_store_batch,
+};
+
+/* What is turned on from now on takes many slots at once, as a disk does. */
+static bool fx_batches;
 static unsigned fx_device_flags = SWP_SOLIDSTATE;
+
+static inline int fx_swapon(const struct swap_ops *ops, void *store,
+			    uint64_t slots, int prio)
+{
+	struct swapon_spec spec = {
+		.name = "test",
+		.ops = ops,
+		.store = store,
+		.max = slots + 1,
+		.prio = prio,
+		.flags = fx_device_flags | (ops->batch ? SWP_CLUSTERED : 0),
+	};
+	int type = swapon(&spec);
+
+	SW_BUG_ON(type < 0);
+	return type;
+}
 
 /* Turns a device on, with what the store got when it was first on. */
 static inline int fx_store_on(struct fx_store *st, uint64_t slots, int prio)
 {
-	struct swapon_spec spec = {
-		.name = "test",
-		.ops = &fx_store_ops,
-		.store = st,
-		.max = slots + 1,
-		.prio = prio,
-		.flags = fx_device_flags,
-	};
-	int type;
-
 	if (!st->page) {
 		st->page = calloc(slots + 1, PG);
 		st->used = calloc(slots + 1, 1);
 		st->slots = slots + 1;
 		pthread_mutex_init(&st->lock, NULL);
 	}
-	type = swapon(&spec);
-	SW_BUG_ON(type < 0);
-	return type;
+	return fx_swapon(fx_batches ? &fx_batch_ops : &fx_store_ops, st, slots,
+			 prio);
 }
 
 static inline void fx_store_release(struct fx_store *st)
@@ -206,9 +261,11 @@ static inline uint64_t fx_delta(struct fx *f, enum sw_counter c)
 /* How often it was counted since this was last asked. */
 #define fx_counted(f, name) fx_delta(f, SW_CTR_##name)
 
-/* The space has room for so many pages. */
-static inline void fx_open_space(struct fx *f, uint64_t budget, uint64_t slots,
-				 unsigned pages)
+/* The space has room for so many pages. On the store of the fixture, or, unless
+ * `ops` is NULL, on another one. */
+static inline void fx_open_on(struct fx *f, uint64_t budget, uint64_t slots,
+			      unsigned pages, const struct swap_ops *ops,
+			      void *store)
 {
 	struct sw_mm_config config = { .budget_pages = budget,
 				       .host = &f->host };
@@ -217,7 +274,8 @@ static inline void fx_open_space(struct fx *f, uint64_t budget, uint64_t slots,
 			  .slots = slots,
 			  .other_type = -1 };
 	SW_BUG_ON(swap_init());
-	f->type = fx_store_on(&f->store, slots, -1);
+	f->type = ops ? fx_swapon(ops, store, slots, -1)
+		      : fx_store_on(&f->store, slots, -1);
 	f->machine = sw_sim_machine_new();
 	f->mm = sw_mm_new(&config);
 	SW_BUG_ON(!f->mm || !f->machine);
@@ -228,6 +286,12 @@ static inline void fx_open_space(struct fx *f, uint64_t budget, uint64_t slots,
 	sw_space_attach(f->space);
 	for (enum sw_counter c = 0; c < SW_NR_COUNTERS; c++)
 		fx_delta(f, c);
+}
+
+static inline void fx_open_space(struct fx *f, uint64_t budget, uint64_t slots,
+				 unsigned pages)
+{
+	fx_open_on(f, budget, slots, pages, NULL, NULL);
 }
 
 static inline void fx_open_sized(struct fx *f, uint64_t budget, uint64_t slots)

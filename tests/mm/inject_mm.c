@@ -101,11 +101,15 @@ int main(int argc, char **argv)
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
 
 	sw_log_set_level(SW_LOG_ERROR);
-	for (unsigned k = 0; k < SW_ARRAY_SIZE(failures); k++) {
-		const struct failure *f = &failures[k];
+	for (unsigned k = 0; k < 2 * SW_ARRAY_SIZE(failures); k++) {
+		const struct failure *f = &failures[k / 2];
 		unsigned nth = 1;
 
-		fprintf(stderr, "%s\n", f->name);
+		fx_batches = k % 2;
+		if (fx_batches && f->op < SW_SIM_NR_OPS)
+			continue;
+		fprintf(stderr, "%s%s\n", f->name,
+			fx_batches ? ", many slots at once" : "");
 		/* Each of the first calls, then wider steps. */
 		for (; nth < 400 && run(seed, f, nth, huge); runs++)
 			nth += 1 + nth / (huge ? 2 : 8);

@@ -44,6 +44,10 @@ int main(int argc, char **argv)
 	    huge); /* full at times */
 	run(seed + 3, steps / 2, 2048, false, true, huge);
 	run(seed + 4, steps / 2, huge ? 1700 : 700, true, true, huge);
+	fx_batches = true;
+	run(seed + 5, steps, 8192, false, false, huge);
+	run(seed + 6, steps, huge ? 1700 : 700, false, false, huge);
+	run(seed + 7, steps / 2, 2048, false, true, huge);
 	fx_print_counters();
 	return 0;
 }

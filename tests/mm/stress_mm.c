@@ -7,13 +7,16 @@
  * frozen and thawed, again and again.
  *
  * With `large` there are large folios, and each area has a huge page now and
- * then.
+ * then. With `disk` what goes out goes to a file in /var/tmp, by io_uring where
+ * there is one and SEED is even, else by threads.
  *
- *        stress_mm [large] [SEED [SECONDS]]
+ *        stress_mm [large] [disk] [SEED [SECONDS]]
  */
 #include <semaphore.h>
 
 #include "fixture.h"
+
+#include "../store/disk_file.h"
 
 #include "base/time.h"
 
@@ -25,6 +28,7 @@
 static struct fx f;
 static uint64_t end_ns, seed;
 static bool large;
+static bool on_disk;
 static unsigned area_pages = AREA_SMALL;
 static sem_t child_slots;
 static unsigned switched[2]; /* devices that stayed, or went off */
@@ -485,27 +489,54 @@ static void check_stalls(void)
 	SW_BUG_ON(f.space->stall.nr_held);
 }
 
+/* ---- where it goes ---- */
+
+static struct sw_disk *swap_file;
+
+static void open_swap_file(uint64_t slots)
+{
+	if (!disk_folder_make()) {
+		disk_folder_remove();
+		puts("needs /var/tmp on a disk");
+		exit(77);
+	}
+	if (seed % 2)
+		forbid_io_uring();
+	swap_file = disk_new(slots + 1);
+	SW_BUG_ON(!swap_file);
+	disk_folder_remove(); /* the file has no name any more */
+}
+
+/* Every other time slots are scarce, so that clean copies lose theirs. */
+static void open_with(uint64_t budget, uint64_t many, uint64_t scarce,
+		      unsigned pages)
+{
+	bool are_scarce = on_disk ? seed / 4 % 2 : seed % 2 == 0;
+	uint64_t slots = are_scarce ? scarce : many;
+
+	if (on_disk)
+		open_swap_file(slots);
+	fx_open_on(&f, budget, slots, pages, on_disk ? &sw_disk_ops : NULL,
+		   swap_file);
+}
+
 /* ---- small and large ---- */
 
 static void open_small(void)
 {
-	unsigned scarce =
-		THREADS * AREA_SMALL + CHILDREN * AREA_SMALL / 2 + SW_PREPARED;
-
-	/* Every other time slots are scarce, so that clean copies lose theirs. */
-	fx_open_sized(&f, THREADS * AREA_SMALL * 7 / 8,
-		      seed % 2 ? FX_SLOTS : scarce);
+	open_with(THREADS * AREA_SMALL * 7 / 8, FX_SLOTS,
+		  THREADS * AREA_SMALL + CHILDREN * AREA_SMALL / 2 +
+			  SW_PREPARED,
+		  FX_PAGES);
 }
 
 /* The marks of a larger budget, so that huge pages are worth it. */
 static void open_large(void)
 {
-	unsigned scarce =
-		THREADS * AREA_LARGE + CHILDREN * AREA_LARGE / 2 + SW_READY;
-
 	area_pages = AREA_LARGE;
-	fx_open_space(&f, THREADS * AREA_LARGE * 5 / 4,
-		      seed % 2 ? 4 * FX_SLOTS : scarce, 4 * FX_PAGES);
+	open_with(THREADS * AREA_LARGE * 5 / 4, 4 * FX_SLOTS,
+		  THREADS * AREA_LARGE + CHILDREN * AREA_LARGE / 2 + SW_READY,
+		  4 * FX_PAGES);
 	f.mm->staging.target = SW_MIN_PIECES * SW_HUGE_PAGES;
 	f.mm->budget.low = 600;
 	f.mm->budget.high = 900;
@@ -523,17 +554,21 @@ int main(int argc, char **argv)
 	large = argc > 1 && !strcmp(argv[1], "large");
 	argc -= large;
 	argv += large;
+	on_disk = argc > 1 && !strcmp(argv[1], "disk");
+	argc -= on_disk;
+	argv += on_disk;
 	seconds = argc > 2 ? atof(argv[2]) : 3;
 	seed = argc > 1 ? strtoull(argv[1], NULL, 0) : sw_now_ns();
 	printf("seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
-	devices = seed / 4 % 2;
+	devices = !on_disk && seed / 4 % 2;
 	end_ns = sw_now_ns() + seconds * 1e9;
-	freezes = !devices && seed / 8 % 2;
+	freezes = !on_disk && !devices && seed / 8 % 2;
 	steers = !devices && !freezes;
 	if (freezes)
 		fx_device_flags |= SWP_SYNCHRONOUS_IO;
 	sem_init(&child_slots, 0, CHILDREN);
+	fx_batches = seed / 16 % 2;
 	if (large)
 		open_large();
 	else
@@ -587,5 +622,6 @@ int main(int argc, char **argv)
 			(unsigned long long)seed);
 		return 1;
 	}
+	sw_disk_close(swap_file);
 	return 0;
 }

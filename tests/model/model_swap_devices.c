@@ -101,6 +101,7 @@ void op_swapon(void)
 	spec.flags |= rnd(4) ? SWP_SOLIDSTATE : 0;
 	spec.flags |= rnd(2) ? SWP_PAGE_DISCARD : 0;
 	spec.flags |= rnd(4) ? 0 : SWP_AREA_DISCARD;
+	spec.flags |= rnd(2) ? SWP_CLUSTERED : 0;
 	for (uint64_t o = 1 + rnd(2 * CL);
 	     o < spec.max && spec.nr_bad < 8 && spec.nr_bad + 2 < spec.max;
 	     o += 1 + rnd(CL))

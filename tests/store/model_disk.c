@@ -1,7 +1,7 @@
 /*
  * model_disk.c - threads with random operations on a swap file, each on slots
  * of its own, beside the most naive model there is: an array that remembers
- * which page each slot has. The disk fails and gives half of what it was asked
+ * which page each slot has, one operation a call and in batches. The disk fails and gives half of what it was asked
  * for, now and then. There are more threads than rings. Once with io_uring,
  * once encrypted, once without io_uring. Prints the seed; SW_SEED repeats a run (as far as threads
  * go), SW_ROUNDS makes it longer.
@@ -89,6 +89,72 @@ static void do_read(struct owner *o, unsigned at, unsigned nr)
 	}
 }
 
+/* Disjoint pieces in any order, some of which are neighbours. The disk is asked
+ * again for what it refused to a whole request, so a refusal may have no
+ * consequence; but there is none without one. */
+static unsigned make_batch(struct owner *o, struct swap_io *io, bool write)
+{
+	unsigned nr = 0, at = rnd_below(&o->rnd, 8);
+
+	for (unsigned n; at < SLOTS; at += n + (rnd_below(&o->rnd, 3) == 0)) {
+		struct swap_io *other = &io[rnd_below(&o->rnd, nr + 1)];
+		bool empty = false;
+
+		n = 1 + rnd_below(&o->rnd, 4);
+		n = sw_min(n, SLOTS - at);
+		for (unsigned i = at; i < at + n; i++)
+			empty |= o->model[i] == EMPTY;
+		if (empty && !write)
+			continue;
+		io[nr] = *other;
+		*other = (struct swap_io){
+			.entry = swp_entry(0, o->first + at),
+			.nr = n,
+			.pages = o->pages + at * SW_PAGE_SIZE,
+			.tag = at,
+		};
+		nr++;
+	}
+	return nr;
+}
+
+static void do_batch_write(struct owner *o)
+{
+	uint64_t numbers[SLOTS];
+	struct swap_io io[SLOTS];
+	unsigned nr = make_batch(o, io, true);
+
+	for (unsigned i = 0; i < SLOTS; i++) {
+		numbers[i] = rnd_next(&o->rnd) >> 8;
+		page_make(numbers[i], o->pages + i * SW_PAGE_SIZE);
+	}
+	failed = false;
+	ops->batch(disk, true, io, nr);
+	for (unsigned i = 0; i < nr; i++) {
+		CHECK(!io[i].err || (failed && io[i].err == -ENOSPC));
+		for (unsigned k = io[i].tag; k < io[i].tag + io[i].nr; k++)
+			o->model[k] = io[i].err ? EMPTY : numbers[k];
+	}
+}
+
+static void do_batch_read(struct owner *o)
+{
+	unsigned char want[SW_PAGE_SIZE];
+	struct swap_io io[SLOTS];
+	unsigned nr = make_batch(o, io, false);
+
+	failed = false;
+	ops->batch(disk, false, io, nr);
+	for (unsigned i = 0; i < nr; i++) {
+		CHECK(!io[i].err || (failed && io[i].err == -EIO));
+		for (unsigned k = 0; k < io[i].nr && !io[i].err; k++) {
+			page_make(o->model[io[i].tag + k], want);
+			CHECK(!memcmp((char *)io[i].pages + k * SW_PAGE_SIZE,
+				      want, SW_PAGE_SIZE));
+		}
+	}
+}
+
 static void do_free(struct owner *o, unsigned at, unsigned nr)
 {
 	ops->slot_free(disk, o->first + at, nr);
@@ -105,12 +171,16 @@ static void *own(void *arg)
 				      ? 1
 				      : 1 + rnd_below(&o->rnd, MAX_BATCH);
 		unsigned at = rnd_below(&o->rnd, SLOTS - nr + 1);
-		unsigned what = rnd_below(&o->rnd, 8);
+		unsigned what = rnd_below(&o->rnd, 10);
 
 		if (what < 4)
 			do_write(o, at, nr);
 		else if (what < 7)
 			do_read(o, at, nr);
+		else if (what < 8)
+			do_batch_write(o);
+		else if (what < 9)
+			do_batch_read(o);
 		else
 			do_free(o, at, nr);
 	}
@@ -124,7 +194,7 @@ static void owner_init(struct owner *o, unsigned nr)
 	for (unsigned i = 0; i < SLOTS; i++)
 		o->model[i] = EMPTY;
 	/* One has no page's border under its buffer. */
-	o->pages = aligned_alloc(SW_PAGE_SIZE, (MAX_BATCH + 1) * SW_PAGE_SIZE);
+	o->pages = aligned_alloc(SW_PAGE_SIZE, (SLOTS + 1) * SW_PAGE_SIZE);
 	CHECK(o->pages);
 	o->pages += nr == 0 ? 64 : 0;
 }

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include <sys/sysmacros.h>
+
 #include "disk_file.h"
 #include "quiet.h"
 #include "store/sysmem.h"
@@ -342,6 +344,44 @@ static void without_memory_it_is_refused_and_nothing_stays(void **state)
 	assert_true(fail_at > 2);
 }
 
+/* ---- what it lies on ---- */
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* What /sys/dev/block has for disks 8:0 and 8:16, and a partition of each. */
+static void whether_a_disk_rotates_is_asked_of_its_queue(void **state)
+{
+	char sys[sizeof(disk_folder) + 8], command[1024];
+
+	snprintf(sys, sizeof(sys), "%s/sys", disk_folder);
+	snprintf(command, sizeof(command),
+		 "mkdir -p %s/a/a1 %s/a/queue %s/b/b1 %s/b/queue && cd %s && "
+		 "ln -s a 8:0 && ln -s a/a1 8:1 && ln -s b 8:16 && "
+		 "ln -s b/b1 8:17",
+		 sys, sys, sys, sys, sys);
+	assert_int_equal(system(command), 0);
+	snprintf(command, sizeof(command), "%s/a/queue/rotational", sys);
+	write_text(command, "1\n");
+	snprintf(command, sizeof(command), "%s/b/queue/rotational", sys);
+	write_text(command, "0\n");
+	assert_true(sw_disk_is_rotating(sys, makedev(8, 0)));
+	assert_true(sw_disk_is_rotating(sys, makedev(8, 1)));
+	assert_false(sw_disk_is_rotating(sys, makedev(8, 16)));
+	assert_false(sw_disk_is_rotating(sys, makedev(8, 17)));
+	assert_false(sw_disk_is_rotating(sys, makedev(0, 44)));
+	write_text(command, "");
+	assert_false(sw_disk_is_rotating(sys, makedev(8, 16)));
+	snprintf(command, sizeof(command), "rm -r %s", sys);
+	assert_int_equal(system(command), 0);
+}
+
 #define AREA_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -362,6 +402,7 @@ int main(void)
 		AREA_TEST(a_file_that_others_may_read_gets_a_warning),
 		AREA_TEST(other_kinds_are_refused),
 		AREA_TEST(without_memory_it_is_refused_and_nothing_stays),
+		AREA_TEST(whether_a_disk_rotates_is_asked_of_its_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -327,6 +327,40 @@ static void order_zero_takes_what_larger_orders_left(void **state)
 			swap_put_entries_direct(swp_entry(type, off), 1);
 }
 
+/* Where slots of a kind go next to each other they do not fill up holes. */
+static void holes_wait_while_a_clustered_device_has_free_clusters(void **state)
+{
+	for (unsigned clustered = 0; clustered < 2; clustered++) {
+		struct swapon_spec spec = {
+			.name = "x",
+			.ops = &fx_ops,
+			.max = 3 * CL,
+			.prio = -1,
+			.flags = SWP_SOLIDSTATE |
+				 (clustered ? SWP_CLUSTERED : 0),
+		};
+		int type = swapon(&spec);
+		/* The first one has the header, and is not free. */
+		unsigned n = clustered ? CL : CL - 1;
+		swp_entry_t first = fx_swapped(0, 0), next;
+
+		for (unsigned i = 1; i < n; i++)
+			fx_swapped(0, 0);
+		swap_put_entries_direct(fx_entry_add(first, 2), 1);
+		next = fx_swapped(0, 0);
+		if (clustered)
+			assert_int_not_equal(next.val / CL, first.val / CL);
+		else
+			assert_int_equal(next.val, first.val + 2);
+		swap_put_entries_direct(next, 1);
+		for (unsigned i = 0; i < n; i++)
+			if (swp_swapcount(fx_entry_add(first, i)))
+				swap_put_entries_direct(fx_entry_add(first, i),
+							1);
+		assert_int_equal(swapoff(type, NULL, NULL), 0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -341,6 +375,7 @@ int main(int argc, char **argv)
 		FX_TEST(slots_of_two_groups_freed_in_one_call_pay_back_each),
 		FX_TEST(folio_larger_than_a_cluster_is_refused),
 		FX_TEST(order_zero_takes_what_larger_orders_left),
+		FX_TEST(holes_wait_while_a_clustered_device_has_free_clusters),
 	};
 
 	return FX_RUN(tests);

@@ -1,0 +1,608 @@
+/*
+ * test_disk_batch.c - many slots of a swap file at once, first with io_uring,
+ * then without it: what goes in one request, and that whatever happens to one
+ * piece happens to no other.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "disk_file.h"
+#include "pages.h"
+#include "quiet.h"
+#include "store/disk_ring.h"
+
+#define SLOTS     900u
+#define MAX_PAGES 400u
+
+_Alignas(SW_PAGE_SIZE) static unsigned char memory[MAX_PAGES + 1][SW_PAGE_SIZE];
+static unsigned char want[SW_PAGE_SIZE];
+
+static struct sw_disk *disk;
+static struct swap_io io[MAX_PAGES];
+static unsigned nr_io, nr_pages;
+
+static void io_reset(void)
+{
+	nr_io = nr_pages = 0;
+}
+
+static int setup(void **state)
+{
+	if (!disk_folder_make()) {
+		print_message("skipped: needs /var/tmp on a disk\n");
+		exit(77);
+	}
+	disk_encrypts = false;
+	disk = disk_new(SLOTS);
+	io_reset();
+	return !disk;
+}
+
+static int setup_encrypted(void **state)
+{
+	int err = setup(state);
+
+	sw_disk_close(disk);
+	unlink(disk_path);
+	disk_encrypts = true;
+	disk = disk_new(SLOTS);
+	return err || !disk;
+}
+
+static int teardown(void **state)
+{
+	sw_disk_fault = NULL;
+	sw_disk_close(disk);
+	disk_folder_remove();
+	return 0;
+}
+
+/* A piece whose memory begins with page `at` of ours. */
+static void add_at(uint64_t slot, unsigned nr, unsigned at)
+{
+	io[nr_io] = (struct swap_io){
+		.entry = swp_entry(3, slot),
+		.nr = nr,
+		.err = 77,
+		.pages = memory[at],
+		.tag = nr_io,
+	};
+	nr_io++;
+}
+
+/* Its memory follows that of the last one. */
+static void add(uint64_t slot, unsigned nr)
+{
+	add_at(slot, nr, nr_pages);
+	nr_pages += nr;
+}
+
+/* The page that slot `slot` has in these tests, the nth time. */
+static uint64_t number_of(uint64_t slot, unsigned nth)
+{
+	return slot * 8 + nth + 1;
+}
+
+static void fill(unsigned nth)
+{
+	for (unsigned i = 0; i < nr_io; i++)
+		for (unsigned k = 0; k < io[i].nr; k++)
+			page_make(number_of(swp_offset(io[i].entry) + k, nth),
+				  (unsigned char *)io[i].pages +
+					  k * SW_PAGE_SIZE);
+}
+
+static void run(bool write)
+{
+	for (unsigned i = 0; i < nr_io; i++)
+		io[i].err = 77;
+	if (!write)
+		memset(memory, 0x5a, sizeof(memory));
+	sw_disk_ops.batch(disk, write, io, nr_io);
+}
+
+static void write_all(unsigned nth)
+{
+	fill(nth);
+	run(true);
+	for (unsigned i = 0; i < nr_io; i++)
+		assert_int_equal(io[i].err, 0);
+}
+
+/* Piece i was read, and is what was written the nth time. */
+static void expect_piece(unsigned i, unsigned nth)
+{
+	assert_int_equal(io[i].err, 0);
+	for (unsigned k = 0; k < io[i].nr; k++) {
+		page_make(number_of(swp_offset(io[i].entry) + k, nth), want);
+		assert_memory_equal((unsigned char *)io[i].pages +
+					    k * SW_PAGE_SIZE,
+				    want, SW_PAGE_SIZE);
+	}
+}
+
+static void expect_all(unsigned nth)
+{
+	run(false);
+	for (unsigned i = 0; i < nr_io; i++)
+		expect_piece(i, nth);
+}
+
+static uint64_t pages_held(void)
+{
+	struct sw_store_stats st;
+
+	sw_disk_stats(disk, &st);
+	return st.pages;
+}
+
+/* ---- what the disk is asked, and says ---- */
+
+static unsigned calls, failing[2], nr_failing;
+static size_t longest, short_len;
+
+/* Calls are numbered from 1. */
+static int fault(bool write, size_t *len)
+{
+	calls++;
+	longest = sw_max(longest, *len);
+	for (unsigned i = 0; i < nr_failing; i++)
+		if (calls == failing[i])
+			return write ? -ENOSPC : -EREMOTEIO;
+	if (short_len)
+		*len = sw_min(*len, short_len);
+	return 0;
+}
+
+static void watch(void)
+{
+	calls = nr_failing = 0;
+	longest = short_len = 0;
+	sw_disk_fault = fault;
+}
+
+static void neighbours_go_in_one_request(void **state)
+{
+	for (unsigned i = 0; i < 32; i++)
+		add_at(10 + i, 1, 3 * i); /* scattered in memory */
+	add_at(42, 16, 100);
+	watch();
+	write_all(0);
+	assert_int_equal(calls, 1);
+	assert_int_equal(longest, 48 * SW_PAGE_SIZE);
+	watch();
+	expect_all(0);
+	assert_int_equal(calls, 1);
+	assert_int_equal(pages_held(), 48);
+}
+
+static void requests_have_a_largest_size(void **state)
+{
+	for (unsigned i = 0; i < 5; i++)
+		add(100 + 64 * i, 64);
+	watch();
+	write_all(0);
+	assert_int_equal(calls, 5);
+	assert_int_equal(longest, 64 * SW_PAGE_SIZE);
+	io_reset();
+	add(100, 80); /* larger than that */
+	add(180, 1);
+	expect_all(0);
+}
+
+static void what_is_apart_goes_apart(void **state)
+{
+	add(10, 2);
+	add(13, 1);
+	add(12, 1); /* follows the first, but comes later */
+	add(800, 4);
+	watch();
+	write_all(0);
+	assert_int_equal(calls, 4);
+	expect_all(0);
+}
+
+static void batches_may_have_any_length(void **state)
+{
+	for (unsigned n = 1; n <= MAX_PAGES; n += n / 3 + 1) {
+		io_reset();
+		for (unsigned i = 0; i < n; i++)
+			add(1 + 2 * i, 1);
+		write_all(n % 8);
+		expect_all(n % 8);
+		assert_int_equal(pages_held(), n);
+		for (unsigned i = 0; i < n; i++)
+			sw_disk_ops.slot_free(disk, 1 + 2 * i, 1);
+	}
+	sw_disk_ops.batch(disk, true, io, 0);
+}
+
+static void what_was_written_twice_counts_once(void **state)
+{
+	add(20, 3);
+	add(23, 2);
+	write_all(0);
+	write_all(1);
+	assert_int_equal(pages_held(), 5);
+	expect_all(1);
+	assert_int_equal(sw_disk_ops.read(disk, 21, 1, memory[0]), 0);
+	page_make(number_of(21, 1), want);
+	assert_memory_equal(memory[0], want, SW_PAGE_SIZE);
+}
+
+/* ---- one of them fails ---- */
+
+#define NR 6u
+
+/* Six pieces of one request, of which piece `bad` is refused also when it is
+ * tried alone. */
+static void arm(unsigned bad)
+{
+	watch();
+	failing[0] = 1;
+	failing[1] = 2 + bad;
+	nr_failing = 2;
+}
+
+static void add_six(void)
+{
+	for (unsigned i = 0; i < NR; i++)
+		add(40 + 2 * i, 2);
+}
+
+static void a_piece_that_cannot_be_written_is_empty_and_no_other(void **state)
+{
+	add_six();
+	for (unsigned bad = 0; bad < NR; bad++) {
+		sw_disk_fault = NULL;
+		write_all(0);
+		fill(1);
+		arm(bad);
+		run(true);
+		for (unsigned i = 0; i < NR; i++)
+			assert_int_equal(io[i].err, i == bad ? -ENOSPC : 0);
+		assert_int_equal(pages_held(), 2 * NR - 2);
+		watch();
+		struct quiet q = quiet_begin();
+
+		run(false);
+		assert_int_equal(quiet_end(&q), 1);
+		for (unsigned i = 0; i < NR; i++) {
+			if (i == bad)
+				assert_int_equal(io[i].err, -EIO);
+			else
+				expect_piece(i, 1);
+		}
+	}
+}
+
+static void a_piece_that_cannot_be_read_is_lost_and_no_other(void **state)
+{
+	struct quiet q;
+
+	add_six();
+	write_all(0);
+	for (unsigned bad = 0; bad < NR; bad++) {
+		arm(bad);
+		q = quiet_begin();
+		run(false);
+		/* Which of its pages it is says who reads them one by one. */
+		assert_int_equal(quiet_end(&q), 0);
+		for (unsigned i = 0; i < NR; i++) {
+			if (i == bad)
+				assert_int_equal(io[i].err, -EIO);
+			else
+				expect_piece(i, 0);
+		}
+		sw_disk_fault = NULL;
+		expect_all(0);
+	}
+}
+
+static void a_spoiled_page_is_found_and_no_other(void **state)
+{
+	struct quiet q;
+	int fd = disk_file();
+
+	add_six();
+	for (unsigned bad = 0; bad < NR; bad++) {
+		write_all(0);
+		assert_int_equal(
+			pwrite(fd, "x", 1, (41 + 2 * bad) * SW_PAGE_SIZE + 99),
+			1);
+		q = quiet_begin();
+		run(false);
+		assert_int_equal(quiet_end(&q), 1);
+		for (unsigned i = 0; i < NR; i++) {
+			if (i == bad)
+				assert_int_equal(io[i].err, -EIO);
+			else
+				expect_piece(i, 0);
+		}
+	}
+	close(fd);
+}
+
+static void an_error_that_passes_is_none(void **state)
+{
+	add_six();
+	watch();
+	failing[0] = nr_failing = 1;
+	write_all(0);
+	assert_int_equal(calls, 1 + NR);
+	watch();
+	failing[0] = nr_failing = 1;
+	expect_all(0);
+	assert_int_equal(pages_held(), 2 * NR);
+}
+
+static void short_transfers_are_completed(void **state)
+{
+	add_six();
+	for (size_t len = 512; len < 3 * SW_PAGE_SIZE; len += 1536) {
+		watch();
+		short_len = len;
+		write_all(len / 512 % 8);
+		expect_all(len / 512 % 8);
+		assert_int_equal(pages_held(), 2 * NR);
+	}
+}
+
+static void a_file_cut_off_has_what_is_before_the_cut(void **state)
+{
+	struct quiet q;
+	int fd = disk_file();
+
+	add_six();
+	write_all(0);
+	assert_int_equal(ftruncate(fd, 45 * SW_PAGE_SIZE), 0);
+	q = quiet_begin();
+	run(false);
+	quiet_end(&q);
+	for (unsigned i = 0; i < NR; i++) {
+		if (i < 2)
+			expect_piece(i, 0);
+		else
+			assert_int_equal(io[i].err, -EIO);
+	}
+	close(fd);
+}
+
+/* ---- odd ones among others ---- */
+
+static void odd_pieces_go_alone(void **state)
+{
+	struct quiet q;
+
+	add(50, 2);
+	add(0, 1);         /* the header */
+	add(52, 1);        /* its memory is moved off the page's border */
+	add(SLOTS - 1, 2); /* beyond the end */
+	add(53, 2);
+	io[2].pages = (unsigned char *)memory[200] + 24;
+	fill(0);
+	q = quiet_begin();
+	run(true);
+	assert_int_equal(quiet_end(&q), 2);
+	for (unsigned i = 0; i < nr_io; i++)
+		assert_int_equal(io[i].err, i == 1 || i == 3 ? -EINVAL : 0);
+	assert_int_equal(pages_held(), 5);
+	q = quiet_begin();
+	run(false);
+	quiet_end(&q);
+	for (unsigned i = 0; i < nr_io; i += 2)
+		expect_piece(i, 0);
+	assert_int_equal(io[1].err, -EINVAL);
+	assert_int_equal(io[3].err, -EINVAL);
+}
+
+static void a_slot_that_was_not_written_is_an_error_of_its_own(void **state)
+{
+	struct quiet q;
+
+	add(60, 2);
+	add(62, 2);
+	add(64, 2);
+	write_all(0);
+	sw_disk_ops.slot_free(disk, 63, 1);
+	q = quiet_begin();
+	run(false);
+	assert_int_equal(quiet_end(&q), 1);
+	expect_piece(0, 0);
+	assert_int_equal(io[1].err, -EIO);
+	expect_piece(2, 0);
+}
+
+/* ---- encrypted ---- */
+
+static void encrypted_pieces_are_written_alone_and_read_together(void **state)
+{
+	add_six();
+	watch();
+	write_all(0);
+	assert_int_equal(calls, NR);
+	watch();
+	expect_all(0);
+	assert_int_equal(calls, 1);
+	write_all(1);
+	expect_all(1);
+	assert_int_equal(pages_held(), 2 * NR);
+}
+
+/* ---- a disk that does not answer ---- */
+
+/* In place of the file: a pipe that nobody else has (see test_disk_ring.c). */
+static struct sw_rings *file_rings;
+static int device;
+
+static void become_pipe(void)
+{
+	char both[32];
+	int end[2];
+
+	assert_int_equal(pipe2(end, O_CLOEXEC), 0);
+	snprintf(both, sizeof(both), "/proc/self/fd/%d", end[0]);
+	device = open(both, O_RDWR | O_CLOEXEC);
+	close(end[0]);
+	close(end[1]);
+	assert_int_equal(fcntl(device, F_SETPIPE_SZ, 2 * SW_PAGE_SIZE),
+			 2 * SW_PAGE_SIZE);
+	sw_rings_patience_ns[0] = sw_rings_patience_ns[1] = 20000000;
+	file_rings = disk->rings;
+	disk->rings = sw_rings_open(device, "test");
+	assert_non_null(disk->rings);
+}
+
+static void become_file(void)
+{
+	sw_rings_close(disk->rings);
+	disk->rings = file_rings;
+	close(device);
+	sw_rings_patience_ns[0] = 1000000000;
+	sw_rings_patience_ns[1] = 30000000000;
+}
+
+static uint64_t errors_counted(void)
+{
+	struct sw_store_stats st;
+
+	sw_disk_stats(disk, &st);
+	return st.read_errors + st.write_errors;
+}
+
+static void add_apart(void)
+{
+	for (unsigned i = 0; i < NR; i++)
+		add(40 + 4 * i, 1);
+}
+
+static void late_reads_are_told_and_leave_memory_alone(void **state)
+{
+	struct quiet q;
+
+	add_apart();
+	write_all(0);
+	become_pipe();
+	q = quiet_begin();
+	run(false);
+	for (unsigned i = 0; i < NR; i++)
+		assert_int_equal(io[i].err, -EINPROGRESS);
+	/* Again: one of them is waited for alone, the others are not asked. */
+	run(false);
+	for (unsigned i = 0; i < NR; i++)
+		assert_int_equal(io[i].err, -EINPROGRESS);
+	assert_int_equal(sw_rings_late(disk->rings), 2);
+	memset(want, 1, sizeof(want));
+	for (unsigned i = 0; i < NR + 1; i++)
+		assert_int_equal(write(device, want, SW_PAGE_SIZE),
+				 SW_PAGE_SIZE);
+	while (sw_rings_late(disk->rings))
+		;
+	quiet_end(&q);
+	for (unsigned i = 0; i < NR; i++)
+		for (unsigned k = 0; k < SW_PAGE_SIZE; k++)
+			assert_int_equal(memory[i][k], 0x5a);
+	assert_int_equal(errors_counted(), 0);
+	become_file();
+	expect_all(0);
+}
+
+static void late_encrypted_reads_can_be_read_later(void **state)
+{
+	late_reads_are_told_and_leave_memory_alone(state);
+}
+
+static void late_writes_are_refused_and_their_slots_empty(void **state)
+{
+	unsigned refused = 0;
+	struct quiet q;
+
+	add_apart();
+	fill(0);
+	become_pipe();
+	q = quiet_begin();
+	run(true);
+	for (unsigned i = 0; i < NR; i++) {
+		assert_true(!io[i].err || io[i].err == -ETIMEDOUT);
+		refused += io[i].err != 0;
+	}
+	/* Two of them fit into the pipe. */
+	assert_int_equal(refused, NR - 2);
+	assert_int_equal(errors_counted(), NR - 2);
+	assert_int_equal(pages_held(), 2);
+	/* It is not asked again. */
+	sw_rings_patience_ns[0] = sw_rings_patience_ns[1] = 3600000000000ull;
+	run(true);
+	for (unsigned i = 0; i < NR; i++)
+		assert_int_equal(io[i].err, -ETIMEDOUT);
+	assert_int_equal(pages_held(), 0);
+	for (unsigned i = 0; i < NR; i++)
+		assert_int_equal(read(device, want, SW_PAGE_SIZE),
+				 SW_PAGE_SIZE);
+	while (sw_rings_late(disk->rings))
+		;
+	quiet_end(&q);
+	become_file();
+	write_all(1);
+	expect_all(1);
+}
+
+#define DISK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+static int run_group(const char *how)
+{
+	const struct CMUnitTest tests[] = {
+		DISK_TEST(neighbours_go_in_one_request),
+		DISK_TEST(requests_have_a_largest_size),
+		DISK_TEST(what_is_apart_goes_apart),
+		DISK_TEST(batches_may_have_any_length),
+		DISK_TEST(what_was_written_twice_counts_once),
+		DISK_TEST(a_piece_that_cannot_be_written_is_empty_and_no_other),
+		DISK_TEST(a_piece_that_cannot_be_read_is_lost_and_no_other),
+		DISK_TEST(a_spoiled_page_is_found_and_no_other),
+		DISK_TEST(an_error_that_passes_is_none),
+		DISK_TEST(short_transfers_are_completed),
+		DISK_TEST(a_file_cut_off_has_what_is_before_the_cut),
+		DISK_TEST(odd_pieces_go_alone),
+		DISK_TEST(a_slot_that_was_not_written_is_an_error_of_its_own),
+		cmocka_unit_test_setup_teardown(
+			encrypted_pieces_are_written_alone_and_read_together,
+			setup_encrypted, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_spoiled_page_is_found_and_no_other, setup_encrypted,
+			teardown),
+	};
+
+	return cmocka_run_group_tests_name(how, tests, NULL, NULL);
+}
+
+static int run_late(void)
+{
+	const struct CMUnitTest tests[] = {
+		DISK_TEST(late_reads_are_told_and_leave_memory_alone),
+		cmocka_unit_test_setup_teardown(
+			late_encrypted_reads_can_be_read_later, setup_encrypted,
+			teardown),
+		DISK_TEST(late_writes_are_refused_and_their_slots_empty),
+	};
+	struct sw_rings *rings = sw_rings_open(0, "test");
+
+	if (!rings) {
+		print_message("not tested: io_uring is forbidden here\n");
+		return 0;
+	}
+	sw_rings_close(rings);
+	return cmocka_run_group_tests_name("late", tests, NULL, NULL);
+}
+
+int main(void)
+{
+	int failed = run_group("io_uring") + run_late();
+
+	forbid_io_uring();
+	return failed + run_group("threads");
+}

@@ -10,7 +10,6 @@
  * each after all others (in the budget or not), and their frees; KiB of plain
  * memory the process has for them, which is what they cost beside their pages.
  */
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <time.h>

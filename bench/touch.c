@@ -1,7 +1,8 @@
 /*
  * touch.c - what touching memory costs: in order and at random, reading and
  * writing. Runs the same natively, under the kernel's swap and under
- * spillway; sbs/wl_touch.py compares the three.
+ * spillway, which sbs/wl_touch.py compares, and with its memory in a region of
+ * the library (arena.h), for sbs/wl_lib.py.
  *
  *   touch [-s MIB] [-a ACCESSES] [-t THREADS] -p TRACE[,TRACE]...
  *
@@ -38,6 +39,8 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "arena.h"
 
 #define PAGE  4096ul
 #define WORDS (PAGE / 8)
@@ -386,7 +389,7 @@ int main(int argc, char **argv)
 	nr_pages = (mib << 20) / PAGE / threads * threads;
 	if (accesses == 0)
 		accesses = nr_pages / 2;
-	memory = map(nr_pages * PAGE);
+	memory = arena_alloc(nr_pages * PAGE);
 	counts = map(nr_pages * sizeof(*counts));
 	pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (pagemap < 0) {

@@ -18,7 +18,7 @@ from .run import RunFailed
 from .workload import HERE, Missing, Workload, WorkloadError
 
 MODULES = ["touch", "usemem", "classic", "redis", "mysql", "build", "disk",
-           "costs"]
+           "costs", "lib"]
 
 
 def _classes() -> Iterator[type[Workload]]:
@@ -64,14 +64,15 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         prog="spillway-bench",
         description="Runs each WORKLOAD (all of them, if none is named) plain,"
         " under the kernel's swap and under spillway, in turns, and sets them"
-        " side by side.",
+        " side by side; those of lib also with their data in regions of the"
+        " library, by signal and by thread.",
         epilog="SPILLWAY names the program that is tested.")
     parser.add_argument("workloads", nargs="*", metavar="WORKLOAD")
     parser.add_argument("-n", dest="runs", type=_count, metavar="RUNS",
                         help="runs of each kind (5; with --quick 2)")
     parser.add_argument("-k", dest="kinds", type=_kinds, metavar="KINDS",
-                        default=list(KINDS),
-                        help=f"which of {','.join(KINDS)} (all)")
+                        help=f"which of {','.join(KINDS)} (all that the "
+                        "workloads are for)")
     parser.add_argument("-o", dest="out", type=pathlib.Path, metavar="DIR",
                         default=HERE / "results",
                         help="where results go (bench/results)")
@@ -86,6 +87,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     options = parser.parse_args(argv)
     options.runs = options.runs or (2 if options.quick else 5)
     options.chosen = _choose(parser, options)
+    options.kinds = options.kinds or [
+        name for name in KINDS if any(name in w.kinds for w in options.chosen)]
     return options
 
 
@@ -151,6 +154,7 @@ class Bench:
         try:
             if not absent:
                 self.progress.show(f"{workload.name}: preparing")
+                workload.setup = self.options.setup
                 workload.prepare(_cache())
                 self._take_turns(workload, turns)
                 steps = 0

@@ -1,4 +1,5 @@
-"""What a workload runs under: nothing, the kernel's swap, or spillway.
+"""What a workload runs under: nothing, the kernel's swap, or spillway; or with
+its data in regions of the library, where its program is built for that.
 
     kind = make("kernel", setup)
     reason = kind.available()         # or None
@@ -41,6 +42,11 @@ class Setup:
     swap: str = "zram"  # or "file"
     folder: pathlib.Path = pathlib.Path("/var/tmp")
 
+    @property
+    def library(self) -> pathlib.Path:
+        """The folder it is built in: that of the same build."""
+        return self.spillway.parent.parent / "lib"
+
 
 class Kind(abc.ABC):
     """One way to run. `runs` are those since limited_to() was entered,
@@ -49,6 +55,7 @@ class Kind(abc.ABC):
 
     name = ""
     has_budget = True
+    in_region = False  # the program's data: it is to be built for that
 
     def __init__(self, setup: Setup):
         self.setup = setup
@@ -68,7 +75,7 @@ class Kind(abc.ABC):
     @contextlib.contextmanager
     def limited_to(self, budget: int, swap: str | None = None
                    ) -> Iterator[Kind]:
-        """`swap`: to this kind of device rather than that of the setup."""
+        """`swap` is for workloads that are about one kind of device."""
         self.budget = budget
         self.swap = swap or self.setup.swap
         self.runs = []
@@ -127,6 +134,12 @@ class Kind(abc.ABC):
                     raise
                 self.runs.remove(handle.run)
                 self.killed += 1
+
+    def _spec(self) -> str:
+        """A device of ours of the size that the kernel gets."""
+        size = self.budget * DEVICE_PER_BUDGET
+        return (f"zram:{size}" if self.swap == "zram" else
+                f"file:{self._folder / 'swap'},size={size}")
 
     def _end_all(self) -> None:
         for handle in self._handles:
@@ -234,11 +247,8 @@ class Spillway(Kind):
         return said[-1] if said else f"exit status {done.returncode}"
 
     def _wrap(self, argv: list[str], report: str = os.devnull) -> list[str]:
-        size = self.budget * DEVICE_PER_BUDGET
-        device = (f"zram:{size}" if self.swap == "zram" else
-                  f"file:{self._folder / 'swap'},size={size}")
         return [str(self.setup.spillway), "run", "-m", str(self.budget),
-                "--swap", device, "--report", report, "--", *argv]
+                "--swap", self._spec(), "--report", report, "--", *argv]
 
     def _start(self, argv: list[str], how: dict[str, Any]) -> Handle:
         report = self._folder / f"report.{len(self._handles)}"
@@ -260,7 +270,41 @@ class Spillway(Kind):
                       complete=complete, **how)
 
 
-KINDS = {kind.name: kind for kind in (Plain, Kernel, Spillway)}
+class _Library(Plain):
+    """The program itself opens an instance (../arena.h). Its code, stacks and
+    what it notes of each access lie in plain memory, which a cgroup and a
+    session count too: so much less is the instance's budget. Compressed pages
+    are the program's own memory here."""
+
+    has_budget = in_region = True
+    OTHER = 2 << 20
+
+    def available(self) -> str | None:
+        library = self.setup.library / "libspillway.so"
+        return None if library.exists() else f"{library} is not built"
+
+    def _start(self, argv: list[str], how: dict[str, Any]) -> Handle:
+        options = (f"budget={self.budget - self.OTHER};{self._spec()};"
+                   f"delivery={self.name}")
+        env = {**(how["env"] or {}), "SPILLWAY_REGION": options}
+        return super()._start(argv, {**how, "env": env})
+
+
+class Signal(_Library):
+    """Faults are served by the thread that meets them."""
+
+    name = "signal"
+
+
+class Thread(_Library):
+    """Faults are served by a thread of the library."""
+
+    name = "thread"
+
+
+KINDS: dict[str, type[Kind]] = {
+    kind.name: kind for kind in (Plain, Kernel, Spillway, Signal, Thread)}
+UNCHANGED = ["plain", "kernel", "spillway"]  # programs as they are
 
 
 def make(name: str, setup: Setup) -> Kind:

@@ -49,8 +49,9 @@ def _bars(row: dict[str, Any]) -> list[Picture]:
                          statistics.median(ratios), min(ratios), max(ratios)))
     if not bars:
         return []
+    ours = row.get("ours", "spillway")
     return [Picture(f"{row['name']}-ratios.svg", pictures.ratio_bars(
-        f"{row['name']}: how many times better spillway is", bars))]
+        f"{row['name']}: how many times better {ours} is", bars))]
 
 
 def _latencies(row: dict[str, Any]) -> list[Picture]:

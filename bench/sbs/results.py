@@ -7,7 +7,8 @@
           "metrics": [{"name", "unit", "better", "label", "detail"}],
           "runs": {kind: [turn, ...]},
           "summary": {metric: {kind: {median, min, max}, "ratios": [...]}},
-          "targets": [{"metric", "times", "more", "most",
+          "ours": the kind that the ratios are of,
+          "targets": [{"metric", "times", "more", "most", "ahead", "kind",
                        "values": [...]}]
         } ] }
 
@@ -168,8 +169,9 @@ class Results:
             "metrics": [dataclasses.asdict(m) for m in metrics],
             "runs": {kind: [dataclasses.asdict(t) for t in of]
                      for kind, of in turns.items()},
-            "summary": summaries(metrics, turns),
-            "targets": against_targets(workload.targets, turns),
+            "ours": workload.ours,
+            "summary": summaries(metrics, turns, workload.ours),
+            "targets": against_targets(workload.targets, metrics, turns),
         }
         self.data["workloads"].append(row)
         return row
@@ -189,21 +191,24 @@ def _column(turns: dict[str, list[Turn]], kind: str,
     return [t.values.get(metric) for t in turns.get(kind, [])]
 
 
-def against_targets(targets: list[Target], turns: dict[str, list[Turn]]
-                    ) -> list[dict[str, Any]]:
+def against_targets(targets: list[Target], metrics: list[Metric],
+                    turns: dict[str, list[Turn]]) -> list[dict[str, Any]]:
     """Each target, and what came of it."""
+    better = {metric.name: metric.better for metric in metrics}
     rows = []
     for target in targets:
         row = dataclasses.asdict(target)
         row["values"] = target_values(
             row, _column(turns, "plain", target.metric),
-            _column(turns, "spillway", target.metric))
+            _column(turns, "kernel", target.metric),
+            _column(turns, target.kind, target.metric),
+            better[target.metric])
         rows.append(row)
     return rows
 
 
-def summaries(metrics: list[Metric],
-              turns: dict[str, list[Turn]]) -> dict[str, Any]:
+def summaries(metrics: list[Metric], turns: dict[str, list[Turn]],
+              ours: str) -> dict[str, Any]:
     """Of each metric that has values: per kind, and the pairs' ratios."""
     found: dict[str, Any] = {}
     for metric in metrics:
@@ -217,7 +222,7 @@ def summaries(metrics: list[Metric],
                              "max": of.high}
         if row:
             row["ratios"] = pair_ratios(columns.get("kernel", []),
-                                        columns.get("spillway", []),
+                                        columns.get(ours, []),
                                         metric.better)
             found[metric.name] = row
     return found

@@ -41,9 +41,12 @@ def pair_ratios(theirs: Sequence[float | None], ours: Sequence[float | None],
 
 
 def target_values(target: dict, plain: Sequence[float | None],
-                  ours: Sequence[float | None]) -> list[float]:
+                  kernel: Sequence[float | None],
+                  ours: Sequence[float | None], better: str) -> list[float]:
     """What is held against a target in each turn, or in each pair of turns
-    where a plain run is the measure."""
+    where a run under another kind is the measure."""
+    if target["ahead"] is not None:
+        return pair_ratios(kernel, ours, better)
     if target["most"] is not None:
         return [our for our in ours if our is not None]
     pairs = [(p, o) for p, o in zip(plain, ours)

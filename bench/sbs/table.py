@@ -58,7 +58,10 @@ def lines(row: dict[str, Any], details: bool = False) -> list[str]:
         return [*text, f"  left out: {row['absent']}"]
     turns = max(len(of) for of in row["runs"].values())
     head = f"  budget {row['budget'] // MIB} MiB, {turns} run{'s' if turns > 1 else ''}"
-    pair = "better by" if {"kernel", "spillway"} <= set(kinds) else ""
+    ours = row.get("ours", "spillway")  # older files are of that only
+    pair = "better by" if {"kernel", ours} <= set(kinds) else ""
+    if pair and ours != "spillway":
+        pair = f"{ours} {pair}"
     text.append((head.ljust(LABEL) + "".join(
         f"{kind:>9}".ljust(CELL) for kind in kinds) + f"{pair:>9}").rstrip())
     for metric in row["metrics"]:
@@ -74,7 +77,7 @@ def lines(row: dict[str, Any], details: bool = False) -> list[str]:
 
 def targets(row: dict[str, Any]) -> list[str]:
     """What was set as a target, and what came of it."""
-    labels = {m["name"]: m["label"] or m["name"] for m in row["metrics"]}
+    labels = full_labels(row)
     units = {m["name"]: m["unit"] for m in row["metrics"]}
     text = []
     for target in row.get("targets", []):  # older files have none
@@ -83,16 +86,36 @@ def targets(row: dict[str, Any]) -> list[str]:
         name, values = target["metric"], target["values"]
         limit, words = next(
             (target[key], words) for key, words in (
+                ("ahead", "times better than the kernel"),
                 ("times", "times plain"),
                 ("more", f"{units[name]} more than plain"),
-                ("most", units[name])) if target[key] is not None)
+                ("most", units[name])) if target.get(key) is not None)
         found = statistics.median(values)
-        line = f"  target: {labels[name].strip()}: {number(found)} {words}"
+        line = f"  target: {labels[name]}"
+        if target.get("kind", "spillway") != "spillway":
+            line += f", {target['kind']}"
+        line += f": {number(found)} {words}"
         if len(values) > 1:
             line += f" ({number(min(values))} to {number(max(values))})"
-        line += f", at most {number(limit)}"
-        text.append(line if found <= limit else f"{line}: MISSED")
+        least = target.get("ahead") is not None
+        line += f", at {'least' if least else 'most'} {number(limit)}"
+        missed = found < limit if least else found > limit
+        text.append(f"{line}: MISSED" if missed else line)
     return text
+
+
+def full_labels(row: dict[str, Any]) -> dict[str, str]:
+    """By name; an indented row with the one it belongs to before it."""
+    labels = {}
+    above = ""
+    for metric in row["metrics"]:
+        label = metric["label"] or metric["name"]
+        if label.startswith(" "):
+            label = f"{above}: {label.strip()}"
+        else:
+            above = label
+        labels[metric["name"]] = label
+    return labels
 
 
 def _troubles(row: dict[str, Any]) -> list[str]:

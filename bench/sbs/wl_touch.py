@@ -53,7 +53,7 @@ def _pass_metrics(name: str, title: str, threads: int) -> list[Metric]:
     return rows
 
 
-def _metrics(traces: list[tuple[str, int, float]]) -> list[Metric]:
+def metrics_of(traces: list[tuple[str, int, float]]) -> list[Metric]:
     rows = [Metric(name, "us/page", label=label) for name, label in (
         ("fill", "fill"),
         ("seq_read_1", "read in order, 1st"),
@@ -80,11 +80,14 @@ class Touch(Workload):
         self.size = (64 if quick else 256) * MIB
         self.budget = self.size // 2
         self.traces = [t for t in TRACES if not quick or t[1] < 4]
-        self.metrics = _metrics(self.traces)
+        self.metrics = metrics_of(self.traces)
         self._program = ""
 
     def prepare(self, cache: pathlib.Path) -> None:
         self._program = compile_c(cache, "touch.c", "-lm")
+
+    def program(self, _kind: Kind) -> str:
+        return self._program
 
     def run(self, kind: Kind) -> dict[str, float]:
         values: dict[str, float] = {}
@@ -92,7 +95,7 @@ class Touch(Workload):
         for traces, threads, per_page in self.traces:
             accesses = int(self.size // 4096 * per_page)
             try:
-                run = kind.run([self._program, "-s", str(self.size // MIB),
+                run = kind.run([self.program(kind), "-s", str(self.size // MIB),
                                 "-p", traces, "-t", str(threads),
                                 "-a", str(accesses or 1)], tries=2)
             except Killed:

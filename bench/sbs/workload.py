@@ -12,13 +12,12 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 from typing import Any
 
 from .interrupt import held
-from .kinds import KINDS, Kind
+from .kinds import UNCHANGED, Kind, Setup
 
 HERE = pathlib.Path(__file__).resolve().parent.parent  # of our C programs
 MIB = 1 << 20
@@ -43,13 +42,16 @@ class Metric:
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What a row may be under spillway: at most `times` what it is in a plain
-    run, or `more` than that, or `most` by itself."""
+    """What a row may be under `kind`: at most `times` what it is in a plain
+    run, or `more` than that, or `most` by itself; or what it has to be at
+    least: `ahead` times better than under the kernel's swap."""
 
     metric: str
     times: float | None = None
     more: float | None = None
     most: float | None = None
+    ahead: float | None = None
+    kind: str = "spillway"
 
 
 class WorkloadError(Exception):
@@ -67,9 +69,11 @@ class Workload(abc.ABC):
     budget = 128 * MIB
     metrics: list[Metric] = []
     targets: list[Target] = []
-    kinds = list(KINDS)  # those under which it says something
-    swap: str | None = None  # the kind of device, if not that of --swap
+    kinds = UNCHANGED  # those under which it says something
+    ours = "spillway"  # of those, the one that is held against the kernel
+    swap: str | None = None  # the only device it is about, if it is
     in_quick = True  # is it part of `make bench-quick`?
+    setup: Setup  # known from prepare() on
 
     def __init__(self, quick: bool = False):
         self.quick = quick
@@ -97,14 +101,14 @@ class Workload(abc.ABC):
                                 f"{self._seen[what]!r} in another run")
 
 
-def compile_c(cache: pathlib.Path, source: str, *libraries: str) -> str:
+def compile_c(cache: pathlib.Path, source: str, *options: str) -> str:
     """The program made of bench/SOURCE. Its name in the cache tells of which
-    source, since other trees of ours may use the same cache."""
+    source and options, since other trees of ours may use the same cache."""
     path = HERE / source
-    text = path.read_bytes()
-    for header in re.findall(r'^#include "(.*)"', text.decode(), re.M):
-        text += (HERE / header).read_bytes()
-    digest = hashlib.sha256(text).hexdigest()[:12]
+    texts = [path.read_bytes(), *(p.read_bytes() for p in
+                                  sorted(HERE.glob("*.h"))),
+             "\0".join(options).encode()]
+    digest = hashlib.sha256(b"\0".join(texts)).hexdigest()[:12]
     program = cache / f"{path.stem}-{digest}"
     if program.exists():
         return str(program)
@@ -116,7 +120,7 @@ def compile_c(cache: pathlib.Path, source: str, *libraries: str) -> str:
     try:
         done = subprocess.run(
             [compiler, "-O2", "-D_GNU_SOURCE", "-pthread", "-o", str(new),
-             str(path), *libraries], stdin=subprocess.DEVNULL,
+             str(path), *options], stdin=subprocess.DEVNULL,
             capture_output=True, text=True, check=False)
         if done.returncode:
             raise WorkloadError(f"{source} does not compile: {done.stderr}")

@@ -198,6 +198,8 @@ const struct sw_mmu_ops sw_local_ops = {
 /* ---- the mapper ---- */
 
 static __thread unsigned mapper_of; /* instances; several at a fork */
+/* Whose streams are whose, so that after a fork it may be the parent's. */
+static __thread int own_tid;
 
 void sw_local_enter(struct sw_local *l)
 {
@@ -218,8 +220,10 @@ bool sw_local_is_mapper(void)
 
 void sw_local_fault(struct sw_local *l, uint64_t addr, unsigned flags)
 {
+	if (!own_tid)
+		own_tid = gettid();
 	l->config.client->fault(l->mmu.space, addr & SW_PAGE_MASK, flags,
-				gettid());
+				own_tid);
 }
 
 /* ---- regions ---- */

@@ -157,11 +157,44 @@ class Targets(unittest.TestCase):
                              | turns("spillway", [16, 10, 17]))
         self.assertTrue(text.endswith(", at most 1.50: MISSED"), text)
 
+    def test_ahead_is_the_ratio_of_each_pair_to_the_kernel(self):
+        values, text = self.lines(
+            Target("speed", ahead=2, kind="signal"),
+            turns("plain", [99, 99]) | turns("kernel", [10, 10])
+            | turns("spillway", [1, 1]) | turns("signal", [30, 20]))
+        self.assertEqual(values, [3, 2])
+        self.assertEqual(text, "  target: speed, signal: 2.50 times better "
+                               "than the kernel (2 to 3), at least 2")
+
+    def test_who_is_not_as_far_ahead_has_missed_it(self):
+        _, text = self.lines(Target("speed", ahead=2, kind="signal"),
+                             turns("kernel", [10, 10, 10])
+                             | turns("signal", [30, 19, 12]))
+        self.assertTrue(text.endswith(", at least 2: MISSED"), text)
+
+    def test_an_indented_row_is_named_with_the_one_above(self):
+        labels = table.full_labels({"metrics": [
+            {"name": "a", "label": "fork"}, {"name": "b", "label": "  again"},
+            {"name": "c", "label": ""}]})
+        self.assertEqual(labels, {"a": "fork", "b": "fork: again", "c": "c"})
+
     def test_a_pair_without_one_of_the_two_says_nothing(self):
         values, text = self.lines(Target("speed", times=1),
                                   turns("plain", [None, 10])
                                   | turns("spillway", [10, None]))
         self.assertEqual((values, text), ([], ""))
+
+
+class Kinds(unittest.TestCase):
+    def test_ratios_are_of_the_kind_that_a_workload_is_about(self):
+        class Inside(Sample):
+            ours = "signal"
+
+        made = results.Results(pathlib.Path("/nonexistent"), {})
+        row = made.add(Inside(), turns("kernel", [10])
+                       | turns("spillway", [10]) | turns("signal", [30]))
+        self.assertEqual(row["summary"]["speed"]["ratios"], [3])
+        self.assertTrue(table.lines(row)[1].endswith("  signal better by"))
 
 
 class Table(unittest.TestCase):

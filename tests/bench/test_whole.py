@@ -129,6 +129,28 @@ class Whole(unittest.TestCase):
                     for kind, turns in row["runs"].items()}
              for name, row in rows.items()}, out)
 
+    def test_the_library_has_its_data_in_regions(self):
+        process, machine = self.start(
+            "-n", "1", "-k", "plain,signal,thread", "lib-hash", "lib-regions")
+        out, err = process.communicate(timeout=200)
+        self.assertEqual(process.returncode, 0, out + err)
+        self.check_nothing_is_left(machine)
+
+        results, = self.out.glob("*.json")
+        data = json.loads(results.read_text())
+        self.assertEqual(data["absent"], {})
+        table, regions = ({kind: turns[0]["values"]
+                           for kind, turns in row["runs"].items()}
+                          for row in data["workloads"])
+        # Entries and heads of 66 MiB in a budget of 32: in the program are
+        # those, what is compressed of the rest, and some libraries.
+        self.assertGreater(table["plain"]["peak_tree"], 64)
+        for kind in ("signal", "thread"):
+            self.assertLess(table[kind]["peak_tree"], 60)
+            self.assertGreater(regions[kind]["both"], 0)
+        self.assertEqual(sorted(regions), ["signal", "thread"])
+        self.assertIn("  target: 1 GiB allocated and freed, signal: ", out)
+
     def check_costs(self, values, out):
         """Whether they did what they are called after; not how fast."""
         fork = values["fork"]

@@ -18,6 +18,7 @@
 #define LEAST_SECONDS 0.1
 #define MOST_SECONDS  86400.0
 #define SCREEN_LINES  24 /* where the terminal does not say */
+#define STALL_WIDTH   5
 
 static const char help[] =
 	"Usage: spillway stat [OPTION]...\n"
@@ -34,7 +35,8 @@ static const char help[] =
 	"                      not needed where only one is running\n"
 	"  -h, --help          show this\n"
 	"\n"
-	"Of the columns, used, staged and swap are sizes, the others numbers a second.\n"
+	"Of the columns, stall is the part of the time in which some thread waited for\n"
+	"memory, used, staged and swap are sizes, the others numbers a second.\n"
 	"\n"
 	"Exit status: 0; 1 when there is no such session, or it was killed; 125 on bad\n"
 	"usage.\n";
@@ -57,10 +59,10 @@ static const struct {
 	bool is_size; /* of "memory"; else of "counters" */
 	const char *heading;
 } columns[] = {
-	{ "used_bytes", 8, true, "used" },
-	{ "staged_bytes", 8, true, "staged" },
-	{ "swapped_bytes", 8, true, "swap" },
-	{ "pgfault", 8, false, NULL },
+	{ "used_bytes", 7, true, "used" },
+	{ "staged_bytes", 7, true, "staged" },
+	{ "swapped_bytes", 7, true, "swap" },
+	{ "pgfault", 7, false, NULL },
 	{ "pgmajfault", 10, false, NULL },
 	{ "pswpin", 7, false, NULL },
 	{ "pswpout", 7, false, NULL },
@@ -80,6 +82,7 @@ struct watch {
 
 static void print_heading(void)
 {
+	printf("%*s ", STALL_WIDTH, "stall");
 	for (unsigned i = 0; i < SW_ARRAY_SIZE(columns); i++)
 		printf("%s%*s", i ? " " : "", columns[i].width,
 		       columns[i].heading ? columns[i].heading
@@ -108,11 +111,29 @@ static double rate(const struct watch *w, const json_t *sample,
 	return seconds > 0 ? count / seconds : 0;
 }
 
+static json_int_t stalled_us(const json_t *sample)
+{
+	const json_t *stall = json_object_get(sample, "stall");
+
+	return json_integer_value(
+		json_object_get(json_object_get(stall, "some"), "total_us"));
+}
+
+/* Percent of the time since the sample before in which some thread waited. */
+static double stall(const struct watch *w, const json_t *sample)
+{
+	double us = (seconds_of(sample) - seconds_of(w->last)) * 1e6;
+
+	return us > 0 ? (stalled_us(sample) - stalled_us(w->last)) / us * 100
+		      : 0;
+}
+
 static void print_line(const struct watch *w, const json_t *sample)
 {
 	const json_t *memory = json_object_get(sample, "memory");
 	char text[24];
 
+	printf("%*.0f%% ", STALL_WIDTH - 1, stall(w, sample));
 	for (unsigned i = 0; i < SW_ARRAY_SIZE(columns); i++) {
 		const char *name = columns[i].name;
 
@@ -138,11 +159,11 @@ static int print_json_line(const struct watch *w, const json_t *sample)
 			    count)
 		json_object_set_new(rates, name,
 				    json_real(rate(w, sample, name)));
-	line = json_pack("{s:f, s:f, s:O, s:o}", "seconds", seconds_of(sample),
-			 "interval_seconds",
+	line = json_pack("{s:f, s:f, s:O, s:f, s:o}", "seconds",
+			 seconds_of(sample), "interval_seconds",
 			 seconds_of(sample) - seconds_of(w->last), "memory",
-			 json_object_get(sample, "memory"), "per_second",
-			 rates);
+			 json_object_get(sample, "memory"), "stall_percent",
+			 stall(w, sample), "per_second", rates);
 	status = cmd_print_json(line, JSON_COMPACT);
 	json_decref(line);
 	return status;
@@ -211,6 +232,33 @@ static void print_object(const json_t *object)
 				       : json_integer_value(value));
 }
 
+/* As /proc/pressure/memory has it. */
+static void print_pressure(const json_t *stall, const char *name)
+{
+	const json_t *line = json_object_get(stall, name);
+
+	printf("%s avg10=%.2f avg60=%.2f avg300=%.2f total=%lld\n", name,
+	       json_number_value(json_object_get(line, "avg10")),
+	       json_number_value(json_object_get(line, "avg60")),
+	       json_number_value(json_object_get(line, "avg300")),
+	       json_integer_value(json_object_get(line, "total_us")));
+}
+
+/* How long faults took, a line for each thing that they waited for. */
+static void print_latency(const json_t *stall)
+{
+	const char *tier, *name;
+	json_t *latency, *value;
+
+	json_object_foreach(json_object_get(stall, "latency"), tier, latency)
+	{
+		printf("latency_%s", tier);
+		json_object_foreach(latency, name, value)
+			printf(" %s=%.10g", name, json_number_value(value));
+		putchar('\n');
+	}
+}
+
 static int print_all(const char *session)
 {
 	json_t *answer = sw_ask(session, json_pack("{s:s}", "request", "stat"),
@@ -224,6 +272,9 @@ static int print_all(const char *session)
 	} else {
 		print_object(json_object_get(answer, "memory"));
 		print_object(json_object_get(answer, "counters"));
+		print_pressure(json_object_get(answer, "stall"), "some");
+		print_pressure(json_object_get(answer, "stall"), "full");
+		print_latency(json_object_get(answer, "stall"));
 	}
 	json_decref(answer);
 	return status || fflush(stdout) ? SW_EXIT_FAILURE : 0;

@@ -1,8 +1,9 @@
 /*
  * counting.c - the request for what a session counts:
  *
- *      stat    { "seconds", "memory": { ... }, "counters": { ... } }: since the
- *              start of the session, memory as it is now. With "interval_ms",
+ *      stat    { "seconds", "memory": { ... }, "counters": { ... }, "stall":
+ *              as the request for that has it }: since the start of the
+ *              session, memory as it is now. With "interval_ms",
  *              the same as progress, at once and after each interval, until the
  *              session ends or nobody waits: { "ended" }.
  *
@@ -54,8 +55,9 @@ static json_t *sample(struct session *s)
 {
 	double seconds = (sw_now_ns() - s->start_ns) / 1e9;
 
-	return json_pack("{s:f, s:o, s:o}", "seconds", seconds, "memory",
-			 memory_json(s), "counters", counters_json());
+	return json_pack("{s:f, s:o, s:o, s:o}", "seconds", seconds, "memory",
+			 memory_json(s), "counters", counters_json(), "stall",
+			 sw_session_stall_json(s));
 }
 
 json_t *sw_answer_stat(struct sw_call *call, const json_t *request, void *arg)

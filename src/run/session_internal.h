@@ -196,6 +196,8 @@ void sw_session_pressure(struct session *s, struct sw_pressure *p);
 /* Pages that the budget would have had to have for nothing to come back; `sums`
  * are of all faults. */
 uint64_t sw_session_enough(struct session *s, const struct sw_stall_sums *sums);
+/* Both of the above, for who asks. */
+json_t *sw_session_stall_json(struct session *s);
 /* A row of requests.c. */
 json_t *sw_answer_stall(struct sw_call *call, const json_t *request, void *arg);
 /* ---- tracing.c ---- */

@@ -158,15 +158,12 @@ static json_t *line_json(const struct sw_pressure_line *line)
 	return o;
 }
 
-json_t *sw_answer_stall(struct sw_call *call, const json_t *request, void *arg)
+json_t *sw_session_stall_json(struct session *s)
 {
-	struct session *s = arg;
 	struct sw_stall_sums sums;
 	struct sw_pressure p;
 	json_t *o = json_object();
 
-	(void)call;
-	(void)request;
 	sw_session_pressure(s, &p);
 	sw_mm_stall_sums(s->mm, &sums);
 	for (unsigned k = 0; k < SW_NR_PRESSURE; k++)
@@ -174,4 +171,11 @@ json_t *sw_answer_stall(struct sw_call *call, const json_t *request, void *arg)
 				    line_json(&p.line[k]));
 	json_object_set_new(o, "latency", sw_latency_json(&sums));
 	return o;
+}
+
+json_t *sw_answer_stall(struct sw_call *call, const json_t *request, void *arg)
+{
+	(void)call;
+	(void)request;
+	return sw_session_stall_json(arg);
 }

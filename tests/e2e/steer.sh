@@ -151,14 +151,27 @@ for s in (one, two, three):
     m = s["memory"]
     assert m["budget_bytes"] == 256 << 20 and m["swap_bytes"] == 128 << 20, m
     assert m["full"] is False and m["frozen"] is False, m
-text = dict(line.split() for line in open(sys.argv[1] + "/text"))
+lines = [line.split() for line in open(sys.argv[1] + "/text")]
+text = dict(line for line in lines if len(line) == 2)
 assert {k: int(v) for k, v in text.items() if k in three["counters"]} == three["counters"]
 assert int(text["swapped_bytes"]) == three["memory"]["swapped_bytes"]
 assert list(text) == list(three["memory"]) + list(three["counters"])
+stall = {line[0]: dict(field.split("=") for field in line[1:])
+         for line in lines if len(line) > 2}
+assert list(stall) == ["some", "full"] + [
+    "latency_" + tier for tier in three["stall"]["latency"]], stall
+for name in ("some", "full"):
+    assert list(stall[name]) == ["avg10", "avg60", "avg300", "total"], stall
+    assert int(stall[name]["total"]) == three["stall"][name]["total_us"]
+for tier, told in three["stall"]["latency"].items():
+    said = {k: float(v) for k, v in stall["latency_" + tier].items()}
+    assert said == told, (said, told)
+faults = sum(tier["count"] for tier in three["stall"]["latency"].values())
+assert faults <= three["counters"]["pgfault"], (faults, three["counters"])
 EOF
 
 # Lines: since the start, and then nothing happens.
-says 0 " *used  *staged  *swap  *pgfault  *pgmajfault  *pswpin  *pswpout  *pgscan  *pgsteal|\( *$M\| *0\)\{3\}  *[0-9]*  *0  *0  *[1-9][0-9]*  *[1-9][0-9]*  *[1-9][0-9]*|\( *$M\| *0\)\{3\}\(  *0\)\{6\}" \
+says 0 " *stall  *used  *staged  *swap  *pgfault  *pgmajfault  *pswpin  *pswpout  *pgscan  *pgsteal|  *[0-9]*%\( *$M\| *0\)\{3\}  *[0-9]*  *0  *0  *[1-9][0-9]*  *[1-9][0-9]*  *[1-9][0-9]*|  *0%\( *$M\| *0\)\{3\}\(  *0\)\{6\}" \
 	stat -i 0.2 -n 2
 "$SPILLWAY" stat -s "$name" -i 0.3 -n 3 --json >"$tmp/lines" ||
 	fail "waits: stat -i --json: status $?"

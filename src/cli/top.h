@@ -34,7 +34,8 @@ struct top_sample {
 	json_int_t time_ns, budget, used;      /* bytes */
 	json_int_t pgfault, pswpin, pswpout;   /* so far */
 	double faults_rate, in_rate, out_rate; /* a second; the latter: bytes */
-	double stall_share;          /* the sum of all: may be above 1 */
+	json_int_t stall_us;         /* so far, in which some thread waited */
+	double stall_share;          /* of the time since the last sample */
 	json_int_t swapped;          /* bytes on all devices */
 	struct top_process *process; /* by pid */
 	size_t nr_processes;

@@ -96,15 +96,16 @@ bool top_read(struct top_sample *s, const json_t *answer,
 	const char *session;
 
 	memset(s, 0, sizeof(*s));
-	if (!json_unpack((json_t *)answer,
-			 "{s:s, s:i, s:I, s:I, s:I, s:{s:I, s:I, s:I}}", /**/
-			 "session", &session,                            /**/
-			 "pid", &s->pid,                                 /**/
-			 "time_ns", &s->time_ns,                         /**/
-			 "budget_bytes", &s->budget,                     /**/
-			 "used_bytes", &s->used,                         /**/
-			 "counters", "pgfault", &s->pgfault, "pswpin",
-			 &s->pswpin, "pswpout", &s->pswpout)) {
+	if (!json_unpack(
+		    (json_t *)answer,
+		    "{s:s, s:i, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I}}", /**/
+		    "session", &session,                                 /**/
+		    "pid", &s->pid,                                      /**/
+		    "time_ns", &s->time_ns,                              /**/
+		    "budget_bytes", &s->budget,                          /**/
+		    "used_bytes", &s->used,                              /**/
+		    "counters", "pgfault", &s->pgfault, "pswpin", &s->pswpin,
+		    "pswpout", &s->pswpout, "stall_us", &s->stall_us)) {
 		copy_text(s->session, sizeof(s->session), session);
 		if (read_devices(s, json_object_get(answer, "devices")) &&
 		    read_processes(s, processes))
@@ -145,6 +146,7 @@ static void compare(struct top_sample *now, const struct top_sample *before)
 		rate(now->pswpin, before->pswpin, seconds) * SW_PAGE_SIZE;
 	now->out_rate =
 		rate(now->pswpout, before->pswpout, seconds) * SW_PAGE_SIZE;
+	now->stall_share = rate(now->stall_us, before->stall_us, seconds) / 1e6;
 	for (size_t i = 0; i < now->nr_processes; i++) {
 		struct top_process *p = &now->process[i];
 		const struct top_process *was =
@@ -156,7 +158,6 @@ static void compare(struct top_sample *now, const struct top_sample *before)
 		p->faults_rate = rate(p->faults, was->faults, seconds);
 		p->stall_share =
 			rate(p->stall_ns, was->stall_ns, seconds) / 1e9;
-		now->stall_share += p->stall_share;
 	}
 }
 

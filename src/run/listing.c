@@ -3,7 +3,8 @@
  *
  *      procs   { "session", "pid", "time_ns", "processes",
  *                "budget_bytes", "used_bytes", "staged_bytes",
- *                "counters": { "pgfault", "pswpin", "pswpout" },
+ *                "counters": { "pgfault", "pswpin", "pswpout",
+ *                              "stall_us" },
  *                "devices": [ { "name", "kind", "size_bytes", "used_bytes",
  *                               "stored_bytes", "memory_bytes" } ] }
  *      and before that, in packets of a few dozen, by their pids,
@@ -159,12 +160,16 @@ static json_t *devices_json(struct session *s)
 	return devices;
 }
 
-static json_t *counters_json(void)
+static json_t *counters_json(struct session *s)
 {
-	return json_pack("{s:I, s:I, s:I}",                          /**/
+	struct sw_pressure p;
+
+	sw_session_pressure(s, &p);
+	return json_pack("{s:I, s:I, s:I, s:I}",                     /**/
 			 "pgfault", sw_counter_read(SW_CTR_pgfault), /**/
 			 "pswpin", sw_counter_read(SW_CTR_pswpin),   /**/
-			 "pswpout", sw_counter_read(SW_CTR_pswpout));
+			 "pswpout", sw_counter_read(SW_CTR_pswpout), /**/
+			 "stall_us", p.line[SW_PRESSURE_SOME].total_ns / 1000);
 }
 
 json_t *sw_answer_procs(struct sw_call *call, const json_t *request, void *arg)
@@ -190,6 +195,6 @@ json_t *sw_answer_procs(struct sw_call *call, const json_t *request, void *arg)
 			 "budget_bytes", u.budget_pages * SW_PAGE_SIZE,   /**/
 			 "used_bytes", u.used_pages * SW_PAGE_SIZE,       /**/
 			 "staged_bytes", u.staged_pages * SW_PAGE_SIZE,   /**/
-			 "counters", counters_json(), "devices",
+			 "counters", counters_json(s), "devices",
 			 devices_json(s));
 }

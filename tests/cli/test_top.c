@@ -30,14 +30,17 @@ static const char head[] =
 	"\"size_bytes\":1073741824,\"used_bytes\":0,\"stored_bytes\":0,"
 	"\"memory_bytes\":0}]}";
 
-static void take(struct top *t, const char *time, const char *faults,
+/* What is counted so far, and for how long some thread waited. */
+#define COUNTED(faults, stall_us) faults ",\"stall_us\":" stall_us
+
+static void take(struct top *t, const char *time, const char *counted,
 		 const char *processes)
 {
 	json_t *answer, *list = json_loads(processes, 0, NULL);
 	struct top_sample s;
 	char text[2048];
 
-	snprintf(text, sizeof(text), head, time, faults);
+	snprintf(text, sizeof(text), head, time, counted);
 	answer = json_loads(text, 0, NULL);
 	assert_non_null(list);
 	assert_non_null(answer);
@@ -60,11 +63,11 @@ static void take(struct top *t, const char *time, const char *faults,
 static void open_top(struct top *t)
 {
 	*t = (struct top){ .sort = TOP_BY_RESIDENT };
-	take(t, "1000000000", "100",
+	take(t, "1000000000", COUNTED("100", "0"),
 	     "[" PROCESS("11", "1048576", "50", "0", "redis-server") "," PROCESS(
 		     "12", "2097152", "0", "0",
 		     "worker") "," UNMANAGED("13") "]");
-	take(t, "3000000000", "300",
+	take(t, "3000000000", COUNTED("300", "250000"),
 	     "[" PROCESS(
 		     "11", "1048576", "250", "500000000",
 		     "redis-server") "," PROCESS("12", "2097152", "0", "0",
@@ -94,7 +97,7 @@ static void everything_is_on_the_screen(void **state)
 	static const char *const want[] = {
 		"spillway top: session web, 3 processes",
 		"Budget   [|||||||||||||||||||||                     ]   50%  256M of 512M",
-		"Swapped  256M   faults 100/s   in 0/s   out 0/s   stalled 25.0%",
+		"Swapped  256M   faults 100/s   in 0/s   out 0/s   stalled 12.5%",
 		"",
 		"     PID *RESIDENT  SWAPPED  FAULTS/S   STALL  COMMAND                          ",
 		">     12        2M       1M         0    0.0%  worker                           ",
@@ -168,7 +171,7 @@ static void text_has_its_width(void **state)
 	bool utf8 = setlocale(LC_CTYPE, "C.UTF-8");
 
 	(void)state;
-	take(&t, "1", "1",
+	take(&t, "1", COUNTED("1", "0"),
 	     "[" PROCESS("11", "0", "0", "0", "\u6f22\u5b57\u00e9x") "]");
 	assert_true(utf8);
 	top_draw(&t, line, 24, 47 + 3);
@@ -225,10 +228,10 @@ static void the_selected_process_stays_selected(void **state)
 	assert_int_equal(t.selected, 11);
 	top_press(&t, TOP_KEY_END, 10);
 	/* It ends: whoever is last now. */
-	take(&t, "4000000000", "300",
+	take(&t, "4000000000", COUNTED("300", "250000"),
 	     "[" PROCESS("11", "1", "250", "1", "r") "]");
 	assert_int_equal(t.selected, 11);
-	take(&t, "5000000000", "300", "[]");
+	take(&t, "5000000000", COUNTED("300", "250000"), "[]");
 	assert_int_equal(top_press(&t, 'p', 10), TOP_NOTHING);
 	top_close(&t);
 }
@@ -247,7 +250,7 @@ static void a_long_list_is_scrolled(void **state)
 		strcat(list, one);
 	}
 	strcat(list, "]");
-	take(&t, "1", "1", list);
+	take(&t, "1", COUNTED("1", "0"), list);
 	top_draw(&t, line, 24, 80);
 	assert_int_equal(atoi(line[5].text + 1), 100);
 	top_press(&t, TOP_KEY_END, 14);

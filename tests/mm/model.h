@@ -180,6 +180,7 @@ static inline void md_write(struct model *m, unsigned s, unsigned i)
 /* A random range of at most `max` pages. */
 static inline unsigned md_range(struct model *m, unsigned max, unsigned *nr)
 {
+	max = sw_min(max, m->pages);
 	*nr = 1 + md_random(m, md_random(m, 4) ? sw_min(max, 16u) : max);
 	return md_random(m, m->pages - *nr + 1);
 }

@@ -76,7 +76,7 @@ for command in $commands; do
         [ -n "$options" ] || fail "$command --help has no options"
         offers "$options" spillway "$command" -
 done
-offers '--memory' spillway run --me
+offers '--memory' spillway run --mem
 offers 'auto' spillway run -m a
 offers 'zram: file: block:' spillway run --swap ''
 offers 'MemoryMax=' spillway run -p MemoryM

@@ -43,29 +43,32 @@ static bool has_clean(struct sw_fault *f)
 	return false;
 }
 
-/* Is the page's protection worth nothing: a fork whose other side has left the
- * frame, or a clean copy while those are written to more often than not? */
-static bool is_vain(struct sw_fault *f, unsigned i, bool clean_too)
+/* May a lift of protection go over the page? Over one that is out, and over one
+ * whose protection is worth nothing: a fork whose other side has left the frame,
+ * or a clean copy while those are written to more often than not. */
+static bool may_lift(struct sw_fault *f, unsigned i, bool clean_too)
 {
 	uint64_t word = f->leaf->word[i];
 
-	return sw_word_kind(word) == SW_WORD_PRESENT && word & SW_WORD_WP &&
-	       (clean_too || !(word & SW_WORD_CLEAN)) &&
-	       !sw_is_shared(f->space->mm, word);
+	if (sw_word_kind(word) == SW_WORD_SWAP)
+		return true;
+	return sw_word_kind(word) == SW_WORD_PRESENT &&
+	       (!(word & SW_WORD_WP) ||
+		((clean_too || !(word & SW_WORD_CLEAN)) &&
+		 !sw_is_shared(f->space->mm, word)));
 }
 
-/* A random writer would come back for each page of the window: whatever lies
- * around [*i, *i + nr) and is protected for nothing joins it. Returns the
- * pages. */
+/* A random writer would come back for each page of the window: what lies around
+ * [*i, *i + nr) and is protected for nothing joins it. Returns the pages. */
 static unsigned widen(struct sw_fault *f, unsigned *i, unsigned nr)
 {
 	unsigned first = *i / SW_WINDOW_PAGES * SW_WINDOW_PAGES;
 	unsigned last = first + SW_WINDOW_PAGES - 1, end = *i + nr - 1;
 	bool clean_too = !sw_clean_pays(f->space->mm);
 
-	while (end < last && is_vain(f, end + 1, clean_too))
+	while (end < last && may_lift(f, end + 1, clean_too))
 		end++;
-	while (*i > first && is_vain(f, *i - 1, clean_too))
+	while (*i > first && may_lift(f, *i - 1, clean_too))
 		--*i;
 	return end + 1 - *i;
 }

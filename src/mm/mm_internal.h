@@ -1,7 +1,8 @@
 /*
  * mm_internal.h - the structs and the calls between the files of this room;
  * those of pages on their way out are in evict.h and staging.h. The files, from
- * the fault down: space.c (words, windows, regions), layout.c (layout events),
+ * the fault down: client.c (what the MMU calls), space.c (words, windows,
+ * regions), layout.c (layout events),
  * owed.c (unmaps that come late), forget.c (and those that never come), fork.c,
  * share.c (frames of several words), fault.c and write_fault.c (into the
  * program), stream.c (how many at once), batch.c (which ones), advise.c (what

@@ -156,3 +156,16 @@ check_session() {
 		fail "$session: only $(counter pswpout) pages went out"
 	fi
 }
+
+# say COMMAND [ARG]...: asks the session $name; its exit status is in $status, what it said in $said.
+say() {
+	command=$1
+	shift
+	said=$("$SPILLWAY" "$command" -s "$name" "$@" 2>&1)
+	status=$?
+}
+
+is_running() {
+	say show
+	[ "$status" = 0 ]
+}

@@ -69,14 +69,6 @@ finish_session() {
 	[ "$status" = 1 ] || fail "$session: it is still found at the end"
 }
 
-# say COMMAND [ARG]...: its exit status is in $status, what it said in $said.
-say() {
-	command=$1
-	shift
-	said=$("$SPILLWAY" "$command" -s "$name" "$@" 2>&1)
-	status=$?
-}
-
 # says STATUS PATTERN COMMAND [ARG]...
 says() {
 	want=$1
@@ -87,11 +79,6 @@ says() {
 		fail "$session: $*: status $status, not $want: $said"
 	printf '%s\n' "$said" | grep -q -- "$pattern" ||
 		fail "$session: $*: '$said' is not like '$pattern'"
-}
-
-is_running() {
-	say show
-	[ "$status" = 0 ]
 }
 
 # used DEVICE: bytes, 0 where there is no such device.

@@ -40,14 +40,6 @@ until_true() {
 	done
 }
 
-# say COMMAND [ARG]...: its exit status is in $status, what it said in $said.
-say() {
-	command=$1
-	shift
-	said=$("$SPILLWAY" "$command" -s "$name" "$@" 2>&1)
-	status=$?
-}
-
 # says STATUS PATTERN COMMAND [ARG]...: all of what it says, as one line.
 says() {
 	want=$1
@@ -58,11 +50,6 @@ says() {
 		fail "$session: $*: status $status, not $want: $said"
 	printf '%s\n' "$said" | tr '\n' '|' | grep -q -x -e "$pattern|" ||
 		fail "$session: $*: '$said' is not like '$pattern'"
-}
-
-is_running() {
-	say show
-	[ "$status" = 0 ]
 }
 
 # stat NAME: what the session says of it now.

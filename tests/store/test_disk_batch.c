@@ -280,6 +280,17 @@ static void a_piece_that_cannot_be_written_is_empty_and_no_other(void **state)
 	}
 }
 
+/* What was read, but for piece `bad`. */
+static void expect_lost(unsigned bad)
+{
+	for (unsigned i = 0; i < NR; i++) {
+		if (i == bad)
+			assert_int_equal(io[i].err, -EIO);
+		else
+			expect_piece(i, 0);
+	}
+}
+
 static void a_piece_that_cannot_be_read_is_lost_and_no_other(void **state)
 {
 	struct quiet q;
@@ -292,12 +303,7 @@ static void a_piece_that_cannot_be_read_is_lost_and_no_other(void **state)
 		run(false);
 		/* Which of its pages it is says who reads them one by one. */
 		assert_int_equal(quiet_end(&q), 0);
-		for (unsigned i = 0; i < NR; i++) {
-			if (i == bad)
-				assert_int_equal(io[i].err, -EIO);
-			else
-				expect_piece(i, 0);
-		}
+		expect_lost(bad);
 		sw_disk_fault = NULL;
 		expect_all(0);
 	}
@@ -317,12 +323,7 @@ static void a_spoiled_page_is_found_and_no_other(void **state)
 		q = quiet_begin();
 		run(false);
 		assert_int_equal(quiet_end(&q), 1);
-		for (unsigned i = 0; i < NR; i++) {
-			if (i == bad)
-				assert_int_equal(io[i].err, -EIO);
-			else
-				expect_piece(i, 0);
-		}
+		expect_lost(bad);
 	}
 	close(fd);
 }

@@ -248,23 +248,35 @@ static void bring(struct sw_space *space, struct sw_advised *a)
 
 /* ---- step by step ---- */
 
-bool sw_advice_heed(struct sw_space *space)
+/* One step of the oldest. Space lock held, given up meanwhile. */
+static void heed_first(struct sw_space *space)
 {
 	struct sw_advised_list *todo = &space->advice.todo;
 	struct sw_advised *a = &todo->at[0];
 
-	/* Frozen, nothing comes in: it is heeded later. */
-	if (!todo->nr || sw_freeze_is_on(space->mm))
-		return false;
-	sw_space_lock(space);
 	if (a->advice == SW_ADVICE_WILLNEED)
 		bring(space, a);
 	else
 		cool(space, a);
 	if (a->start >= a->end)
 		list_del(todo, 0);
+}
+
+bool sw_advice_heed(struct sw_space *space)
+{
+	struct sw_advised_list *todo = &space->advice.todo;
+	bool goes_on;
+
+	if (!todo->nr)
+		return false;
+	sw_space_lock(space);
+	/* Frozen, nothing comes in: it is heeded later. Whoever freezes waits
+	 * for those who have seen, with the lock, that nobody does. */
+	goes_on = !sw_freeze_is_on(space->mm);
+	if (goes_on)
+		heed_first(space);
 	sw_space_unlock(space);
-	return todo->nr;
+	return goes_on && todo->nr;
 }
 
 /* ---- all of it, for somebody else ---- */

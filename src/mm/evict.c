@@ -336,14 +336,16 @@ static void assign_folios(struct sw_evictor *ev, struct reading *rd)
 /* Pages that fork left shared can be taken once they were write-touched, also
  * those whose write was expected and never came, and those of a fork that was
  * over before we came. One that is still busy after that (pinned by I/O) is
- * left alone. A run stays inside its leaf. */
-static void note_busy(struct sw_evictor *ev, struct sw_leaf *leaf, unsigned i)
+ * left alone, and so are all while a touch could not be answered. A run stays
+ * inside its leaf. */
+static void note_busy(struct sw_mm *mm, struct sw_evictor *ev,
+		      struct sw_leaf *leaf, unsigned i)
 {
 	struct sw_agent_run *last =
 		ev->nr_busy ? &ev->busy[ev->nr_busy - 1] : NULL;
 	uint64_t addr = sw_leaf_addr(leaf, i);
 
-	if (sw_window_of(leaf, i)->touched) {
+	if (sw_window_of(leaf, i)->touched || sw_freeze_keeps_out(mm)) {
 		sw_window_of(leaf, i)->refused = true;
 		sw_count(move_busy, 1);
 		return;
@@ -386,7 +388,7 @@ static void commit_page(struct sw_space *space, struct sw_evictor *ev,
 			sw_words_zap(space, leaf, i, 1);
 		return;
 	case SW_PAGE_BUSY:
-		note_busy(ev, leaf, i);
+		note_busy(space->mm, ev, leaf, i);
 		return;
 	case SW_PAGE_REFUSED:
 		sw_window_of(leaf, i)->refused = true;

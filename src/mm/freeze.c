@@ -12,8 +12,21 @@
  *
  * A held fault is left unanswered, and its window has a waiter: so nothing of
  * the session is stopped, and whoever touches nothing may run on. The agent's
- * own writes (evict.c: unshare) are never held, since we wait for them. Pages
- * come back as they are touched, and not with the thaw.
+ * own writes (evict.c: unshare) are never held, since we wait for them; nor is
+ * what the program wants of the same windows, since the two look alike. Such a
+ * fault may read any page that is out, and what has gone to an image is nowhere
+ * else any more:
+ *
+ *        freezing                         fault in the program
+ *        the agent writes to window W
+ *                                         is not held, takes W
+ *        all is out, and written,
+ *        and forgotten in memory
+ *                                         reads its page: there is none
+ *
+ * So an image is made when those faults are over, and once it is there the agent
+ * writes to nothing (sw_freeze_keeps_out()). Pages come back as they are touched,
+ * and not with the thaw.
  *
  * What cannot be taken out stays: pages locked or pinned, the control blocks of
  * threads, and what there is no slot for.
@@ -65,6 +78,13 @@ bool sw_freeze_holds(struct sw_space *space, struct sw_window *win)
 		sw_reclaim_wake(space->mm);
 	}
 	return true;
+}
+
+bool sw_freeze_keeps_out(struct sw_mm *mm)
+{
+	enum sw_freeze_state state = state_of(mm);
+
+	return state == SW_FROZEN || state == SW_THAWING;
 }
 
 void sw_freeze_wait_idle(struct sw_mm *mm)
@@ -224,6 +244,8 @@ int sw_mm_freeze(struct sw_mm *mm, const struct sw_freeze_spec *spec)
 	sw_freeze_park(mm, true);
 	sw_freeze_wait_idle(mm);
 	err = take_everything_out(mm, spec);
+	if (!err)
+		sw_freeze_wait_idle(mm); /* for faults that were not held */
 	if (!err)
 		err = empty_held(mm, spec);
 	if (!err && spec->image_type >= 0)

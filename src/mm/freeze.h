@@ -85,6 +85,9 @@ void sw_freeze_wake(struct sw_mm *mm);
 void sw_freeze_park(struct sw_mm *mm, bool on);
 /* Faults that began before they were held are over after that. */
 void sw_freeze_wait_idle(struct sw_mm *mm);
+/* Not one fault is to be answered: an image may have the bytes. For the thread
+ * that reclaims; once it is false it stays so until that one rests. */
+bool sw_freeze_keeps_out(struct sw_mm *mm);
 
 /* The fault is to wait until the session thaws; space lock held. */
 bool sw_freeze_holds(struct sw_space *space, struct sw_window *win);

@@ -3,6 +3,10 @@
  * stays or comes in between, nothing is lost, and every slot of its image is
  * given back, however it ends. What fails: test_freeze_fails.c.
  */
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+
 #include "frozen.h"
 
 /* ---- out, and kept out ---- */
@@ -217,6 +221,178 @@ static void what_has_no_room_in_the_image_stays_in_memory(void **state)
 	close_frozen(&z);
 }
 
+/* ---- what is under way when it begins ---- */
+
+/* Of this process; it waits for something. */
+static bool sleeps(pid_t tid)
+{
+	char path[64], state = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	f = fopen(path, "r");
+	SW_BUG_ON(!f || fscanf(f, "%*d (%*[^)]) %c", &state) != 1);
+	fclose(f);
+	return state == 'S';
+}
+
+/* A fault that is not held, since the agent writes to its window, and the thread
+ * that freezes meanwhile. */
+static struct {
+	struct frozen *z;
+	const struct sw_mmu_ops *plain;
+	pthread_t program;
+	pid_t freezer;
+	bool begun;   /* [atomic] the fault has its window */
+	bool written; /* [atomic] all there is to freezing was done */
+	int err;
+	uint64_t got;
+} passing;
+
+static void *touch_page_5(void *arg)
+{
+	(void)arg;
+	passing.err = sw_sim_read(passing.z->f.sim, fx_at(5), &passing.got);
+	return NULL;
+}
+
+/* The fault asks for room, has the window and nothing else, and takes as long as
+ * it can: until whoever freezes waits, or is done. */
+static uint64_t fault_takes_its_time(void *arg)
+{
+	(void)arg;
+	if (gettid() == passing.freezer)
+		return 0;
+	__atomic_store_n(&passing.begun, true, __ATOMIC_RELEASE);
+	while (!__atomic_load_n(&passing.written, __ATOMIC_ACQUIRE) &&
+	       !sleeps(passing.freezer))
+		sched_yield();
+	return 0;
+}
+
+static void shrinks_nothing(void *arg, uint64_t nr)
+{
+	(void)arg;
+	(void)nr;
+}
+
+static int unshare_beside_a_fault(struct sw_mmu *mmu,
+				  const struct sw_agent_run *run,
+				  unsigned nr_runs)
+{
+	if (!passing.program) {
+		SW_BUG_ON(pthread_create(&passing.program, NULL, touch_page_5,
+					 NULL));
+		while (!__atomic_load_n(&passing.begun, __ATOMIC_ACQUIRE))
+			sched_yield();
+	}
+	return passing.plain->unshare(mmu, run, nr_runs);
+}
+
+static void image_is_made_when_no_fault_is_under_way(void **state)
+{
+	const struct sw_mm_held slow = { fault_takes_its_time, shrinks_nothing,
+					 NULL };
+	struct sw_mmu_ops ops;
+	struct sw_sim *child;
+	struct frozen z;
+
+	open_frozen(&z);
+	fx_fill(z.f.sim, 0, 10);
+	fx_swap_out(&z.f);
+	fx_write(z.f.sim, 0, 100); /* is there, and shared with the child */
+	child = sw_sim_fork(z.f.sim);
+	passing.z = &z;
+	passing.freezer = gettid();
+	passing.plain = sw_sim_mmu(z.f.sim)->ops;
+	ops = *passing.plain;
+	ops.unshare = unshare_beside_a_fault;
+	sw_sim_mmu(z.f.sim)->ops = &ops;
+	z.f.mm->budget.held = &slow;
+	assert_int_equal(freeze(&z, true, false), 0);
+	__atomic_store_n(&passing.written, true, __ATOMIC_RELEASE);
+	assert_true(passing.program);
+	pthread_join(passing.program, NULL);
+	assert_int_equal(passing.err, 0);
+	assert_int_equal(passing.got, 105);
+	z.f.mm->budget.held = NULL;
+	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
+	fx_expect_filled(z.f.sim, 0, 10);
+	fx_end(child);
+	close_frozen(&z);
+}
+
+/* Its touch could meet a page that is in the image, and would have to be
+ * answered. */
+static void agent_touches_nothing_while_there_is_an_image(void **state)
+{
+	struct sw_sim *child;
+	struct frozen z;
+
+	open_frozen(&z);
+	fx_fill(z.f.sim, 0, 10);
+	assert_int_equal(freeze(&z, true, false), 0);
+	/* Memory that we come to know of only now. */
+	sw_sim_map(z.f.sim, fx_at(10), fx_at(11), true);
+	fx_write(z.f.sim, 10, 110);
+	sw_sim_register(z.f.sim, fx_at(10), fx_at(11));
+	assert_int_equal(sw_space_note_present(z.f.space,
+					       sw_sim_mmu(z.f.sim)->epoch,
+					       fx_at(10), fx_at(11)),
+			 0);
+	child = sw_sim_fork(z.f.sim);
+	fx_swap_out(&z.f);
+	assert_int_equal(sw_sim_calls(z.f.machine, SW_SIM_UNSHARE), 0);
+	assert_int_equal(sw_sim_sharers(z.f.sim, fx_at(10)), 2);
+
+	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
+	fx_expect_filled(z.f.sim, 0, 11);
+	fx_end_rests(&z.f);
+	fx_swap_out(&z.f);
+	assert_int_equal(fx_kind(z.f.sim, 10), SW_WORD_SWAP);
+	fx_end(child);
+	fx_expect_filled(z.f.sim, 0, 11);
+	close_frozen(&z);
+}
+
+static pid_t heeding; /* [atomic] */
+
+static void *heed_advice(void *arg)
+{
+	__atomic_store_n(&heeding, gettid(), __ATOMIC_RELEASE);
+	(void)sw_advice_heed(arg);
+	return NULL;
+}
+
+/* The thread that brings in what the program will need was about to begin. */
+static void advice_brings_nothing_once_it_has_begun(void **state)
+{
+	struct frozen z;
+	pthread_t events;
+	pid_t tid;
+
+	open_frozen(&z);
+	fx_fill(z.f.sim, 0, 10);
+	fx_swap_out(&z.f);
+	sw_space_advise(z.f.space, fx_at(0), fx_at(10), SW_ADVICE_WILLNEED);
+	sw_space_lock(z.f.space);
+	assert_int_equal(pthread_create(&events, NULL, heed_advice, z.f.space),
+			 0);
+	do {
+		tid = __atomic_load_n(&heeding, __ATOMIC_ACQUIRE);
+	} while (!tid || !sleeps(tid));
+	__atomic_store_n(&z.f.mm->freeze.state, SW_FREEZING, __ATOMIC_RELAXED);
+	sw_space_unlock(z.f.space);
+	pthread_join(events, NULL);
+	assert_int_equal(sw_sim_resident(z.f.sim), 0);
+
+	__atomic_store_n(&z.f.mm->freeze.state, SW_THAWED, __ATOMIC_RELAXED);
+	(void)sw_advice_heed(z.f.space);
+	assert_int_equal(sw_sim_resident(z.f.sim), 10);
+	fx_expect_filled(z.f.sim, 0, 10);
+	close_frozen(&z);
+}
+
 /* ---- compressed pages inside the budget ---- */
 
 struct kept {
@@ -287,6 +463,9 @@ int main(void)
 		freeze_test(zeros_need_no_image),
 		freeze_test(session_that_ends_frozen_leaves_nothing),
 		freeze_test(what_has_no_room_in_the_image_stays_in_memory),
+		freeze_test(image_is_made_when_no_fault_is_under_way),
+		freeze_test(agent_touches_nothing_while_there_is_an_image),
+		freeze_test(advice_brings_nothing_once_it_has_begun),
 		freeze_test(what_is_kept_in_the_budget_goes),
 		freeze_test(what_will_not_go_is_not_waited_for),
 	};

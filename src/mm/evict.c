@@ -220,16 +220,6 @@ static void commit_part(struct sw_space *space, struct sw_leaf *leaf,
 	sw_word_set(space, leaf, i, sw_word_swap(entry) | pin);
 }
 
-/* The bytes were moved out and could not be read: agent and process died in
- * between. Should anybody still live there, a touch is SIGBUS. */
-static void commit_lost(struct sw_space *space, struct sw_leaf *leaf,
-			unsigned i)
-{
-	sw_happened(space->mm, SW_MM_PAGE_LOST);
-	sw_words_zap(space, leaf, i, 1);
-	sw_word_set(space, leaf, i, SW_WORD_POISON);
-}
-
 /* ---- pages that stay ---- */
 
 /*
@@ -370,7 +360,9 @@ static void commit_page(struct sw_space *space, struct sw_evictor *ev,
 		if (clean)
 			commit_clean(space, leaf, i, clean);
 		else if (ev->lost)
-			commit_lost(space, leaf, i);
+			/* Moved out and not to be read: agent and process died
+			 * in between, and perhaps somebody still lives there. */
+			sw_word_lost(space, leaf, i);
 		else if (ev->dirty[p]->order)
 			commit_part(space, leaf, i, ev->dirty[p], ev->part[p]);
 		else

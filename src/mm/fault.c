@@ -5,7 +5,7 @@
  *   missing, NONE     first touch: zeros              fault_zero()
  *   missing, SWAP     bytes from the cache or store   fault_swapin()
  *   missing, PRESENT  somebody was faster, or a zap   fault_present()
- *   missing, POISON   SIGBUS again                    fault_poison()
+ *   missing, POISON   SIGBUS again                    lost.c
  *   write-protect     clean copy, fork-shared page,   write_fault.c
  *                     or one that was only read
  *
@@ -20,11 +20,8 @@
  */
 #include <errno.h>
 
-#include "base/log.h"
 #include "base/probe.h"
 #include "mm/fault.h"
-
-#define LOST_AFTER 1000 /* faults in a row on a page we call present */
 
 /* Zeros to copy from. */
 static const char zeros[SW_WINDOW_BYTES] __attribute__((aligned(4096)));
@@ -81,30 +78,6 @@ void sw_fault_end(struct sw_fault *f, struct sw_streams *st, unsigned nr)
 	sw_stream_expect(st, &f->plan);
 }
 
-/* ---- lost pages ---- */
-
-static void fault_poison(struct sw_fault *f)
-{
-	struct sw_mmu *mmu = f->space->mmu;
-
-	sw_count(poisoned, 1);
-	if (mmu->ops->poison(mmu, f->addr))
-		sw_fault_wake(f);
-	sw_space_unlock(f->space);
-}
-
-/* Nobody has the page's bytes: its reader shall know. Space lock held, which
- * is given up; the window is idle. */
-static void page_is_lost(struct sw_fault *f)
-{
-	sw_error("page at %#llx of the program is lost: its reader gets SIGBUS",
-		 (unsigned long long)f->addr);
-	sw_happened(f->space->mm, SW_MM_PAGE_LOST);
-	sw_words_zap(f->space, f->leaf, f->i, 1);
-	sw_word_set(f->space, f->leaf, f->i, SW_WORD_POISON);
-	fault_poison(f);
-}
-
 /* ---- first touch ---- */
 
 static void fault_zero(struct sw_fault *f)
@@ -156,11 +129,8 @@ static void fault_present(struct sw_fault *f)
 	int mapped = 0;
 
 	if (word & SW_WORD_CLEAN || !(word & SW_WORD_ZEROED)) {
-		if (space->again_addr != f->addr)
-			space->again = 0;
-		space->again_addr = f->addr;
-		if (++space->again == LOST_AFTER) {
-			page_is_lost(f);
+		if (sw_fault_comes_again(f)) {
+			sw_fault_lost(f);
 			return;
 		}
 		sw_space_unlock(space);
@@ -462,7 +432,7 @@ static void fault_swapin(struct sw_fault *f)
 		sw_fault_end(f, &space->streams, 0);
 		sw_window_give(space, f->leaf, f->i);
 		if (err == -EIO) {
-			page_is_lost(f);
+			sw_fault_lost(f);
 			return;
 		}
 		sw_space_unlock(space);
@@ -530,7 +500,7 @@ static void answer(struct sw_fault *f)
 		fault_swapin(f);
 		return;
 	case SW_WORD_POISON:
-		fault_poison(f);
+		sw_fault_poison(f);
 		return;
 	case SW_WORD_PRESENT:
 		fault_present(f);

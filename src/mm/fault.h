@@ -1,5 +1,5 @@
 /*
- * fault.h - what fault.c and write_fault.c share: one fault on its way.
+ * fault.h - what fault.c, write_fault.c and lost.c share: one fault on its way.
  */
 #ifndef SW_FAULT_H
 #define SW_FAULT_H
@@ -36,6 +36,16 @@ void sw_fault_end(struct sw_fault *f, struct sw_streams *st, unsigned nr);
 /* A write met a protected page. Space lock held, which is given up; the window
  * is idle. */
 void sw_fault_wp(struct sw_fault *f);
+
+/* ---- lost.c; space lock held ---- */
+
+/* The page is lost already, or from now on: its reader shall know. Both give the
+ * lock up; the window is idle. */
+void sw_fault_poison(struct sw_fault *f);
+void sw_fault_lost(struct sw_fault *f);
+/* One fault more on a page that our word calls present. True: it is not, and has
+ * gone without a word. */
+bool sw_fault_comes_again(struct sw_fault *f);
 
 /* ---- clean.c ---- */
 

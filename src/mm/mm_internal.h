@@ -2,11 +2,11 @@
  * mm_internal.h - the structs and the calls between the files of this room;
  * those of pages on their way out are in evict.h and staging.h. The files, from
  * the fault down: client.c (what the MMU calls), space.c (words, windows,
- * regions), layout.c (layout events),
- * owed.c (unmaps that come late), forget.c (and those that never come), fork.c,
- * share.c (frames of several words), fault.c and write_fault.c (into the
- * program), stream.c (how many at once), batch.c (which ones), advise.c (what
- * the program says), swapin.c (from slot to bytes), handover.c (once for two),
+ * regions), layout.c (layout events), owed.c (unmaps that come late), forget.c
+ * (and those that never come), fork.c, share.c (frames of several words),
+ * fault.c and write_fault.c (into the program), lost.c (or not: nobody has the
+ * bytes), stream.c (how many at once), batch.c (which ones), advise.c (what the
+ * program says), swapin.c (from slot to bytes), handover.c (once for two),
  * huge_in.c (huge pages back in), clean.c (does the slot stay), reclaim.c (when
  * pages go), clock.c (which), prepare.c (where to), evict.c (out of the
  * program), huge_out.c (huge pages out), staging.c (second chance), writeout.c
@@ -130,18 +130,19 @@ struct sw_space {
 	unsigned nr_regions, max_regions;
 	uint64_t resident;   /* [atomic] PRESENT words */
 	uint64_t swapped;    /* [atomic] SWAP words */
-	uint64_t faults;     /* [atomic] handed to us; as `again` */
+	uint64_t faults;     /* [atomic] handed to us; same thread as late_ns */
 	struct sw_owed owed; /* unmaps that come out of order */
 	struct sw_advice_book advice;
-	bool event_waits;  /* an event waits for busy windows */
-	uint64_t arm_next; /* [thread: events] fork.c; SW_ARMED: done */
+	uint64_t again_addr; /* page that faults although present, */
+	int again_tid;       /* for this thread, */
+	unsigned again;      /* and how often since it was mapped */
+	bool event_waits;    /* an event waits for busy windows */
+	uint64_t arm_next;   /* [thread: events] fork.c; SW_ARMED: done */
 
 	struct sw_streams streams; /* [thread: events of the space] */
 	struct sw_streams wp_streams;
-	uint64_t again_addr; /* page that faults although present, */
-	unsigned again;      /* and how often in a row */
-	uint64_t late_ns;    /* when late.c tries again; 0: nobody waits */
-	char *fault_buf;     /* SW_WINDOW_PAGES pages, same thread */
+	uint64_t late_ns; /* when late.c tries again; 0: nobody waits */
+	char *fault_buf;  /* SW_WINDOW_PAGES pages, same thread */
 	struct sw_stall stall;
 };
 
@@ -315,6 +316,12 @@ bool sw_swapin_is_awaited(const struct sw_swapin *in, unsigned nr);
  * No lock held but folios'. */
 void sw_swapin_leave(struct sw_mm *mm, const struct sw_batch *b,
 		     struct sw_swapin *in, const char *buf);
+
+/* ---- lost.c ---- */
+
+/* Nobody has the page's bytes: whoever touches it shall know. Space lock held; its
+ * window is idle, or the caller's. */
+void sw_word_lost(struct sw_space *space, struct sw_leaf *leaf, unsigned i);
 
 /* ---- late.c: [thread: events] ---- */
 

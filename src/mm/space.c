@@ -53,6 +53,8 @@ void sw_word_set(struct sw_space *space, struct sw_leaf *leaf, unsigned i,
 	if (is && !(word & SW_WORD_WP))
 		win->all_wp = false;
 	leaf->was_huge &= was || !is;
+	if (is && !was && sw_leaf_addr(leaf, i) == space->again_addr)
+		space->again = 0;
 	add_present(space, win, is - was);
 	add_swapped(space, is_out - was_out);
 }

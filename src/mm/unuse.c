@@ -409,9 +409,7 @@ static void word_is_lost(struct unuse *u, struct sw_space *space, unsigned k)
 		return;
 	sw_warn("page at %#llx of the program is lost: its reader gets SIGBUS",
 		(unsigned long long)sw_leaf_addr(leaf, i));
-	sw_happened(space->mm, SW_MM_PAGE_LOST);
-	sw_words_zap(space, leaf, i, 1);
-	sw_word_set(space, leaf, i, SW_WORD_POISON);
+	sw_word_lost(space, leaf, i);
 }
 
 /* Reads the job's pages, or as many as can be had; returns why there are not

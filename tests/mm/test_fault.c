@@ -438,6 +438,41 @@ static void page_missing_behind_our_back_is_sigbus(void **state)
 	fx_close(&f);
 }
 
+/* Two threads wait for it each time, and the second one's fault was read with the
+ * first one's. */
+static void page_that_two_want_often_is_not_lost(void **state)
+{
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 1);
+	for (unsigned n = 0; n < 1100; n++) {
+		while (fx_kind(f.sim, 0) == SW_WORD_PRESENT)
+			fx_evict(&f);
+		sw_fault(f.space, fx_at(0), 0, 1);
+		sw_fault(f.space, fx_at(0), 0, 2);
+	}
+	assert_int_equal(fx_counted(&f, poisoned), 0);
+	assert_int_equal(fx_kind(f.sim, 0), SW_WORD_PRESENT);
+	fx_expect(f.sim, 0, 100);
+	fx_close(&f);
+}
+
+static void page_that_many_want_at_once_is_not_lost(void **state)
+{
+	struct fx f;
+
+	fx_open(&f);
+	fx_fill(f.sim, 0, 1);
+	fx_evict(&f);
+	for (unsigned n = 1; n <= 1100; n++)
+		sw_fault(f.space, fx_at(0), 0, n);
+	assert_int_equal(fx_counted(&f, poisoned), 0);
+	assert_int_equal(fx_kind(f.sim, 0), SW_WORD_PRESENT);
+	fx_expect(f.sim, 0, 100);
+	fx_close(&f);
+}
+
 static void full_device_stops_eviction_and_starts_again(void **state)
 {
 	struct fx f;
@@ -483,6 +518,8 @@ int main(void)
 		fx_test(store_without_memory_leaves_the_page_staged),
 		fx_test(bytes_lost_in_staging_are_sigbus),
 		fx_test(page_missing_behind_our_back_is_sigbus),
+		fx_test(page_that_two_want_often_is_not_lost),
+		fx_test(page_that_many_want_at_once_is_not_lost),
 		fx_test(full_device_stops_eviction_and_starts_again),
 	};
 

@@ -14,7 +14,7 @@
  */
 #include <semaphore.h>
 
-#include "fixture.h"
+#include "stress.h"
 
 #include "../store/disk_file.h"
 
@@ -22,66 +22,16 @@
 
 #define THREADS    4
 #define AREA_SMALL 256u
-#define AREA_LARGE 1024u /* wherever it lies, a huge page fits */
-#define CHILDREN   3     /* at a time */
+#define CHILDREN   3 /* at a time */
 
 static struct fx f;
-static uint64_t end_ns, seed;
+static uint64_t end_ns;
 static bool large;
 static bool on_disk;
 static unsigned area_pages = AREA_SMALL;
 static sem_t child_slots;
 static unsigned switched[2]; /* devices that stayed, or went off */
 static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* A thread of a program and the area it owns. */
-struct worker {
-	struct sw_sim *sim;
-	uint64_t at; /* address of the area */
-	uint64_t rng, next;
-	uint64_t value[AREA_LARGE];
-	bool is_child;
-};
-
-static uint64_t rnd(struct worker *w, uint64_t below)
-{
-	w->rng ^= w->rng << 13;
-	w->rng ^= w->rng >> 7;
-	w->rng ^= w->rng << 17;
-	return (w->rng >> 11) % below;
-}
-
-static void die(struct worker *w, const char *what, unsigned page, uint64_t got)
-{
-	fprintf(stderr,
-		"seed %llu: %s: page %u at %#llx: got %llu, want %llu%s\n",
-		(unsigned long long)seed, what, page,
-		(unsigned long long)(w->at + page * PG),
-		(unsigned long long)got, (unsigned long long)w->value[page],
-		w->is_child ? " (child)" : "");
-	abort();
-}
-
-static void read_page(struct worker *w, unsigned i)
-{
-	uint64_t got = 0;
-	int err = sw_sim_read(w->sim, w->at + i * PG + 8, &got);
-
-	if (err)
-		die(w, strerror(-err), i, 0);
-	if (got != w->value[i])
-		die(w, "wrong value", i, got);
-}
-
-static void write_page(struct worker *w, unsigned i)
-{
-	uint64_t value = rnd(w, 8) ? ++w->next : 0;
-	int err = sw_sim_write(w->sim, w->at + i * PG + 8, value);
-
-	if (err)
-		die(w, strerror(-err), i, 0);
-	w->value[i] = value;
-}
 
 static void sweep(struct worker *w)
 {
@@ -145,6 +95,8 @@ static void dontneed(struct worker *w)
 
 	sw_sim_dontneed(w->sim, w->at + i * PG, w->at + (i + nr) * PG);
 	memset(&w->value[i], 0, nr * sizeof(w->value[0]));
+	for (unsigned k = i; k < i + nr; k++)
+		did(w, k, "given away");
 }
 
 /* One try of what run/maps.c does about a new mapping. */
@@ -173,10 +125,13 @@ static void new_area(struct worker *w)
 	} while (err == -EAGAIN);
 	SW_BUG_ON(err);
 	memset(w->value, 0, sizeof(w->value));
+	for (unsigned i = 0; i < area_pages; i++)
+		did(w, i, "new");
 }
 
 static void step(struct worker *w)
 {
+	w->steps++;
 	if (large && !rnd(w, 12)) {
 		make_huge(w);
 		return;
@@ -190,6 +145,7 @@ static void step(struct worker *w)
 		break;
 	case 2 ... 3:
 		w->at = sw_sim_mremap_free(w->sim, w->at, area_pages * PG);
+		w->moved = w->steps;
 		break;
 	case 4 ... 6:
 		advise(w);
@@ -243,6 +199,7 @@ static void start_child(struct worker *w)
 	born = __atomic_load_n(&f.born, __ATOMIC_ACQUIRE);
 	*c = *w;
 	c->is_child = true;
+	c->forked = w->forked = w->steps;
 	if (rnd(w, 2))
 		sw_sim_announce_fork(w->sim);
 	c->sim = sw_sim_fork(w->sim);
@@ -369,7 +326,7 @@ static void switch_device(struct worker *w, struct fx_store *st, int *type)
 	if (!err)
 		*type = fx_store_on(st, st->slots - 1, (int)rnd(w, 3) - 1);
 	else if (err != -EINTR && err != -ENOSPC)
-		die(w, strerror(-err), 0, 0);
+		stop_with("a device does not go: %s", strerror(-err));
 	else
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	__atomic_fetch_add(&switched[!err], 1, __ATOMIC_RELAXED);

@@ -28,17 +28,34 @@
 
 /* ---- writing ---- */
 
+/* Where there is no region any more nothing was touched either, and that is no
+ * page of zeros. */
+static int look_at(struct sw_lib *lib, const char *at, bool *untouched)
+{
+	uint64_t start, end;
+	int err = -EFAULT;
+
+	sw_local_enter(lib->local);
+	if (sw_lib_range(lib, at, SW_PAGE_SIZE, &start, &end)) {
+		*untouched = sw_space_is_untouched(lib->space, start);
+		err = 0;
+	}
+	sw_local_leave(lib->local);
+	return err;
+}
+
 /* A page, unless it is all zeros. Pinned, it can neither go nor be lost while it
  * is read, and the region cannot be freed. */
 static int add_page(struct sw_lib *lib, struct sw_image_writer *w,
 		    const char *start, uint64_t page)
 {
 	const char *at = start + page * SW_PAGE_SIZE;
+	bool untouched;
 	uint64_t word;
-	int err;
+	int err = look_at(lib, at, &untouched);
 
-	if (sw_space_is_untouched(lib->space, (uint64_t)at))
-		return 0;
+	if (err || untouched)
+		return err;
 	err = sw_lib_pin(lib, at, SW_PAGE_SIZE, false);
 	if (err)
 		return err;

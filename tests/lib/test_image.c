@@ -1,6 +1,9 @@
 /* test_image.c - snapshots: what was written comes back in another instance,
  * damage is noticed, and a failed snapshot leaves what was there. */
 #include <fcntl.h>
+#include <glob.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -142,6 +145,52 @@ static void a_damaged_page_is_sigbus_and_others_are_not(void **state)
 	assert_int_equal(spillway_close(sp), 0);
 }
 
+static void *snapshot(void *mem)
+{
+	return (void *)(intptr_t)spillway_snapshot(sp, mem, path);
+}
+
+/* Has it begun to write, under another name? */
+static bool has_begun(void)
+{
+	char name[80];
+	glob_t found;
+	bool has;
+
+	snprintf(name, sizeof(name), "%s.*", path);
+	has = !glob(name, 0, NULL, &found);
+	if (has)
+		globfree(&found);
+	return has;
+}
+
+/* Its program is wrong, and must not believe to have a snapshot. */
+static void a_region_that_ends_meanwhile_is_no_zeros(void **state)
+{
+	pthread_t thread;
+	void *mem, *err;
+
+	unlink(path);
+	assert_int_equal(spillway_alloc(sp, 4 * BYTES, NULL, &mem), 0);
+	fill(mem, 4 * BYTES, 7);
+	assert_int_equal(pthread_create(&thread, NULL, snapshot, mem), 0);
+	while (!has_begun() && access(path, F_OK))
+		sched_yield();
+	/* Not while the page under way is pinned. */
+	while (spillway_free(sp, mem) == -EBUSY)
+		sched_yield();
+	pthread_join(thread, &err);
+	if (err) {
+		assert_int_equal((intptr_t)err, -EFAULT);
+		assert_int_not_equal(access(path, F_OK), 0);
+		assert_false(has_begun());
+		return;
+	}
+	assert_int_equal(spillway_restore(sp, path, NULL, &mem, NULL), 0);
+	check(mem, 4 * BYTES, 7);
+	assert_int_equal(spillway_free(sp, mem), 0);
+}
+
 static void a_failed_snapshot_leaves_nothing(void **state)
 {
 	unsigned char *mem = alloc_region(MIB);
@@ -158,6 +207,7 @@ int main(int argc, char **argv)
 		LIB_TEST(what_was_written_comes_back_as_it_is_touched),
 		LIB_TEST(two_instances_may_restore_the_same),
 		LIB_TEST(a_damaged_head_or_index_is_no_snapshot),
+		LIB_TEST(a_region_that_ends_meanwhile_is_no_zeros),
 		LIB_TEST(a_failed_snapshot_leaves_nothing),
 		cmocka_unit_test(a_damaged_page_is_sigbus_and_others_are_not),
 	};

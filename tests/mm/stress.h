@@ -41,19 +41,19 @@ static inline void did(struct worker *w, unsigned page, const char *what)
 
 /* ---- the end ---- */
 
-#define stop_with(...)                                                         \
-	do {                                                                   \
-		fprintf(stderr, "seed %llu: ", (unsigned long long)seed);      \
-		fprintf(stderr, __VA_ARGS__);                                  \
-		fputc('\n', stderr);                                           \
-		abort();                                                       \
+#define stop_with(...)                                                    \
+	do {                                                              \
+		fprintf(stderr, "seed %llu: ", (unsigned long long)seed); \
+		fprintf(stderr, __VA_ARGS__);                             \
+		fputc('\n', stderr);                                      \
+		abort();                                                  \
 	} while (0)
 
 static inline void say_slot(swp_entry_t entry)
 {
 	fprintf(stderr, "slot %u:%llu with %u owners%s%s",
-		(unsigned)swp_type(entry), (unsigned long long)swp_offset(entry),
-		swp_swapcount(entry),
+		(unsigned)swp_type(entry),
+		(unsigned long long)swp_offset(entry), swp_swapcount(entry),
 		swap_cache_has_folio(entry) ? ", cached" : "",
 		swap_zeromap_test(entry) ? ", of zeros" : "");
 }

@@ -164,15 +164,18 @@ static bool has_begun(void)
 	return has;
 }
 
-/* Its program is wrong, and must not believe to have a snapshot. */
+/* Its program is wrong, and must not believe to have a snapshot. Between its two
+ * pages that hold something is so much nothing that it ends there. */
 static void a_region_that_ends_meanwhile_is_no_zeros(void **state)
 {
+	const size_t bytes = 4096 * MIB, last = bytes - PAGE;
 	pthread_t thread;
 	void *mem, *err;
 
 	unlink(path);
-	assert_int_equal(spillway_alloc(sp, 4 * BYTES, NULL, &mem), 0);
-	fill(mem, 4 * BYTES, 7);
+	assert_int_equal(spillway_alloc(sp, bytes, NULL, &mem), 0);
+	fill(mem, PAGE, 7);
+	fill((unsigned char *)mem + last, PAGE, 7);
 	assert_int_equal(pthread_create(&thread, NULL, snapshot, mem), 0);
 	while (!has_begun() && access(path, F_OK))
 		sched_yield();
@@ -187,7 +190,7 @@ static void a_region_that_ends_meanwhile_is_no_zeros(void **state)
 		return;
 	}
 	assert_int_equal(spillway_restore(sp, path, NULL, &mem, NULL), 0);
-	check(mem, 4 * BYTES, 7);
+	check((unsigned char *)mem + last, PAGE, 7);
 	assert_int_equal(spillway_free(sp, mem), 0);
 }
 

@@ -135,8 +135,9 @@ SPILLWAY_API int spillway_set_budget(spillway_t *spillway,
 /* ---- regions ---- */
 
 enum spillway_region_flags {
-	/* A child born by fork() has a copy of its own; without, it has
-	 * nothing. What is out is copied with its slots, not brought in.
+	/* A child born by fork() has a copy of its own; without, or born by a
+	 * bare system call, it has nothing. What is out is copied with its
+	 * slots, not brought in.
 	 * -EOPNOTSUPP: the instance has a device that is not zram, or no
 	 * userfaultfd. */
 	SPILLWAY_FORK_COPY = 1u << 0,

@@ -4,11 +4,15 @@
  * child has the slots of its parent, shared until either side writes to the
  * memory behind them. What it has not is threads, and events of its own memory.
  *
- *      before      nobody is in the library, and none of its threads is at work
+ *      before      nobody is in the library, none of its threads is at work, and
+ *                  a child gets what it is to have
  *      parent      everybody goes on
  *      child       an instance with regions that are inherited gets threads and
  *                  a userfaultfd of its own; its other regions are gone, and
  *                  instances without such are their parent's
+ *
+ * A child that is born past all this (a bare system call) has no region: what is
+ * out would be zeros there.
  *
  * A file or a block device cannot be shared so: both sides would take the same
  * free slots.
@@ -66,6 +70,17 @@ static void let_workers_go(void) SW_NO_TSA
 		sw_mutex_unlock(&lib->worker.lock);
 }
 
+/* Regions that a child has a copy of, for the moment of its birth. By the mapper. */
+static void inherit(struct sw_lib *lib, bool on)
+{
+	for (unsigned i = 0; i < lib->nr_regions; i++) {
+		const struct sw_lib_region *r = &lib->region[i];
+
+		if (r->flags & SPILLWAY_FORK_COPY)
+			sw_local_inherit(r->start, r->bytes, on);
+	}
+}
+
 static void before(void) SW_NO_TSA
 {
 	struct sw_lib *lib;
@@ -79,8 +94,10 @@ static void before(void) SW_NO_TSA
 	/* First: reclaim may wait for a fault, which waits for the mapper. */
 	sw_list_for_each(lib, &instances, node)
 		sw_mm_stop(lib->mm);
-	sw_list_for_each(lib, &instances, node)
+	sw_list_for_each(lib, &instances, node) {
 		sw_local_enter(lib->local);
+		inherit(lib, true);
+	}
 	swap_before_fork();
 	hold_workers();
 }
@@ -104,6 +121,7 @@ static void after_in_parent(void) SW_NO_TSA
 		swap_after_fork_parent();
 	}
 	sw_list_for_each(lib, &instances, node) {
+		inherit(lib, false);
 		sw_local_leave(lib->local);
 		/* Without it nothing goes any more, as if there was no room. */
 		if (sw_mm_start(lib->mm))
@@ -173,6 +191,7 @@ static int revive(struct sw_lib *lib) SW_NO_TSA
 	}
 	if (err)
 		return err;
+	inherit(lib, false);
 	drop_pins(lib);
 	/* Protection was the userfaultfd's of the parent. */
 	sw_space_unprotected(lib->space);

@@ -184,8 +184,7 @@ static uint64_t room_for(const struct sw_lib *lib,
 static int map_part(struct sw_lib *lib, const struct sw_lib_region *r,
 		    uint64_t start, uint64_t bytes)
 {
-	int err = sw_local_map(lib->local, start, bytes,
-			       r->flags & SPILLWAY_FORK_COPY);
+	int err = sw_local_map(lib->local, start, bytes);
 
 	if (err)
 		return err;

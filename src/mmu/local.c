@@ -244,7 +244,7 @@ int sw_local_register(struct sw_local *l, uint64_t start, uint64_t bytes)
 					UFFDIO_REGISTER_MODE_WP);
 }
 
-int sw_local_map(struct sw_local *l, uint64_t start, uint64_t bytes, bool fork)
+int sw_local_map(struct sw_local *l, uint64_t start, uint64_t bytes)
 {
 	int err;
 
@@ -253,9 +253,9 @@ int sw_local_map(struct sw_local *l, uint64_t start, uint64_t bytes, bool fork)
 	/* Accessible only once faults on it come to us. */
 	if (madvise((void *)start, bytes, MADV_NOHUGEPAGE) && errno != EINVAL)
 		return -errno;
-	if (!fork)
-		(void)madvise((void *)start, bytes, MADV_DONTFORK);
-	/* What is out would be zeros in a core. */
+	/* What is out would be zeros in a child that nobody prepared, and in a
+	 * core. */
+	sw_local_inherit(start, bytes, false);
 	(void)madvise((void *)start, bytes, MADV_DONTDUMP);
 	err = sw_local_register(l, start, bytes);
 	if (!err && mprotect((void *)start, bytes, PROT_READ | PROT_WRITE))
@@ -263,6 +263,11 @@ int sw_local_map(struct sw_local *l, uint64_t start, uint64_t bytes, bool fork)
 	if (err)
 		sw_local_unmap(l, start, bytes);
 	return err;
+}
+
+void sw_local_inherit(uint64_t start, uint64_t bytes, bool on)
+{
+	(void)madvise((void *)start, bytes, on ? MADV_DOFORK : MADV_DONTFORK);
 }
 
 void sw_local_unmap(struct sw_local *l, uint64_t start, uint64_t bytes)

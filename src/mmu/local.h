@@ -81,7 +81,9 @@ void sw_local_fault(struct sw_local *l, uint64_t addr, unsigned flags);
 /* Pages of the arena become memory that faults to us (0 or -errno), and nobody's
  * again: no word speaks of them any more. */
 SW_MUST_CHECK int sw_local_map(struct sw_local *l, uint64_t start,
-			       uint64_t bytes, bool fork);
+			       uint64_t bytes);
+/* Shall a child have it? It does not, unless it is told to just before. */
+void sw_local_inherit(uint64_t start, uint64_t bytes, bool on);
 void sw_local_unmap(struct sw_local *l, uint64_t start, uint64_t bytes);
 /* Pages whose words are NONE lose their contents. By the mapper. */
 void sw_local_zap(struct sw_local *l, uint64_t start, uint64_t bytes);

@@ -4,6 +4,7 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -121,6 +122,27 @@ static void both_sides_change_their_own_copy(void **state)
 		fill(mem, BYTES, 2);
 	}
 	check(plain, MIB, 9);
+}
+
+/* By a bare system call, of which no library hears. */
+static void a_child_that_nobody_prepared_reads_no_zeros(void **state)
+{
+	unsigned char *mem = alloc_copied(BYTES);
+	int status;
+	pid_t pid;
+
+	fill(mem, BYTES, 2);
+	pid = syscall(SYS_fork);
+	if (!pid) {
+		signal(SIGSEGV, SIG_DFL);
+		signal(SIGBUS, SIG_DFL);
+		alarm(30);
+		_exit(!holds(mem, 2));
+	}
+	status = status_of(pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSEGV);
+	check(mem, BYTES, 2);
 }
 
 static bool stop; /* [atomic] */
@@ -245,6 +267,7 @@ int main(int argc, char **argv)
 	};
 	const struct CMUnitTest copies[] = {
 		LIB_TEST(both_sides_change_their_own_copy),
+		LIB_TEST(a_child_that_nobody_prepared_reads_no_zeros),
 		LIB_TEST(a_fork_beside_faults_is_of_one_moment),
 		LIB_TEST(a_child_waits_for_no_call_of_its_parent),
 	};

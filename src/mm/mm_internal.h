@@ -62,8 +62,7 @@ struct sw_owed {                             /* space lock */
 	struct sw_region left[SW_OWED_MAX];  /* moved away, not yet unmapped */
 	struct sw_region doubt[SW_OWED_MAX]; /* an unmap was taken for due */
 	unsigned nr_due, nr_left, nr_doubt;
-	uint64_t due_ns; /* when the last one became due */
-	bool asks;       /* [thread: events] nr_doubt may be above 0 */
+	bool asks; /* [thread: events] nr_doubt may be above 0 */
 };
 
 /* A remap left the range; a remap came to it; a region was replaced by it;

@@ -39,17 +39,15 @@
  * new memory is not registered while a debt is open: forget.c. A child born in
  * this time would keep the words for good, since thread 1 owes it nothing. So
  * the range is in doubt, and the kernel is asked about it: of the child at once,
- * of the parent as soon as no event waits.
+ * of the parent as soon as no event waits. So a debt that never was one, since our
+ * books of the range were stale, does no harm; and none grows old: whoever reads
+ * the events may have been busy for long, with faults on a slow disk.
  *
  * Above: space.c, under the space lock.
  */
 #include <string.h>
 
-#include "base/time.h"
 #include "mm/mm_internal.h"
-
-/* A debt this old was none: our books of the range were stale. */
-#define DUE_NS 5000000000
 
 static void list_del(struct sw_region *list, unsigned *nr, unsigned k)
 {
@@ -154,7 +152,6 @@ void sw_owed_inherit(struct sw_owed *child, const struct sw_owed *parent)
 
 void sw_owed_replaced(struct sw_owed *o, uint64_t start, uint64_t end)
 {
-	o->due_ns = sw_now_ns();
 	list_add(o->due, &o->nr_due, start, end);
 }
 
@@ -172,8 +169,6 @@ void sw_owed_moved_in(struct sw_owed *o, uint64_t start, uint64_t end)
 bool sw_owed_take(struct sw_owed *o, uint64_t start, uint64_t end,
 		  struct sw_region *hit)
 {
-	if (sw_now_ns() - o->due_ns > DUE_NS)
-		o->nr_due = 0;
 	for (unsigned k = 0; k < o->nr_due; k++) {
 		if (o->due[k].start >= end || o->due[k].end <= start)
 			continue;

@@ -226,6 +226,27 @@ static void late_unmap_does_not_hit_the_next_but_one(void **state)
 	fx_close(&f);
 }
 
+/* Our books had something where nothing was: who moved in is owed an unmap that
+ * never comes, and its own is taken for it. */
+static void debt_that_was_none_keeps_nothing(void **state)
+{
+	struct fx f;
+
+	open_two(&f);
+	sw_sim_replace_unseen(f.sim, fx_at(0), fx_at(8));
+	sw_sim_mremap(f.sim, fx_at(100), fx_at(0), 8 * PG);
+	assert_int_equal(f.space->owed.nr_due, 1);
+	expect_range(f.sim, 0, 100, 8);
+	sw_sim_munmap(f.sim, fx_at(0), fx_at(8));
+	assert_int_equal(f.space->owed.nr_due, 0);
+	assert_int_equal(f.space->owed.nr_doubt, 0);
+	assert_int_equal(fx_slots_used(&f), 0);
+	fx_map(f.sim, 0, 8);
+	for (unsigned n = 0; n < 8; n++)
+		fx_expect(f.sim, n, 0);
+	fx_close(&f);
+}
+
 /* Once its unmap was read nothing is in the way of new memory. */
 static void new_memory_where_a_remap_left_is_added(void **state)
 {
@@ -376,6 +397,7 @@ int main(void)
 		fx_test(late_unmap_hits_the_rest_of_its_range),
 		fx_test(unmap_after_a_remap_does_not_hit_who_moved_in),
 		fx_test(late_unmap_does_not_hit_the_next_but_one),
+		fx_test(debt_that_was_none_keeps_nothing),
 		fx_test(new_memory_where_a_remap_left_is_added),
 		fx_test(child_does_not_inherit_what_came_and_went),
 		fx_test(child_in_doubt_asks_again),

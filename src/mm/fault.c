@@ -113,6 +113,17 @@ static void fault_zero(struct sw_fault *f)
 	sw_count(pgfault_zero, 1);
 }
 
+/* Who cannot tell reports a write to a page whose protection could not be lifted,
+ * though our word has none any more, as it would a missing page. True: it still
+ * cannot be. */
+static bool stays_protected(struct sw_fault *f)
+{
+	struct sw_mmu *mmu = f->space->mmu;
+
+	return f->flags & SW_FAULT_EITHER && f->flags & SW_FAULT_WRITE &&
+	       mmu->ops->protect(mmu, f->addr, 1, false);
+}
+
 /*
  * A missing page that our word calls present. Nearly always another thread's
  * fault brought it meanwhile, and waking is all there is to do. It may really
@@ -128,6 +139,11 @@ static void fault_present(struct sw_fault *f)
 	uint64_t word = f->leaf->word[f->i];
 	int mapped = 0;
 
+	if (stays_protected(f)) {
+		sw_space_unlock(space);
+		sw_fault_wake(f);
+		return;
+	}
 	if (word & SW_WORD_CLEAN || !(word & SW_WORD_ZEROED)) {
 		if (sw_fault_comes_again(f)) {
 			sw_fault_lost(f);

@@ -473,6 +473,30 @@ static void page_that_many_want_at_once_is_not_lost(void **state)
 	fx_close(&f);
 }
 
+/* By a signal, which does not say what a write has met. */
+static void write_by_signal(struct fx *f, unsigned n)
+{
+	sw_fault(f->space, fx_at(n), SW_FAULT_EITHER | SW_FAULT_WRITE, 1);
+}
+
+static void protection_that_could_not_be_lifted_is_tried_again(void **state)
+{
+	struct fx f;
+
+	fx_open_clean(&f);
+	for (unsigned n = 0; n < 1100; n++) {
+		sw_sim_fail(f.machine, SW_SIM_PROTECT, 1, -ENOMEM);
+		write_by_signal(&f, 0);
+	}
+	assert_int_equal(fx_counted(&f, poisoned), 0);
+	write_by_signal(&f, 0);
+	(void)fx_counted(&f, pgfault);
+	fx_write(f.sim, 0, 7);
+	assert_int_equal(fx_counted(&f, pgfault), 0);
+	fx_expect(f.sim, 0, 7);
+	fx_close(&f);
+}
+
 static void full_device_stops_eviction_and_starts_again(void **state)
 {
 	struct fx f;
@@ -520,6 +544,7 @@ int main(void)
 		fx_test(page_missing_behind_our_back_is_sigbus),
 		fx_test(page_that_two_want_often_is_not_lost),
 		fx_test(page_that_many_want_at_once_is_not_lost),
+		fx_test(protection_that_could_not_be_lifted_is_tried_again),
 		fx_test(full_device_stops_eviction_and_starts_again),
 	};
 

@@ -84,7 +84,8 @@ bool sw_freeze_keeps_out(struct sw_mm *mm)
 {
 	enum sw_freeze_state state = state_of(mm);
 
-	return state == SW_FROZEN || state == SW_THAWING;
+	/* Quiet, it may be frozen besides. */
+	return state != SW_THAWED && state != SW_FREEZING;
 }
 
 void sw_freeze_wait_idle(struct sw_mm *mm)

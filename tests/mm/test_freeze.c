@@ -344,6 +344,12 @@ static void agent_touches_nothing_while_there_is_an_image(void **state)
 	fx_swap_out(&z.f);
 	assert_int_equal(sw_sim_calls(z.f.machine, SW_SIM_UNSHARE), 0);
 	assert_int_equal(sw_sim_sharers(z.f.sim, fx_at(10)), 2);
+	/* Nor while somebody is about to look, and reclaim not at rest yet. */
+	assert_true(sw_freeze_go(z.f.mm, SW_FROZEN, SW_QUIET));
+	fx_end_rests(&z.f);
+	fx_swap_out(&z.f);
+	assert_true(sw_freeze_go(z.f.mm, SW_QUIET, SW_FROZEN));
+	assert_int_equal(sw_sim_calls(z.f.machine, SW_SIM_UNSHARE), 0);
 
 	assert_int_equal(sw_mm_thaw(z.f.mm), 0);
 	fx_expect_filled(z.f.sim, 0, 11);

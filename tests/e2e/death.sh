@@ -10,15 +10,19 @@ victim=${1:?whom to kill}
 turns=${E2E_TURNS:-12}
 [ "$level" -gt 1 ] && turns=${E2E_TURNS:-100}
 
-# Everywhere the supervisor or an agent could leave something. (What runs beside
-# us has folders of its own, which come and go: a benchmark, examples, the demo.
-# And there is the folder of sockets.)
-places="$TMPDIR /tmp /var/tmp /dev/shm /run"
+# Everywhere the supervisor or an agent could leave something, but for the folder
+# of sockets. What runs beside us (a benchmark, an example, the demo, tests) has
+# folders of its own in these places, which come and go.
+named() {
+	find "$@" -iname '*spillway*' ! -path /run/spillway \
+		! -name 'spillway-bench*' ! -name 'spillway-example.*' \
+		! -name 'spillway-demo.*' 2>/dev/null
+}
 files() {
-	# shellcheck disable=SC2086
-	find $places -maxdepth 2 -iname '*spillway*' ! -path /run/spillway \
-		! -path '*/spillway-bench*' ! -path '*/spillway-example.*' \
-		! -path '*/spillway-demo.*' 2>/dev/null | sort
+	{
+		named "$TMPDIR" /run -maxdepth 2
+		named /tmp /var/tmp /dev/shm -maxdepth 1
+	} | sort
 }
 
 # pick COMM: one of the marked processes of that name, not always the same.

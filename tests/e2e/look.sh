@@ -12,14 +12,6 @@ mkdir "$disk"
 
 # start SUFFIX BUDGET MIB OPTION...: a session with so much memory in it, which
 # it touches until the file stop is there.
-cat >"$tmp/body.py" <<'END'
-import os, sys, time
-b = bytearray(os.urandom(1 << 20) * int(sys.argv[2]))
-while not os.path.exists(sys.argv[1]):
-    for i in range(0, len(b), 4096):
-        b[i] = (b[i] + 1) & 255
-    time.sleep(0.001)
-END
 start() {
 	suffix=$1
 	budget=$2
@@ -27,19 +19,10 @@ start() {
 	shift 3
 	"$tool" clean timeout -k 5 100 "$SPILLWAY" run -m "$budget" \
 		--name "$name$suffix" "$@" -- \
-		python3 "$tmp/body.py" "$tmp/stop" "$mib" \
+		python3 "$here/body.py" "$tmp/stop" "$mib" \
 		>"$tmp/run$suffix.out" 2>&1 </dev/null &
 	until_true is_running "$name$suffix" ||
 		fail "$name$suffix cannot be talked to"
-}
-
-until_true() {
-	tries=400
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.05
-	done
 }
 
 is_running() {
@@ -62,9 +45,7 @@ says() {
 	shift 2
 	said=$("$SPILLWAY" "$@" 2>&1)
 	status=$?
-	[ $status = "$want" ] || fail "$*: status $status, not $want: $said"
-	printf '%s\n' "$said" | grep -q -- "$pattern" ||
-		fail "$*: '$said' is not like '$pattern'"
+	is_said "$want" "$pattern" "$*"
 }
 
 # python CODE: what a command said as JSON is in `d`.

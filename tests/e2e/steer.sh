@@ -30,26 +30,14 @@ end() {
 	rc=$?
 }
 
-# until_true COMMAND...: within 20 seconds.
-until_true() {
-	tries=400
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.05
-	done
-}
-
 # says STATUS PATTERN COMMAND [ARG]...: all of what it says, as one line.
 says() {
 	want=$1
 	pattern=$2
 	shift 2
 	say "$@"
-	[ "$status" = "$want" ] ||
-		fail "$session: $*: status $status, not $want: $said"
-	printf '%s\n' "$said" | tr '\n' '|' | grep -q -x -e "$pattern|" ||
-		fail "$session: $*: '$said' is not like '$pattern'"
+	said=$(printf '%s\n' "$said" | tr '\n' '|')
+	is_said "$want" "^$pattern|\$" "$session: $*"
 }
 
 # stat NAME: what the session says of it now.

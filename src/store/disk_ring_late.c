@@ -45,13 +45,14 @@ static void hold_locked(struct sw_rings *r, struct sw_ring *ring)
 	r->silent_ns = sw_now_ns() - sw_rings_patience_ns[ring->write];
 	sw_warn("%s: no answer for %llu s to a %s of slot %llu: who needs pages from there waits, all others go on",
 		r->name,
-		(unsigned long long)(sw_rings_patience_ns[ring->write] / SW_RING_NS),
+		(unsigned long long)(sw_rings_patience_ns[ring->write] /
+				     SW_RING_NS),
 		ring->write ? "write" : "read",
 		(unsigned long long)(ring->pos / SW_PAGE_SIZE));
 }
 
 void sw_ring_hold(struct sw_rings *r, struct sw_ring *ring, unsigned owed,
-		 bool is_void)
+		  bool is_void)
 {
 	sw_mutex_lock(&r->lock);
 	ring->owed = owed;
@@ -60,7 +61,8 @@ void sw_ring_hold(struct sw_rings *r, struct sw_ring *ring, unsigned owed,
 	sw_mutex_unlock(&r->lock);
 }
 
-static void let_go(struct sw_rings *r, struct sw_ring *ring) SW_REQUIRES(&r->lock)
+static void let_go(struct sw_rings *r, struct sw_ring *ring)
+	SW_REQUIRES(&r->lock)
 {
 	sw_assert_held(&r->lock);
 	ring->late = SW_RING_ON_TIME;
@@ -89,7 +91,8 @@ static void look_for_answer(struct sw_rings *r, struct sw_ring *ring)
 	r->nr_late_write -= ring->write;
 	if (!--r->nr_late)
 		sw_warn("%s answers again, after %llu s", r->name,
-			(unsigned long long)(sw_now_ns() - r->silent_ns) / SW_RING_NS);
+			(unsigned long long)(sw_now_ns() - r->silent_ns) /
+				SW_RING_NS);
 	if (ring->is_void)
 		let_go(r, ring);
 }
@@ -180,7 +183,7 @@ static bool known_already_locked(struct sw_rings *r, bool write, void *buf,
 }
 
 bool sw_ring_known(struct sw_rings *r, bool write, void *buf, size_t len,
-			  uint64_t pos, ssize_t *n)
+		   uint64_t pos, ssize_t *n)
 {
 	bool known;
 

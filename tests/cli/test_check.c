@@ -2,62 +2,19 @@
  * test_check.c - what a session answers to `spillway debug check`: every part of
  * it that can be checked is broken by hand, told in lines, and mended.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <cmocka.h>
+#include "asked.h"
 
 #include "../store/quiet.h"
-#include "run/session_internal.h"
 #include "swap/cluster.h"
 #include "zswap/zswap_internal.h"
 
 #define NR_WRONG 100u
 
-static struct check_fixture {
-	struct sw_run_options options;
-	struct session session;
-	struct sw_control control;
-} f = { .options = { .budget_bytes = 64 << 20 } };
-
 /* With compressed memory in front of a file, which lies in no folder. */
 static int setup(void **state)
 {
-	static const struct sw_mm_host host;
-	const struct sw_mm_config config = { .budget_pages = 1 << 14,
-					     .host = &host };
-
 	(void)state;
-	f.session.opt = &f.options;
-	sw_list_init(&f.session.procs);
-	if (sw_run_options_add_device(&f.options, "file:/var/tmp,size=1M") ||
-	    sw_run_options_set_zswap(&f.options, "8M") ||
-	    sw_devices_on(&f.session.devices, &f.options))
-		return -1;
-	f.session.mm = sw_mm_new(&config);
-	if (!f.session.mm || sw_mm_start(f.session.mm) ||
-	    sw_devices_start(&f.session.devices))
-		return -1;
-	f.control =
-		(struct sw_control){ .kinds = sw_requests, .arg = &f.session };
-	sw_control_init(&f.control);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	sw_devices_stop(&f.session.devices);
-	sw_mm_stop(f.session.mm);
-	sw_mm_free(f.session.mm);
-	sw_devices_off(&f.session.devices);
-	sw_run_options_release(&f.options);
-	return 0;
+	return asked_open("file:/var/tmp,size=1M", "8M");
 }
 
 struct verdict {
@@ -69,22 +26,11 @@ struct verdict {
 /* Asks as the command does. Nothing of it is said anywhere else. */
 static void check(struct verdict *v)
 {
-	static const char request[] = "{\"request\":\"check\"}";
-	static char buf[SW_REPLY_MAX];
 	struct quiet q = quiet_begin();
+	json_t *answer = ask("{\"request\":\"check\"}", NULL);
 	const char *text = NULL;
-	json_t *answer;
-	ssize_t n;
-	int fd[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
-	assert_true(send(fd[0], request, strlen(request), 0) > 0);
-	sw_control_serve(&f.control, fd[1]);
-	n = recv(fd[0], buf, sizeof(buf), 0);
-	close(fd[0]);
 	assert_int_equal(quiet_end(&q), 0);
-	assert_true(n > 0);
-	answer = json_loadb(buf, n, 0, NULL);
 	assert_int_equal(json_unpack(answer, "{s:{s:i, s:s}}", "ok", "broken",
 				     &v->broken, "text", &text),
 			 0);
@@ -178,5 +124,5 @@ int main(void)
 		cmocka_unit_test(so_many_lines_are_enough),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, asked_close);
 }

@@ -193,6 +193,35 @@ static void device_that_is_late_with_a_batch_is_given_up(void **state)
 	fx_close(&f);
 }
 
+/* The first piece is late, the next one is refused. */
+static void be_late_then_refuse(struct fx_store *st, uint64_t offset)
+{
+	(void)offset;
+	st->write_err = st->write_calls ? -EIO : -ETIMEDOUT;
+}
+
+/* A folio of which a page was given up goes in two pieces. */
+static void that_one_piece_is_late_counts_most(void **state)
+{
+	struct fx f;
+
+	fx_batches = true;
+	fx_open(&f);
+	fx_fill(f.sim, 0, 64);
+	fx_evict(&f);
+	sw_sim_munmap(f.sim, fx_at(30), fx_at(31));
+	f.store.fail_writes = true;
+	f.store.before_write = be_late_then_refuse;
+	assert_int_equal(sw_staging_write(f.mm, 64), 0);
+	assert_int_equal(f.store.write_calls, 2);
+	f.store.before_write = NULL;
+	f.store.fail_writes = false;
+	assert_int_equal(fx_counted(&f, swap_device_failed), 1);
+	fx_expect_filled(f.sim, 0, 30);
+	fx_expect_filled(f.sim, 31, 33);
+	fx_close(&f);
+}
+
 /* ---- meanwhile ---- */
 
 static void want_pages(void *arg, bool write)
@@ -245,6 +274,24 @@ static void pages_of_a_stream_are_read_by_one_call(void **state)
 	assert_int_equal(f.store.longest_batch, 43);
 	assert_false(f.store.disorder);
 	assert_int_equal(fx_counted(&f, pswpin), 64);
+	fx_close(&f);
+}
+
+/* The second half of the pages has the slots in front. */
+static void slots_are_read_in_their_order(void **state)
+{
+	struct fx f;
+
+	open_small(&f);
+	fx_fill(f.sim, 32, 32);
+	fx_swap_out(&f);
+	fx_fill(f.sim, 0, 32);
+	fx_swap_out(&f);
+	assert_true(fx_slot(f.sim, 31) > fx_slot(f.sim, 32));
+	f.store.batches = f.store.longest_batch = 0;
+	fx_expect_filled(f.sim, 0, 64);
+	assert_true(f.store.longest_batch > 1);
+	assert_false(f.store.disorder);
 	fx_close(&f);
 }
 
@@ -388,9 +435,11 @@ int main(void)
 		fx_test(a_refused_page_is_kept_and_no_other),
 		fx_test(without_memory_a_page_stays_staged_and_no_other),
 		fx_test(device_that_is_late_with_a_batch_is_given_up),
+		fx_test(that_one_piece_is_late_counts_most),
 		fx_test(a_refused_folio_is_staged_page_by_page),
 		fx_test(pages_may_be_wanted_while_they_are_written),
 		fx_test(pages_of_a_stream_are_read_by_one_call),
+		fx_test(slots_are_read_in_their_order),
 		fx_test(a_single_fault_is_one_plain_read),
 		fx_test(a_failed_read_costs_no_other_page),
 		fx_test(page_of_a_late_batch_is_asked_for_alone),

@@ -53,6 +53,9 @@ static void requests_have_a_largest_size(void **state)
 	write_all(0);
 	assert_int_equal(calls, 5);
 	assert_int_equal(longest, 64 * SW_PAGE_SIZE);
+	watch();
+	expect_all(0); /* not all at once: there is no room for that */
+	assert_int_equal(calls, 5);
 	io_reset();
 	add(100, 80); /* larger than that */
 	add(180, 1);
@@ -266,6 +269,43 @@ static void odd_pieces_go_alone(void **state)
 	assert_int_equal(io[3].err, -EINVAL);
 }
 
+static void neighbours_with_an_odd_piece_between_go_apart(void **state)
+{
+	struct quiet q;
+
+	add(50, 2);
+	add(0, 1); /* the header */
+	add(52, 2);
+	fill(0);
+	watch();
+	for (unsigned write = 2; write-- > 0;) {
+		q = quiet_begin();
+		run(write);
+		quiet_end(&q);
+		assert_int_equal(io[1].err, -EINVAL);
+		assert_int_equal(io[0].err, 0);
+		assert_int_equal(io[2].err, 0);
+	}
+	expect_piece(0, 0);
+	expect_piece(2, 0);
+	assert_int_equal(calls, 4);
+}
+
+/* What a disk would refuse is not put into a request, which would have to be
+ * made again piece by piece. */
+static void odd_pieces_spoil_no_request(void **state)
+{
+	add(50, 1);
+	add(51, 1); /* its memory is moved off the page's border */
+	io[1].pages = (unsigned char *)memory[200] + 24;
+	watch();
+	write_all(0);
+	assert_int_equal(calls, disk->direct ? 2 : 1);
+	watch();
+	expect_all(0);
+	assert_int_equal(calls, disk->direct ? 2 : 1);
+}
+
 static void a_slot_that_was_not_written_is_an_error_of_its_own(void **state)
 {
 	struct quiet q;
@@ -275,12 +315,14 @@ static void a_slot_that_was_not_written_is_an_error_of_its_own(void **state)
 	add(64, 2);
 	write_all(0);
 	sw_disk_ops.slot_free(disk, 63, 1);
+	watch();
 	q = quiet_begin();
 	run(false);
 	assert_int_equal(quiet_end(&q), 1);
 	expect_piece(0, 0);
 	assert_int_equal(io[1].err, -EIO);
 	expect_piece(2, 0);
+	assert_int_equal(calls, 2);
 }
 
 /* ---- encrypted ---- */
@@ -314,6 +356,8 @@ static int run_group(const char *how)
 		DISK_TEST(short_transfers_are_completed),
 		DISK_TEST(a_file_cut_off_has_what_is_before_the_cut),
 		DISK_TEST(odd_pieces_go_alone),
+		DISK_TEST(neighbours_with_an_odd_piece_between_go_apart),
+		DISK_TEST(odd_pieces_spoil_no_request),
 		DISK_TEST(a_slot_that_was_not_written_is_an_error_of_its_own),
 		CRYPT_TEST(
 			encrypted_pieces_are_written_alone_and_read_together),

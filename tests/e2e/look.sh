@@ -34,6 +34,12 @@ used() {
 		awk -v name="$2" '$1 == name { n = $4 } END { print n + 0 }'
 }
 
+# faulted SESSION NUMBER: its only process, so often at least.
+faulted() {
+	[ "$("$SPILLWAY" ps -s "$1" --raw --noheadings |
+		awk '{ print $5 }')" -gt "$2" ]
+}
+
 holds() {
 	[ "$(used "$1" "$2")" -ge "$3" ]
 }
@@ -68,6 +74,7 @@ says 125 "no option '--raw'" map --raw zram0
 start a 16M 48 --swap zram:96M,prio=5 --swap "file:$disk,size=32M,prio=7"
 start b 64M 8 --swap zram:16M
 until_true holds "${name}a" zram0 8388608 || fail "nothing goes to zram0"
+until_true faulted "${name}a" 1000 || fail "nothing comes back"
 
 # All of them, each line with its session.
 # Sessions of others may be of another version, or end meanwhile: no status.

@@ -35,6 +35,16 @@ _spillway_devices() {
                 cut -d ' ' -f 1
 }
 
+# Of a list of columns, those that are not in it yet.
+_spillway_columns() {
+        local listed= column
+
+        [[ $cur != *,* ]] || listed=${cur%,*},
+        for column in NAME TYPE SIZE USED PRIO UUID LABEL; do
+                [[ ,$listed == *,$column,* ]] || echo "$listed$column"
+        done
+}
+
 # KIND:ARGS, of which the shell may have made several words.
 _spillway_spec() {
         case $cur in
@@ -82,6 +92,11 @@ _spillway_command_at() {
 # What follows the option $2; fails where it takes nothing that is known.
 _spillway_value() {
         case $2 in
+        -o | --output)
+                [ "${words[1]}" = show ] || return 1
+                compopt -o nospace 2>/dev/null
+                _spillway_words "$(_spillway_columns)"
+                ;;
         -s | --session) _spillway_words "$(_spillway_sessions)" ;;
         -m | --memory) _spillway_words auto 25% 50% 512M 1G 2G ;;
         --swap) _spillway_spec ;;

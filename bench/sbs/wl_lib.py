@@ -29,12 +29,17 @@ def compile_region(cache: pathlib.Path, library: pathlib.Path, source: str,
                      *options)
 
 
-class LibTouch(Touch):
-    group, name = "lib", "lib-touch"
-    stands_for = "accesses to a region inside the program that asked for it"
+class InRegion:
+    """A workload whose program has its data in a region."""
+    group = "lib"
     kinds = list(KINDS)
     ours = "signal"
     in_quick = False
+
+
+class LibTouch(InRegion, Touch):
+    name = "lib-touch"
+    stands_for = "accesses to a region inside the program that asked for it"
 
     def __init__(self, quick: bool = False):
         super().__init__(quick)
@@ -77,12 +82,9 @@ class LibFile(LibTouch):
         return [Target(n, ahead=3, kind="signal") for n in IN_ORDER]
 
 
-class LibHash(Hash):
-    group, name = "lib", "lib-hash"
+class LibHash(InRegion, Hash):
+    name = "lib-hash"
     stands_for = "a hash table under zipf, on a region used at random"
-    kinds = list(KINDS)
-    ours = "signal"
-    in_quick = False
 
     def __init__(self, quick: bool = False):
         super().__init__(quick)

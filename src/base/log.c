@@ -12,19 +12,16 @@ static enum sw_log_level log_level = SW_LOG_WARN; /* [const] after start */
 
 static bool silent; /* [atomic] */
 
-/* Where the graver lines of this thread go, if not to stderr. */
-static __thread struct {
-	enum sw_log_level level; /* and below */
-	void (*say)(void *arg, const char *text);
-	void *arg;
-} diverted;
+static __thread struct sw_log_sink diverted;
 
-void sw_log_divert(enum sw_log_level level,
-		   void (*say)(void *arg, const char *text), void *arg)
+struct sw_log_sink sw_log_divert(enum sw_log_level level,
+				 void (*say)(void *arg, const char *text),
+				 void *arg)
 {
-	diverted.level = level;
-	diverted.say = say;
-	diverted.arg = arg;
+	const struct sw_log_sink was = diverted;
+
+	diverted = (struct sw_log_sink){ level, say, arg };
+	return was;
 }
 
 void sw_log_silence(void)

@@ -19,13 +19,21 @@ void sw_log_set_level(enum sw_log_level level);
 bool sw_log_enabled(enum sw_log_level level);
 void sw_log(enum sw_log_level level, const char *fmt, ...) SW_PRINTF(2, 3);
 
+/* Where lines of a level, or a graver one, go instead of stderr: without prefix
+ * and end of line. say is NULL: nowhere else. */
+struct sw_log_sink {
+	enum sw_log_level level;
+	void (*say)(void *arg, const char *text);
+	void *arg;
+};
+
 /*
- * What the calling thread says from now on, of this level or a graver one, goes
- * to `say`, as it is without prefix and end of line, and not to stderr: it works
- * for somebody who will read it elsewhere. NULL: to stderr again.
+ * What the calling thread says from now on goes there: it works for somebody who
+ * will read it elsewhere. NULL: to stderr again. Returns where it went before.
  */
-void sw_log_divert(enum sw_log_level level,
-		   void (*say)(void *arg, const char *text), void *arg);
+struct sw_log_sink sw_log_divert(enum sw_log_level level,
+				 void (*say)(void *arg, const char *text),
+				 void *arg);
 /* From now on what is not diverted goes nowhere. */
 void sw_log_silence(void);
 

@@ -71,7 +71,8 @@ void sw_owed_left(struct sw_owed *o, uint64_t start, uint64_t end);
 void sw_owed_moved_in(struct sw_owed *o, uint64_t start, uint64_t end);
 void sw_owed_replaced(struct sw_owed *o, uint64_t start, uint64_t end);
 void sw_owed_settle(struct sw_owed *o, uint64_t start, uint64_t end);
-/* A debt that an unmap of the range pays: *hit is not to be touched. */
+/* A debt, or a part of one, that an unmap of the range pays: *hit is not to be
+ * touched. What is left of the debt is still to come. */
 bool sw_owed_take(struct sw_owed *o, uint64_t start, uint64_t end,
 		  struct sw_region *hit);
 /* Nothing of the range is to come any more. */

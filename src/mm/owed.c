@@ -71,18 +71,23 @@ void sw_owed_left(struct sw_owed *o, uint64_t start, uint64_t end)
 	list_add(o->left, &o->nr_left, start, end);
 }
 
+/* Entry `k` keeps what of it is outside of the range. */
+static void list_cut_one(struct sw_region *list, unsigned *nr, unsigned k,
+			 uint64_t start, uint64_t end)
+{
+	struct sw_region r = list[k];
+
+	list_del(list, nr, k);
+	list_add(list, nr, r.start, sw_min(r.end, start));
+	list_add(list, nr, sw_max(r.start, end), r.end);
+}
+
 static void list_cut(struct sw_region *list, unsigned *nr, uint64_t start,
 		     uint64_t end)
 {
-	for (unsigned k = *nr; k-- > 0;) {
-		struct sw_region r = list[k];
-
-		if (r.start >= end || r.end <= start)
-			continue;
-		list_del(list, nr, k);
-		list_add(list, nr, r.start, sw_min(r.end, start));
-		list_add(list, nr, sw_max(r.start, end), r.end);
-	}
+	for (unsigned k = *nr; k-- > 0;)
+		if (list[k].start < end && list[k].end > start)
+			list_cut_one(list, nr, k, start, end);
 }
 
 static bool list_has(const struct sw_region *list, unsigned nr, uint64_t start,
@@ -172,10 +177,10 @@ bool sw_owed_take(struct sw_owed *o, uint64_t start, uint64_t end,
 	for (unsigned k = 0; k < o->nr_due; k++) {
 		if (o->due[k].start >= end || o->due[k].end <= start)
 			continue;
-		*hit = o->due[k];
-		list_del(o->due, &o->nr_due, k);
-		start = sw_max(start, hit->start);
-		end = sw_min(end, hit->end);
+		start = sw_max(start, o->due[k].start);
+		end = sw_min(end, o->due[k].end);
+		*hit = (struct sw_region){ start, end };
+		list_cut_one(o->due, &o->nr_due, k, start, end);
 		list_cut(o->doubt, &o->nr_doubt, start, end);
 		list_add(o->doubt, &o->nr_doubt, start, end);
 		o->asks = true;

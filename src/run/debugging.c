@@ -2,7 +2,8 @@
  * debugging.c - the requests of who looks for a defect of ours:
  *
  *      check   { "broken", "text", "held_seconds" }: how many rules of the swap
- *              layer are broken, with a line for each of the first of them
+ *              layer and of zswap are broken, with a line for each of the first
+ *              of them
  *      dump    { }, and before it pieces of text, { "text" }
  *
  * For a check all of swap stands still: devices neither come nor go, zswap's
@@ -12,7 +13,7 @@
  * has stayed wrong for longer than anything takes.
  *
  * Above: requests.c. Below: mm/quiet.c, mm/dump.c, swap/swap_check.c,
- * swap/swap_dump.c.
+ * swap/swap_dump.c, zswap/.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@
 #define WRONG_NS     2000000000ul /* for so long: it is broken */
 #define PIECE_BYTES  (16u << 10)  /* of text */
 #define MAX_CLUSTERS 256u         /* lines of each device */
+#define MAX_WRONG    50           /* lines of what is wrong in zswap */
 
 /* ---- text ---- */
 
@@ -66,9 +68,33 @@ static json_t *text_json(const char *text, size_t len)
 
 struct check {
 	struct text said;
+	struct sw_zswap *zswap; /* or NULL */
+	unsigned lines;         /* of what is wrong there */
 	unsigned broken;
 	uint64_t held_ns;
 };
+
+static void note_wrong(void *arg, const char *text)
+{
+	struct check *c = arg;
+
+	if (c->lines++ < MAX_WRONG)
+		fprintf(c->said.out, "%s\n", text);
+}
+
+static unsigned check_zswap(struct check *c)
+{
+	struct sw_log_sink was;
+	unsigned broken;
+
+	if (!c->zswap)
+		return 0;
+	c->lines = 0;
+	was = sw_log_divert(SW_LOG_ERROR, note_wrong, c);
+	broken = sw_zswap_check(c->zswap);
+	(void)sw_log_divert(was.level, was.say, was.arg);
+	return broken;
+}
 
 static void look(void *arg)
 {
@@ -80,7 +106,7 @@ static void look(void *arg)
 		if (c->broken)
 			nanosleep(&nap, NULL);
 		rewind(c->said.out);
-		c->broken = swap_check_to(c->said.out);
+		c->broken = swap_check_to(c->said.out) + check_zswap(c);
 	} while (c->broken && sw_now_ns() - start < WRONG_NS);
 	c->held_ns = sw_now_ns() - start;
 }
@@ -110,7 +136,7 @@ static json_t *check_json(struct check *c)
 json_t *sw_answer_check(struct sw_call *call, const json_t *request, void *arg)
 {
 	struct session *s = arg;
-	struct check c = { 0 };
+	struct check c = { .zswap = s->devices.zswap };
 	json_t *answer = NULL;
 
 	(void)call;

@@ -11,6 +11,20 @@
 #include "store/kind.h"
 #include "swap/swap.h"
 
+static void write_uuid(char text[SW_UUID_TEXT_MAX], const uint8_t uuid[16])
+{
+	static const uint8_t none[16];
+	size_t len = 0;
+
+	text[0] = 0;
+	if (!memcmp(uuid, none, sizeof(none)))
+		return;
+	for (unsigned i = 0; i < 16; i++)
+		len += snprintf(text + len, SW_UUID_TEXT_MAX - len, "%s%02x",
+				i >= 4 && i <= 10 && i % 2 == 0 ? "-" : "",
+				uuid[i]);
+}
+
 /* What the report says of it from the beginning. */
 static void describe(struct sw_report_device *r, const struct sw_device *dev,
 		     const struct sw_device_spec *spec, unsigned index,
@@ -79,6 +93,8 @@ static int device_on(struct sw_zswap *zswap, struct sw_device *dev,
 		return err;
 	dev->store = on.store;
 	describe(report, dev, spec, index, &disk);
+	if (!dev->kind->is_memory)
+		write_uuid(dev->uuid, disk.uuid);
 	on.name = report->name;
 	err = put_front(zswap, dev, &on);
 	if (err) {
@@ -316,6 +332,8 @@ static struct sw_device_line line_of(const struct sw_device *dev,
 	struct sw_store_stats st;
 
 	memcpy(l.name, report->name, sizeof(l.name));
+	memcpy(l.label, report->label, sizeof(l.label));
+	memcpy(l.uuid, dev->uuid, sizeof(l.uuid));
 	if (dev->kind->is_memory) {
 		dev->kind->stats(dev->store, &st);
 		l.stored_bytes = st.pages * SW_PAGE_SIZE;

@@ -12,6 +12,8 @@
 #include "run/report.h"
 #include "zswap/zswap.h"
 
+#define SW_UUID_TEXT_MAX 37
+
 enum sw_device_state {
 	SW_DEVICE_NONE,   /* the place is free */
 	SW_DEVICE_COMING, /* and has no store yet */
@@ -25,6 +27,7 @@ struct sw_device {
 	void *store;
 	struct sw_zswap_device *front; /* or NULL: nothing is before it */
 	unsigned type;                 /* in the swap layer */
+	char uuid[SW_UUID_TEXT_MAX];   /* of the area on a disk, "": none */
 };
 
 struct sw_devices {
@@ -59,6 +62,8 @@ void sw_devices_off(struct sw_devices *d);
 struct sw_device_line {
 	char name[SW_DEVICE_NAME_MAX];
 	const char *kind; /* "zram", "file", ... */
+	char label[sizeof(((struct sw_report_device *)0)->label)];
+	char uuid[SW_UUID_TEXT_MAX];
 	uint64_t size_bytes, used_bytes;
 	int prio;
 	unsigned type; /* in the swap layer */

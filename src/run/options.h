@@ -4,7 +4,7 @@
  * and returns -EINVAL; whoever reads the command line only passes that on.
  *
  * A device spec is KIND:ARGS[,key=value]...; each kind is one row of the
- * table in options.c. Which source of settings counts (command line,
+ * table in store/kind.c. Which source of settings counts (command line,
  * environment, file) is conf.h's.
  */
 #ifndef SW_RUN_OPTIONS_H

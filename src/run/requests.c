@@ -3,7 +3,8 @@
  * sw_requests, and what each answers.
  *
  *      show    { "devices": [ { "name", "kind", "size_bytes", "used_bytes",
- *                               "prio" } ] }
+ *                               "prio", "uuid", "label" } ] }; the last two
+ *              are "" where there is none
  *      on      "spec", as --swap has it: { "name" }
  *      off     "device", by the name that show has for it, or without the kind:
  *              { "name", "bytes" }, and on the way { "left_bytes",
@@ -57,12 +58,14 @@ static json_t *show(struct sw_call *call, const json_t *request, void *arg)
 	for (unsigned i = 0; i < nr; i++)
 		json_array_append_new(
 			devices,
-			json_pack("{s:o, s:s, s:I, s:I, s:i}",        /**/
-				  "name", sw_name_json(line[i].name), /**/
-				  "kind", line[i].kind,               /**/
-				  "size_bytes", line[i].size_bytes,   /**/
-				  "used_bytes", line[i].used_bytes,   /**/
-				  "prio", line[i].prio));
+			json_pack("{s:o, s:s, s:I, s:I, s:i, s:s, s:o}", /**/
+				  "name", sw_name_json(line[i].name),    /**/
+				  "kind", line[i].kind,                  /**/
+				  "size_bytes", line[i].size_bytes,      /**/
+				  "used_bytes", line[i].used_bytes,      /**/
+				  "prio", line[i].prio,                  /**/
+				  "uuid", line[i].uuid,                  /**/
+				  "label", sw_name_json(line[i].label)));
 	return json_pack("{s:o}", "devices", devices);
 }
 

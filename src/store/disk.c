@@ -350,6 +350,7 @@ void sw_disk_info(const struct sw_disk *d, struct sw_disk_info *info)
 	*info = (struct sw_disk_info){
 		.name = d->name,
 		.label = d->header.label,
+		.uuid = d->header.uuid,
 		.max = d->header.max,
 		.bad = d->header.bad,
 		.nr_bad = d->header.nr_bad,

@@ -2,87 +2,29 @@
  * disk_ring.c - see disk_ring.h. A ring belongs to the thread that took its
  * bit, from then until it is given back: no lock is held over the I/O.
  *
- * A request that is not answered in time stays in its ring, which is given
- * back by whoever finds the answer. Until then the kernel may write to the
- * memory of a read at any moment, so that every ring has a buffer of its own
- * and the bytes are copied from there: 0.1 us a page, beside a disk. Of a
- * write the kernel only reads, and what it reads late goes to slots that
- * nobody uses any more, by the contract of swap.h; so that is the caller's
- * memory still.
- *
- * The same read again finds the answer, or that there is none yet, at once, which
- * makes progress on a disk that is slow. A write voids late reads of what it
- * overwrites. A disk that owes the answer of a write is asked nothing more, and
- * nothing to read if it owes LATE_MAX of reads. Without rings pread() just waits.
- *
- * A batch is late as a whole: its ring stays taken until all of its answers are
- * there, and what a read brings then is void. While the disk owes anything there
- * are no batches: whoever asks again does so by single requests, and for these
- * is all that was said above.
+ * What is not answered in time stays in its ring: disk_ring_late.c.
  *
  * Nothing is registered: the staging area gives back what falls free, which
  * registering forbids, and to copy into buffers that stay costs more than it saves
  * (docs/devices.md). A registered file is let go some time after the ring, so
  * that the area seems to be in use still.
  */
-#include "store/disk_ring.h"
+#include "store/disk_ring_internal.h"
 
 #include <errno.h>
-#include <liburing.h>
 #include <string.h>
 
-#include "base/lock.h"
-#include "base/log.h"
 #include "base/time.h"
 #include "store/sysmem.h"
 
-#define RINGS     8u /* more threads than that at once use pread() */
-#define LATE_MAX  4u
 #define DEPTH     32u /* requests of one ring that the disk has at a time */
 #define BUF_BYTES SW_RINGS_READ_BYTES /* the largest read of one fault */
-#define NS        1000000000ull
 
-uint64_t sw_rings_patience_ns[2] = { 1 * NS, 30 * NS };
-
-/* The state of a ring's last request, once it is late. */
-enum late {
-	ON_TIME = 0,
-	LATE,
-	ANSWERED, /* and the bytes are there for who asks again */
-};
-
-struct ring {
-	struct io_uring uring;
-	unsigned char *buf; /* [const] */
-
-	/* Of the request or the batch: the lock, once it is late. */
-	enum late late;
-	unsigned owed; /* answers that did not come */
-	bool broken;   /* not to be used again */
-	bool write;
-	bool is_void; /* nobody wants these bytes any more */
-	uint64_t pos;
-	size_t len;
-	ssize_t n; /* ANSWERED: what pread() would give */
-};
-
-struct sw_rings {
-	int fd;           /* [const] */
-	const char *name; /* [const] */
-	unsigned nr;      /* [const] that there are */
-	unsigned char *bufs;
-	struct ring ring[RINGS];
-	uint32_t free;        /* [atomic] a bit for each that nobody has */
-	unsigned nr_held;     /* [atomic] not ON_TIME; changes with the lock */
-	struct sw_mutex lock; /* SW_RANK_STORE */
-	unsigned nr_late;     /* lock: LATE, reads and writes */
-	unsigned nr_late_write; /* lock: of these */
-	uint64_t silent_ns;     /* lock: since when the first of them waits */
-};
+uint64_t sw_rings_patience_ns[2] = { 1 * SW_RING_NS, 30 * SW_RING_NS };
 
 static void release(struct sw_rings *r)
 {
-	sw_sysmem_release(r->bufs, RINGS * BUF_BYTES);
+	sw_sysmem_release(r->bufs, SW_RINGS * BUF_BYTES);
 	sw_sysmem_release(r, sizeof(*r));
 }
 
@@ -95,10 +37,10 @@ struct sw_rings *sw_rings_open(int fd, const char *name)
 		errno = ENOMEM;
 		return NULL;
 	}
-	r->bufs = sw_sysmem_reserve(RINGS * BUF_BYTES);
+	r->bufs = sw_sysmem_reserve(SW_RINGS * BUF_BYTES);
 	if (!r->bufs)
 		err = -ENOMEM;
-	while (!err && r->nr < RINGS) {
+	while (!err && r->nr < SW_RINGS) {
 		struct io_uring_params p = {
 			.flags = IORING_SETUP_COOP_TASKRUN,
 		};
@@ -129,223 +71,31 @@ static int take(struct sw_rings *r)
 	do {
 		if (!free)
 			return -1;
-		/* Pairs with the release in give(). */
+		/* Pairs with the release in sw_ring_give(). */
 	} while (!__atomic_compare_exchange_n(
 		&r->free, &free, free & (free - 1), true, __ATOMIC_ACQUIRE,
 		__ATOMIC_RELAXED));
 	return __builtin_ctz(free);
 }
 
-static void give(struct sw_rings *r, const struct ring *ring)
+void sw_ring_give(struct sw_rings *r, const struct sw_ring *ring)
 {
 	/* Pairs with the acquire in take(): who has it next sees it empty. */
 	(void)__atomic_fetch_or(&r->free, 1u << (ring - r->ring),
 				__ATOMIC_RELEASE);
 }
 
-/* ---- late: under the lock ---- */
-
-static void hold_locked(struct sw_rings *r, struct ring *ring)
-	SW_REQUIRES(&r->lock)
-{
-	sw_assert_held(&r->lock);
-	ring->late = LATE;
-	r->nr_late++;
-	r->nr_late_write += ring->write;
-	__atomic_fetch_add(&r->nr_held, 1, __ATOMIC_RELAXED);
-	if (r->nr_late > 1)
-		return;
-	r->silent_ns = sw_now_ns() - sw_rings_patience_ns[ring->write];
-	sw_warn("%s: no answer for %llu s to a %s of slot %llu: who needs pages from there waits, all others go on",
-		r->name,
-		(unsigned long long)(sw_rings_patience_ns[ring->write] / NS),
-		ring->write ? "write" : "read",
-		(unsigned long long)(ring->pos / SW_PAGE_SIZE));
-}
-
-/* So many answers did not come in time. */
-static void hold(struct sw_rings *r, struct ring *ring, unsigned owed,
-		 bool is_void)
-{
-	sw_mutex_lock(&r->lock);
-	ring->owed = owed;
-	ring->is_void = is_void;
-	hold_locked(r, ring);
-	sw_mutex_unlock(&r->lock);
-}
-
-static void let_go(struct sw_rings *r, struct ring *ring) SW_REQUIRES(&r->lock)
-{
-	sw_assert_held(&r->lock);
-	ring->late = ON_TIME;
-	__atomic_fetch_sub(&r->nr_held, 1, __ATOMIC_RELAXED);
-	if (!ring->broken)
-		give(r, ring);
-}
-
-/* Have the answers come? A batch's are not looked at: it is over. */
-static void look_for_answer(struct sw_rings *r, struct ring *ring)
-	SW_REQUIRES(&r->lock)
-{
-	struct io_uring_cqe *cqe;
-
-	sw_assert_held(&r->lock);
-	if (ring->late != LATE)
-		return;
-	while (ring->owed && !io_uring_peek_cqe(&ring->uring, &cqe)) {
-		ring->n = cqe->res;
-		io_uring_cqe_seen(&ring->uring, cqe);
-		ring->owed--;
-	}
-	if (ring->owed)
-		return;
-	ring->late = ANSWERED;
-	r->nr_late_write -= ring->write;
-	if (!--r->nr_late)
-		sw_warn("%s answers again, after %llu s", r->name,
-			(unsigned long long)(sw_now_ns() - r->silent_ns) / NS);
-	if (ring->is_void)
-		let_go(r, ring);
-}
-
-static bool overlaps(const struct ring *ring, uint64_t pos, size_t len)
-{
-	return pos < ring->pos + ring->len && ring->pos < pos + len;
-}
-
-static bool covers(const struct ring *ring, uint64_t pos, size_t len)
-{
-	return !ring->is_void && pos >= ring->pos &&
-	       pos + len <= ring->pos + ring->len;
-}
-
-static void void_reads(struct sw_rings *r, uint64_t pos, size_t len)
-	SW_REQUIRES(&r->lock)
-{
-	for (unsigned i = 0; i < r->nr; i++) {
-		struct ring *ring = &r->ring[i];
-
-		if (ring->late == ON_TIME || !overlaps(ring, pos, len))
-			continue;
-		ring->is_void = true;
-		if (ring->late == ANSWERED)
-			let_go(r, ring);
-	}
-}
-
-/* A read that was answered late, for who asks again. */
-static ssize_t late_answer(struct sw_rings *r, struct ring *ring, void *buf,
-			   size_t len, uint64_t pos) SW_REQUIRES(&r->lock)
-{
-	size_t skip = pos - ring->pos;
-	ssize_t n = ring->n;
-
-	if (ring->late == LATE)
-		return -EINPROGRESS;
-	if (n >= 0) {
-		n = n > (ssize_t)skip ? sw_min(n - skip, len) : 0;
-		memcpy(buf, ring->buf + skip, n);
-	}
-	/* A part of it: the rest is asked for next. */
-	if (ring->n < 0 || pos + len == ring->pos + ring->len)
-		let_go(r, ring);
-	return n;
-}
-
-/* Answers that nobody came for hold no ring that is needed. */
-static void drop_an_answer(struct sw_rings *r) SW_REQUIRES(&r->lock)
-{
-	for (unsigned i = 0; i < r->nr; i++) {
-		if (r->ring[i].late != ANSWERED)
-			continue;
-		let_go(r, &r->ring[i]);
-		return;
-	}
-}
-
-static void look_for_answers(struct sw_rings *r) SW_REQUIRES(&r->lock)
-{
-	sw_assert_held(&r->lock);
-	for (unsigned i = 0; i < r->nr; i++)
-		look_for_answer(r, &r->ring[i]);
-}
-
-/* True: *n is all there is to say. */
-static bool known_already_locked(struct sw_rings *r, bool write, void *buf,
-				 size_t len, uint64_t pos, ssize_t *n)
-	SW_REQUIRES(&r->lock)
-{
-	sw_assert_held(&r->lock);
-	look_for_answers(r);
-	if (write)
-		void_reads(r, pos, len);
-	for (unsigned i = 0; !write && i < r->nr; i++) {
-		if (r->ring[i].late == ON_TIME ||
-		    !covers(&r->ring[i], pos, len))
-			continue;
-		*n = late_answer(r, &r->ring[i], buf, len, pos);
-		return true;
-	}
-	if (!__atomic_load_n(&r->free, __ATOMIC_RELAXED))
-		drop_an_answer(r);
-	/* A write is not given up for reads that are a second late. */
-	*n = write ? -ETIMEDOUT : -EINPROGRESS;
-	return r->nr_late_write || (!write && r->nr_late >= LATE_MAX);
-}
-
-static bool known_already(struct sw_rings *r, bool write, void *buf, size_t len,
-			  uint64_t pos, ssize_t *n)
-{
-	bool known;
-
-	if (sw_likely(!__atomic_load_n(&r->nr_held, __ATOMIC_RELAXED)))
-		return false;
-	sw_mutex_lock(&r->lock);
-	known = known_already_locked(r, write, buf, len, pos, n);
-	sw_mutex_unlock(&r->lock);
-	return known;
-}
-
-unsigned sw_rings_late(struct sw_rings *r)
-{
-	unsigned nr;
-
-	sw_mutex_lock(&r->lock);
-	look_for_answers(r);
-	nr = r->nr_late;
-	sw_mutex_unlock(&r->lock);
-	return nr;
-}
-
-/* True: a batch is no good now. */
-static bool owes_answers(struct sw_rings *r, const struct sw_disk_reqs *reqs)
-{
-	bool owes;
-
-	if (sw_likely(!__atomic_load_n(&r->nr_held, __ATOMIC_RELAXED)))
-		return false;
-	sw_mutex_lock(&r->lock);
-	look_for_answers(r);
-	for (unsigned i = 0; reqs->write && i < reqs->nr; i++)
-		void_reads(r, reqs->req[i].pos, reqs->req[i].len);
-	if (!__atomic_load_n(&r->free, __ATOMIC_RELAXED))
-		drop_an_answer(r);
-	owes = r->nr_late;
-	sw_mutex_unlock(&r->lock);
-	return owes;
-}
-
 /* ---- a request ---- */
 
 static struct __kernel_timespec timespec_of(uint64_t ns)
 {
-	return (struct __kernel_timespec){ .tv_sec = ns / NS,
-					   .tv_nsec = ns % NS };
+	return (struct __kernel_timespec){ .tv_sec = ns / SW_RING_NS,
+					   .tv_nsec = ns % SW_RING_NS };
 }
 
 /* Submits and, in the same call, waits for the answer. False: the kernel did not
  * take the request, which lies in the ring, so that is not used again. */
-static bool submit(struct sw_rings *r, struct ring *ring, void *buf)
+static bool submit(struct sw_rings *r, struct sw_ring *ring, void *buf)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
 	struct __kernel_timespec t =
@@ -366,7 +116,7 @@ static bool submit(struct sw_rings *r, struct ring *ring, void *buf)
 }
 
 /* What is left to wait is left by a signal. NULL: no answer came. */
-static struct io_uring_cqe *wait_until(struct ring *ring, uint64_t end)
+static struct io_uring_cqe *wait_until(struct sw_ring *ring, uint64_t end)
 {
 	struct io_uring_cqe *cqe;
 
@@ -381,7 +131,7 @@ static struct io_uring_cqe *wait_until(struct ring *ring, uint64_t end)
 	return cqe;
 }
 
-static bool wait_for_answer(struct ring *ring, uint64_t end)
+static bool wait_for_answer(struct sw_ring *ring, uint64_t end)
 {
 	struct io_uring_cqe *cqe = wait_until(ring, end);
 
@@ -395,13 +145,13 @@ static bool wait_for_answer(struct ring *ring, uint64_t end)
 bool sw_rings_move(struct sw_rings *r, bool write, void *buf, size_t len,
 		   uint64_t pos, ssize_t *n)
 {
-	struct ring *ring;
+	struct sw_ring *ring;
 	uint64_t end;
 	int i;
 
 	if (!write)
 		len = sw_min(len, BUF_BYTES);
-	if (known_already(r, write, buf, len, pos, n))
+	if (sw_ring_known(r, write, buf, len, pos, n))
 		return true;
 	i = take(r);
 	if (i < 0) {
@@ -416,14 +166,14 @@ bool sw_rings_move(struct sw_rings *r, bool write, void *buf, size_t len,
 	if (!submit(r, ring, buf))
 		return false;
 	if (!wait_for_answer(ring, end)) {
-		hold(r, ring, 1, write);
+		sw_ring_hold(r, ring, 1, write);
 		*n = write ? -ETIMEDOUT : -EINPROGRESS;
 		return true;
 	}
 	*n = ring->n;
 	if (!write && *n > 0)
 		memcpy(buf, ring->buf, *n);
-	give(r, ring);
+	sw_ring_give(r, ring);
 	return *n != -EAGAIN;
 }
 
@@ -431,7 +181,7 @@ bool sw_rings_move(struct sw_rings *r, bool write, void *buf, size_t len,
 
 /* What one call of sw_rings_run() has under way. */
 struct run {
-	struct ring *ring;
+	struct sw_ring *ring;
 	int fd;
 	struct sw_disk_reqs *reqs;
 	uint64_t end;   /* nobody waits longer */
@@ -551,7 +301,7 @@ static void hold_run(struct sw_rings *r, struct run *run)
 	}
 	run->ring->pos = first->pos;
 	run->ring->len = first->len;
-	hold(r, run->ring, run->taken, true);
+	sw_ring_hold(r, run->ring, run->taken, true);
 }
 
 bool sw_rings_run(struct sw_rings *r, struct sw_disk_reqs *reqs)
@@ -560,7 +310,7 @@ bool sw_rings_run(struct sw_rings *r, struct sw_disk_reqs *reqs)
 	bool works = true, in_time = true;
 	int i;
 
-	if (owes_answers(r, reqs))
+	if (sw_rings_owe(r, reqs))
 		return true;
 	i = take(r);
 	if (i < 0)
@@ -578,7 +328,7 @@ bool sw_rings_run(struct sw_rings *r, struct sw_disk_reqs *reqs)
 	if (!in_time)
 		hold_run(r, &run);
 	else if (works)
-		give(r, run.ring);
+		sw_ring_give(r, run.ring);
 	return true;
 }
 

@@ -89,6 +89,7 @@ struct sw_disk_spec {
 struct sw_disk_info {
 	const char *name;    /* "file:PATH" or "block:PATH" */
 	const char *label;   /* "" where there is none */
+	const uint8_t *uuid; /* 16 bytes, zeros where there is none */
 	uint64_t max;        /* as swapon_spec has it, and the next two */
 	const uint64_t *bad; /* ascending */
 	unsigned nr_bad;

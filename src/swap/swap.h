@@ -163,9 +163,12 @@ const struct swap_ops *swap_device_ops(const struct swap_info_struct *si,
 				       void **store);
 unsigned swap_device_flags(const struct swap_info_struct *si);
 
+#define SWAP_NAME_MAX 256 /* its end included */
+
+/* A copy: it stays as it is whatever becomes of the device. */
 struct sw_swap_device_info {
 	unsigned type;
-	const char *name;
+	char name[SWAP_NAME_MAX]; /* a longer one is cut short */
 	int prio;
 	unsigned flags;
 	uint64_t pages; /* usable slots */

@@ -188,7 +188,6 @@ bool swap_device_info(unsigned type, struct sw_swap_device_info *info)
 		return false;
 	*info = (struct sw_swap_device_info){
 		.type = type,
-		.name = si->name,
 		.prio = si->prio,
 		.flags = swap_flags(si),
 		.pages = __atomic_load_n(&si->pages, __ATOMIC_RELAXED),
@@ -196,6 +195,7 @@ bool swap_device_info(unsigned type, struct sw_swap_device_info *info)
 		.used = swap_usage_in_pages(si),
 		.condemned = __atomic_load_n(&si->condemned, __ATOMIC_RELAXED),
 	};
+	memcpy(info->name, si->name, strnlen(si->name, SWAP_NAME_MAX - 1));
 	put_swap_device(si);
 	return true;
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+#include "base/time.h"
 
 #define NOBODY 65534
 
@@ -41,7 +43,17 @@ static json_t *refuse(struct sw_call *call, const json_t *request, void *arg)
 	return NULL;
 }
 
+static json_t *no_text(struct sw_call *call, const json_t *request, void *arg)
+{
+	(void)call;
+	(void)request;
+	(void)arg;
+	sw_error("%s", "no file \xff");
+	return NULL;
+}
+
 static unsigned waiting; /* [atomic] calls of wait_for_end() */
+static unsigned told;    /* [atomic] how often they said how far they are */
 
 static json_t *wait_for_end(struct sw_call *call, const json_t *request,
 			    void *arg)
@@ -51,8 +63,10 @@ static json_t *wait_for_end(struct sw_call *call, const json_t *request,
 	__atomic_fetch_add(&waiting, 1, __ATOMIC_RELEASE);
 	while (sw_call_goes_on(call)) {
 		sw_call_progress(call, json_pack("{s:i}", "left", 7));
+		__atomic_fetch_add(&told, 1, __ATOMIC_RELEASE);
 		poll(NULL, 0, 1);
 	}
+	poll(NULL, 0, 20); /* it takes a while to come to an end */
 	__atomic_fetch_sub(&waiting, 1, __ATOMIC_RELEASE);
 	sw_error("called off");
 	return NULL;
@@ -84,8 +98,13 @@ static json_t *pieces(struct sw_call *call, const json_t *request, void *arg)
 }
 
 static const struct sw_request_kind kinds[] = {
-	{ "echo", echo }, { "fail", refuse },   { "wait", wait_for_end },
-	{ "huge", huge }, { "pieces", pieces }, { 0 },
+	{ "echo", echo },
+	{ "fail", refuse },
+	{ "wait", wait_for_end },
+	{ "huge", huge },
+	{ "pieces", pieces },
+	{ "no_text", no_text },
+	{ 0 },
 };
 
 /* ---- asking it ---- */
@@ -107,6 +126,11 @@ static void await(unsigned nr)
 		poll(NULL, 0, 1);
 	}
 	fail_msg("%u wait, not %u", waiting, nr);
+}
+
+static unsigned times_told(void)
+{
+	return __atomic_load_n(&told, __ATOMIC_ACQUIRE);
 }
 
 static char reply[SW_REPLY_MAX + 1];
@@ -144,6 +168,9 @@ static void the_first_reason_of_a_failure_comes_back(void **state)
 	(void)state;
 	assert_string_equal(say("{\"request\":\"fail\"}"),
 			    "{\"error\":\"there is none left\"}");
+	assert_string_equal(
+		say("{\"request\":\"no_text\"}"),
+		"{\"error\":\"it failed, and the reason is not UTF-8\"}");
 }
 
 static void what_is_no_request_is_an_error(void **state)
@@ -157,7 +184,9 @@ static void what_is_no_request_is_an_error(void **state)
 		"{\"request\":7}",
 		"{\"request\":null}",
 		"{\"request\":\"nothing\"}",
-		"{\"request\":\"echo\",\"request\":\"fail\"}",
+		"{\"request\":\"e\",\"say\":1}",
+		"{\"request\":\"echoes\",\"say\":1}",
+		"{\"request\":\"fail\",\"request\":\"echo\",\"say\":1}",
 		"{\"request\":\"\\u0000\"}",
 		"{\"request\":\"\xff\"}",
 		"{\"request\":\"echo\"} {}",
@@ -166,7 +195,8 @@ static void what_is_no_request_is_an_error(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < SW_ARRAY_SIZE(bad); i++) {
-		if (strncmp(say(bad[i]), "{\"error\":\"", 10))
+		if (strncmp(say(bad[i]), "{\"error\":\"", 10) ||
+		    strstr(reply, "none left"))
 			fail_msg("%s is answered with %s", bad[i], reply);
 	}
 }
@@ -260,6 +290,7 @@ static void nobody_waits_for_who_stalls(void **state)
 	struct sockaddr_un un;
 	socklen_t len;
 	int listen = listening(&un, &len), silent, slow, deaf, quick;
+	uint64_t start_ns;
 
 	(void)state;
 	sw_control_init(&control);
@@ -283,12 +314,38 @@ static void nobody_waits_for_who_stalls(void **state)
 	slow = come(&un, len);
 	ask(slow, "{\"request\":\"wait\"}");
 	await(1);
+	/* The end waits for all, and for nobody who could keep it waiting: 5 s is
+	 * how long who came has to ask. */
+	start_ns = sw_now_ns();
 	sw_control_stop(&control);
-	await(0);
+	assert_true(sw_now_ns() - start_ns < 4000000000ull);
+	assert_int_equal(waiting, 0);
 	assert_string_equal(answer(slow), "{\"error\":\"called off\"}");
 	close(silent);
 	close(slow);
 	close(quick);
+	close(listen);
+}
+
+/* Far more than its socket holds: what it does not read is left out. */
+static void nothing_stands_still_for_who_is_deaf(void **state)
+{
+	struct sockaddr_un un;
+	socklen_t len;
+	int listen = listening(&un, &len), deaf;
+	unsigned from = times_told();
+
+	(void)state;
+	sw_control_init(&control);
+	assert_int_equal(sw_control_start(&control, listen), 0);
+	deaf = come(&un, len);
+	ask(deaf, "{\"request\":\"wait\"}");
+	for (unsigned ms = 0; ms < 20000 && times_told() - from < 1500; ms++)
+		poll(NULL, 0, 1);
+	assert_true(times_told() - from >= 1500);
+	close(deaf);
+	await(0);
+	sw_control_stop(&control);
 	close(listen);
 }
 
@@ -333,6 +390,7 @@ static void ask_as(uid_t uid, const struct sockaddr_un *un, socklen_t len)
 	if (connect(fd, (struct sockaddr *)un, len))
 		_exit(2);
 	(void)!send(fd, "{\"request\":\"echo\",\"say\":1}", 26, MSG_NOSIGNAL);
+	raise(SIGSTOP); /* until it was answered, and hung up on */
 	_exit(recv(fd, reply, sizeof(reply) - 1,
 		   0) > 0 && !strncmp(reply,
 				      "{\"error\":\"the session is another", 32)
@@ -359,10 +417,42 @@ static void another_user_is_turned_away(void **state)
 		ask_as(NOBODY, &un, len);
 	assert_int_equal(poll(&p, 1, 20000), 1);
 	fd = accept(listen, NULL, NULL);
+	assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+	assert_true(WIFSTOPPED(status));
 	sw_control_serve(&control, fd);
+	kill(child, SIGCONT);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
 	close(listen);
+}
+
+static void root_may_ask_anybodys_session(void **state)
+{
+	int fd[2], status;
+	pid_t child;
+	ssize_t n;
+
+	(void)state;
+	if (geteuid())
+		skip();
+	/* Who is at the other end is who made the pair. */
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
+	sw_control_init(&control);
+	child = fork();
+	if (!child) {
+		if (setgid(NOBODY) || setuid(NOBODY))
+			_exit(1);
+		sw_control_serve(&control, fd[1]);
+		_exit(0);
+	}
+	close(fd[1]);
+	ask(fd[0], "{\"request\":\"echo\",\"say\":1}");
+	n = recv(fd[0], reply, sizeof(reply) - 1, 0);
+	reply[n > 0 ? n : 0] = 0;
+	assert_string_equal(reply, "{\"ok\":{\"said\":1}}");
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(fd[0]);
 }
 
 int main(void)
@@ -375,8 +465,10 @@ int main(void)
 		cmocka_unit_test(an_answer_that_cannot_be_sent_ends_the_call),
 		cmocka_unit_test(no_piece_of_an_answer_is_lost),
 		cmocka_unit_test(nobody_waits_for_who_stalls),
+		cmocka_unit_test(nothing_stands_still_for_who_is_deaf),
 		cmocka_unit_test(too_many_are_turned_away),
 		cmocka_unit_test(another_user_is_turned_away),
+		cmocka_unit_test(root_may_ask_anybodys_session),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -156,15 +156,41 @@ static void a_folder_open_to_others_is_not_used(void **state)
 	assert_int_equal(chmod(path_of(""), 0700), 0);
 }
 
+/* Nor one that is elsewhere, or nobody knows where. */
+static void a_folder_is_in_its_place(void **state)
+{
+	char real[100], link[100];
+	struct sw_door door;
+
+	(void)state;
+	snprintf(link, sizeof(link), "%s/spillway", folder);
+	snprintf(real, sizeof(real), "%s/elsewhere", folder);
+	assert_int_equal(rename(link, real), 0);
+	assert_int_equal(symlink(real, link), 0);
+	assert_true(sw_door_open(&door, "redis") < 0);
+	assert_int_equal(unlink(link), 0);
+	assert_int_equal(rename(real, link), 0);
+
+	assert_int_equal(chdir("/tmp"), 0);
+	setenv("XDG_RUNTIME_DIR", folder + strlen("/tmp/"), 1);
+	assert_int_equal(sw_door_open(&door, "redis"), -ENOENT);
+	setenv("XDG_RUNTIME_DIR", folder, 1);
+}
+
 static void of_several_one_has_to_be_chosen(void **state)
 {
 	struct sw_door a, b;
+	int fd;
 
 	(void)state;
 	assert_int_equal(sw_door_open(&a, "a"), 0);
 	assert_int_equal(sw_door_open(&b, "b"), 0);
 	finds("a");
-	finds("b");
+	while ((fd = accept(a.listen, NULL, NULL)) >= 0)
+		close(fd);
+	finds("b"); /* without a knock at the other's door */
+	assert_int_equal(accept(a.listen, NULL, NULL), -1);
+	assert_int_equal(errno, EAGAIN);
 	finds_not(NULL, -ENOTUNIQ, "choose one");
 	assert_true(strstr(said, "a, b") || strstr(said, "b, a"));
 	sw_door_close(&a);
@@ -244,6 +270,7 @@ int main(void)
 		cmocka_unit_test(a_session_is_found_by_name_by_pid_and_alone),
 		cmocka_unit_test(the_socket_is_private),
 		cmocka_unit_test(a_folder_open_to_others_is_not_used),
+		cmocka_unit_test(a_folder_is_in_its_place),
 		cmocka_unit_test(of_several_one_has_to_be_chosen),
 		cmocka_unit_test(two_sessions_do_not_share_a_name),
 		cmocka_unit_test(all_that_live_are_called_out),

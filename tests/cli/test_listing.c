@@ -3,86 +3,18 @@
  * there are, each once, and nothing in it that a terminal would obey.
  */
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "run/session_internal.h"
+#include "asked.h"
 
 #define MANY      200
 #define NO_PID(i) (0x3fff0000 + (i)) /* above what the kernel gives */
 
-static struct run_fixture {
-	struct sw_run_options options;
-	struct session session;
-	struct sw_control control;
-} f = { .options = { .budget_bytes = 64 << 20 } };
-
 static int setup(void **state)
 {
-	static const struct sw_mm_host host;
-	const struct sw_mm_config config = { .budget_pages = 1 << 14,
-					     .host = &host };
-
 	(void)state;
-	f.session.opt = &f.options;
-	sw_list_init(&f.session.procs);
-	sw_mutex_init(&f.session.procs_lock, "procs", SW_RANK_SESSION);
-	snprintf(f.session.door.name, sizeof(f.session.door.name), "test");
-	if (sw_run_options_add_device(&f.options, "zram:1M") ||
-	    sw_devices_on(&f.session.devices, &f.options))
-		return -1;
-	f.session.mm = sw_mm_new(&config);
-	f.control =
-		(struct sw_control){ .kinds = sw_requests, .arg = &f.session };
-	sw_control_init(&f.control);
-	return f.session.mm ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	sw_mm_free(f.session.mm);
-	sw_devices_off(&f.session.devices);
-	sw_run_options_release(&f.options);
-	return 0;
-}
-
-/* What a request is answered with; the pieces before it go to `parts`. */
-static json_t *ask(const char *request, json_t *parts)
-{
-	static char buf[SW_REPLY_MAX];
-	int fd[2], bytes = 8 << 20;
-	json_t *packet;
-	ssize_t n;
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
-	setsockopt(fd[1], SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes));
-	assert_true(send(fd[0], request, strlen(request), 0) > 0);
-	sw_control_serve(&f.control, fd[1]);
-	for (;;) {
-		json_t *part;
-
-		n = recv(fd[0], buf, sizeof(buf), 0);
-		assert_true(n > 0);
-		packet = json_loadb(buf, n, 0, NULL);
-		assert_non_null(packet);
-		part = json_object_get(packet, "progress");
-		if (!part)
-			break;
-		json_array_append(parts, part);
-		json_decref(packet);
-	}
-	close(fd[0]);
-	return packet;
+	return asked_open("zram:1M", NULL);
 }
 
 static json_t *processes_of(const json_t *parts)
@@ -310,5 +242,5 @@ int main(void)
 		cmocka_unit_test(a_command_is_its_words),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, asked_close);
 }

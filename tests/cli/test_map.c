@@ -12,7 +12,7 @@
 #include "cli/map.h"
 
 static const char answer_text[] =
-	"{\"session\":\"web\",\"device\":\"file:/a<b>&\\\"c\\u001b\",\"kind\":\"file\","
+	"{\"session\":\"web\",\"device\":\"file:/a<b>&\\\"c\\u001b\\u007f\",\"kind\":\"file\","
 	"\"clusters\":70,\"cluster_pages\":512,\"clusters_per_cell\":2,"
 	"\"cells\":35,\"used_bytes\":9437184,\"bad_bytes\":4096,\"states\":["
 	"{\"list\":\"free\",\"order\":0,\"clusters\":62,\"used_bytes\":0},"
@@ -70,7 +70,7 @@ static void text_is_a_picture_and_counts(void **state)
 	(void)state;
 	assert_string_equal(
 		text,
-		"file:/a<b>&\"c?: 70 clusters of 2M, 9M used in 8 of them; a character is 2 clusters\n"
+		"file:/a<b>&\"c??: 70 clusters of 2M, 9M used in 8 of them; a character is 2 clusters\n"
 		"\n"
 		"       0  ...0.~..#.......................\n"
 		"      64  .x.\n"
@@ -81,6 +81,25 @@ static void text_is_a_picture_and_counts(void **state)
 		"  #        4  full, 4M used\n"
 		"  x           with bad slots, 4K in all, in 1 place\n");
 	free(text);
+}
+
+static void one_cluster_is_one(void **state)
+{
+	json_t *answer = json_loads(answer_text, 0, NULL);
+	json_t *cells = json_loads("[[0,1,0,0]]", 0, NULL);
+	struct cluster_map m;
+	char text[1024] = "";
+	FILE *out = fmemopen(text, sizeof(text), "w");
+
+	(void)state;
+	json_object_set_new(answer, "clusters", json_integer(1));
+	assert_true(map_read(&m, answer, cells));
+	print_text(&m, out);
+	fclose(out);
+	assert_non_null(strstr(text, ": 1 cluster of 2M, "));
+	map_release(&m);
+	json_decref(cells);
+	json_decref(answer);
 }
 
 static void lines_fit_into_any_terminal(void **state)
@@ -113,7 +132,8 @@ static void svg_has_a_square_a_cell(void **state)
 		occurrences(text, "cluster 66 to 67: full, 100% used, 4K bad"),
 		1);
 	/* Of the name, nothing is markup. */
-	assert_int_equal(occurrences(text, "file:/a&lt;b&gt;&amp;&quot;c?"), 2);
+	assert_int_equal(occurrences(text, "file:/a&lt;b&gt;&amp;&quot;c??"),
+			 2);
 	assert_int_equal(occurrences(text, "\033"), 0);
 	free(text);
 }
@@ -153,6 +173,15 @@ static void what_makes_no_sense_is_not_drawn(void **state)
 		"[[0,0,0,0],[0,70,0,0]]",
 		"[7]",
 	};
+#define STATE(list, order)                        \
+	"{\"list\":\"" list "\",\"order\":" order \
+	",\"clusters\":70,\"used_bytes\":0}"
+	static const char *const bad_answers[] = {
+		"{\"cluster_pages\":0}",
+		"{\"states\":[" STATE("nonfull", "10") "]}",
+		"{\"states\":[" STATE("nonfull", "-1") "]}",
+		"{\"states\":[" STATE("nowhere", "0") "]}",
+	};
 	json_t *answer = json_loads(answer_text, 0, NULL);
 	struct cluster_map m;
 
@@ -166,20 +195,71 @@ static void what_makes_no_sense_is_not_drawn(void **state)
 		json_decref(cells);
 	}
 	json_decref(answer);
+	for (unsigned i = 0; i < SW_ARRAY_SIZE(bad_answers); i++) {
+		json_t *cells = json_loads("[[0,70,0,0]]", 0, NULL);
+		json_t *change = json_loads(bad_answers[i], 0, NULL);
+
+		answer = json_loads(answer_text, 0, NULL);
+		if (!map_read(&m, answer, cells))
+			fail_msg("what is right is not drawn");
+		map_release(&m);
+		assert_int_equal(json_object_update(answer, change), 0);
+		if (map_read(&m, answer, cells))
+			fail_msg("%s is drawn", bad_answers[i]);
+		map_release(&m);
+		json_decref(change);
+		json_decref(cells);
+		json_decref(answer);
+	}
 	answer = json_object();
 	assert_false(map_read(&m, answer, answer));
 	map_release(&m);
 	json_decref(answer);
 }
 
+static void more_states_than_there_are_are_not_drawn(void **state)
+{
+	json_t *answer = json_loads(answer_text, 0, NULL);
+	json_t *states = json_object_get(answer, "states");
+	json_t *cells = json_loads("[[0,70,0,0]]", 0, NULL);
+	struct cluster_map m;
+
+	(void)state;
+	while (json_array_size(states) < MAP_STATES_MAX)
+		json_array_append(states, json_array_get(states, 0));
+	assert_true(map_read(&m, answer, cells));
+	map_release(&m);
+	json_array_append(states, json_array_get(states, 0));
+	assert_false(map_read(&m, answer, cells));
+	map_release(&m);
+	json_decref(cells);
+	json_decref(answer);
+}
+
+static void a_cell_is_empty_full_or_between(void **state)
+{
+	const struct cluster_map m = { .cluster_bytes = 1000 };
+	struct map_cell c = { .clusters = 2, .used_bytes = 500 };
+
+	(void)state;
+	assert_true(map_fill(&m, &c) == 0.25);
+	c.used_bytes = 2001;
+	assert_true(map_fill(&m, &c) == 1);
+	c.used_bytes = -1;
+	assert_true(map_fill(&m, &c) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_is_a_picture_and_counts),
+		cmocka_unit_test(one_cluster_is_one),
 		cmocka_unit_test(lines_fit_into_any_terminal),
 		cmocka_unit_test(svg_has_a_square_a_cell),
 		cmocka_unit_test(json_says_the_same),
 		cmocka_unit_test(what_makes_no_sense_is_not_drawn),
+		cmocka_unit_test(more_states_than_there_are_are_not_drawn),
+		cmocka_unit_test(a_cell_is_empty_full_or_between),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,11 @@ offers 'auto' spillway run -m a
 offers 'zram: file: block:' spillway run --swap ''
 offers 'MemoryMax=' spillway run -p MemoryM
 offers 'off' spillway run --zswap o
+offers 'NAME TYPE SIZE USED PRIO UUID LABEL' spillway show -o ''
+offers 'UUID USED' spillway show --output U
+offers 'NAME,USED' spillway show -o NAME,US
+offers 'LABEL,NAME,UUID' spillway show --output LABEL,NAME,UU
+offers 'USED,UUID' spillway show -o USED,U
 
 # Paths, of reports and devices; the shell cuts a word at its colon.
 mkdir "$dir/here" && cd "$dir/here" || exit 1
@@ -150,6 +155,10 @@ zsh_makes() {
 }
 zsh_makes 'spillway fr' 'spillway freeze '
 zsh_makes 'spillway show --noh' 'spillway show --noheadings '
+# The comma goes again when none is wanted.
+zsh_makes 'spillway show -o UU' 'spillway show -o UUID,'
+zsh_makes 'spillway show --output NAME,LA' 'spillway show --output NAME,LABEL,'
+zsh_makes 'spillway report -o NA' 'spillway report -o NA'
 zsh_makes 'spillway run -m a' 'spillway run -m auto '
 zsh_makes 'spillway run --memo' 'spillway run --memory '
 zsh_makes 'spillway run -p MemoryS' 'spillway run -p MemorySwapMax='

@@ -24,6 +24,7 @@ A block without a mark is an error, so that nobody forgets one.
 
 usage: examples.py SPILLWAY BUILD SOURCE [FILE[:LINE]]
 """
+import contextlib
 import os
 import re
 import shutil
@@ -154,12 +155,27 @@ def environment(folder):
                 SPILLWAY_CONF="", LC_ALL="C.UTF-8")
 
 
-def shell(script, folder, env, **more):
-    return subprocess.run(["bash", "-e", "-o", "pipefail", "-c", script],
-                          cwd=folder, env=env, timeout=TIMEOUT,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, check=False,
-                          **more)
+def end_all_of(child):
+    """All of its group, which may have something to tidy up."""
+    os.killpg(child.pid, signal.SIGTERM)
+    try:
+        child.communicate(timeout=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def shell(script, folder, env, timeout=TIMEOUT):
+    with subprocess.Popen(["bash", "-e", "-o", "pipefail", "-c", script],
+                          cwd=folder, env=env, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, start_new_session=True) as child:
+        try:
+            said = child.communicate(timeout=timeout)[0]
+        except BaseException:
+            end_all_of(child)
+            raise
+    return subprocess.CompletedProcess(script, child.returncode, said)
 
 
 def must(done):
@@ -220,8 +236,9 @@ def do_server(text, folder, env):
 def do_demo(text, folder, env):
     if text != "./bootstrap demo\n":
         raise AssertionError(f"another command than the demo's: {text}")
+    # It limits each of its steps; how long they take in all is the machine's.
     must(shell(f"'{SOURCE}/demo/redis.sh' '{BUILD}'", folder,
-               dict(env, PATH=os.environ["PATH"])))
+               dict(env, PATH=os.environ["PATH"]), timeout=None))
 
 
 def do_conf(text, folder, env):
@@ -296,6 +313,7 @@ def carry_out(mark, text):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda sig, frame: sys.exit(128 + sig))
     nr, failed = {}, 0
     missing = set()
     for where, mark, text in examples():
@@ -333,10 +351,13 @@ if os.environ.get("SPILLWAY_EXAMPLES_RUN") is None:
                       check=False).returncode:
         print("needs CAP_SYS_ADMIN, to have a /run of its own")
         sys.exit(77)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own:
-        sys.exit(subprocess.run(
-            ["unshare", "--mount", "sh", "-c",
-             'mount --bind "$0" /run && exec "$@"', own, sys.executable]
-            + sys.argv, check=False,
-            env=dict(os.environ, SPILLWAY_EXAMPLES_RUN=own)).returncode)
+    with tempfile.TemporaryDirectory(prefix="spillway-example.",
+                                     ignore_cleanup_errors=True) as own, \
+         subprocess.Popen(
+             ["unshare", "--mount", "sh", "-c",
+              'mount --bind "$0" /run && exec "$@"', own, sys.executable]
+             + sys.argv,
+             env=dict(os.environ, SPILLWAY_EXAMPLES_RUN=own)) as inner:
+        signal.signal(signal.SIGTERM, lambda sig, frame: inner.terminate())
+        sys.exit(inner.wait())
 sys.exit(main())

@@ -10,14 +10,19 @@ victim=${1:?whom to kill}
 turns=${E2E_TURNS:-12}
 [ "$level" -gt 1 ] && turns=${E2E_TURNS:-100}
 
-# Everywhere the supervisor or an agent could leave something. (A benchmark
-# that runs beside us is another matter, and so is the folder of sockets.)
-places="$TMPDIR /tmp /var/tmp /dev/shm /run"
+# Everywhere the supervisor or an agent could leave something, but for the folder
+# of sockets. What runs beside us (a benchmark, an example, the demo, tests) has
+# folders of its own in these places, which come and go.
+named() {
+	find "$@" -iname '*spillway*' ! -path /run/spillway \
+		! -name 'spillway-bench*' ! -name 'spillway-example.*' \
+		! -name 'spillway-demo.*' 2>/dev/null
+}
 files() {
-	# shellcheck disable=SC2086
-	find $places -maxdepth 2 -iname '*spillway*' \
-		! -iname '*spillway-bench*' ! -path /run/spillway \
-		2>/dev/null | sort
+	{
+		named "$TMPDIR" /run -maxdepth 2
+		named /tmp /var/tmp /dev/shm -maxdepth 1
+	} | sort
 }
 
 # pick COMM: one of the marked processes of that name, not always the same.
@@ -51,18 +56,19 @@ target | supervisor) want_rc=137 ;;
 *) want_rc=0 ;;
 esac
 
-before=$(files)
+files >"$tmp/before"
 for turn in $(seq "$turns"); do
 	threads=$((turn % 2 * 2 + 1))
 	session=turn
-	rm -f "$tmp/out" "$tmp/turn.json"
+	rm -f "$tmp/out" "$tmp/turn.json" "$tmp/struck"
 	"$SPILLWAY" run -m 16M --swap zram:512M --report "$tmp/turn.json" -- \
-		"$workload" -s 64 -t $threads --seconds 1.5 churn \
+		"$workload" -s 64 -t $threads --seconds 1 churn "$tmp/struck" \
 		>"$tmp/out" 2>"$tmp/turn.err" </dev/null &
 	supervisor=$!
 	until_true grep -qs READY "$tmp/out" || fail "turn $turn: never ready"
 	sleep "0.$(printf %03d $((turn * 37 % 250)))"
 	strike
+	touch "$tmp/struck"
 	wait_at_most 20 $supervisor
 	[ $rc = $want_rc ] ||
 		{ fail "turn $turn: exit status $rc, not $want_rc"; show_errors; }
@@ -75,8 +81,8 @@ for turn in $(seq "$turns"); do
 	[ "$victim" = supervisor ] || check_clean
 	[ "$victim" != agent ] || grep -qi agent "$tmp/turn.err" ||
 		fail "turn $turn: no warning that an agent died"
-	after=$(files)
-	[ "$after" = "$before" ] || fail "turn $turn: files left: $after"
+	new=$(files | comm -13 "$tmp/before" -)
+	[ -z "$new" ] || fail "turn $turn: files left: $new"
 	[ ! -e "/run/spillway/$supervisor" ] ||
 		fail "turn $turn: its socket is left"
 	[ "$failures" -lt 5 ] || break
@@ -86,9 +92,9 @@ done
 # stopped meanwhile.
 struck_early() {
 	session=early
-	rm -f "$tmp/out"
+	rm -f "$tmp/out" "$tmp/struck"
 	# shellcheck disable=SC2016
-	out=$tmp/out tool=$tool mark=$mark "$SPILLWAY" run -m 64M \
+	out=$tmp/out tool=$tool mark=$mark struck=$tmp/struck "$SPILLWAY" run -m 64M \
 		--swap zram:512M -- sh -c '
 		kill -STOP $PPID
 		"$@" & pid=$!
@@ -96,7 +102,8 @@ struck_early() {
 		"$tool" procs "$mark" spillway-agent | sed "1d; s/ .*//" |
 			xargs kill -KILL
 		kill -CONT $PPID
-		wait $pid' sh "$workload" -s 16 --seconds 1 churn \
+		touch "$struck"
+		wait $pid' sh "$workload" -s 16 --seconds 1 churn "$tmp/struck" \
 		>"$tmp/out" 2>"$tmp/early.err" </dev/null
 	rc=$?
 	[ $rc = 0 ] || { fail "early: exit status $rc"; show_errors; }

@@ -165,6 +165,13 @@ say() {
 	status=$?
 }
 
+# is_said STATUS PATTERN WHAT: $status and $said are; some line is like PATTERN.
+is_said() {
+	[ "$status" = "$1" ] || fail "$3: status $status, not $1: $said"
+	printf '%s\n' "$said" | grep -q -e "$2" ||
+		fail "$3: '$said' is not like '$2'"
+}
+
 is_running() {
 	say show
 	[ "$status" = 0 ]

@@ -75,10 +75,7 @@ says() {
 	pattern=$2
 	shift 2
 	say "$@"
-	[ "$status" = "$want" ] ||
-		fail "$session: $*: status $status, not $want: $said"
-	printf '%s\n' "$said" | grep -q -- "$pattern" ||
-		fail "$session: $*: '$said' is not like '$pattern'"
+	is_said "$want" "$pattern" "$session: $*"
 }
 
 # used DEVICE: bytes, 0 where there is no such device.

@@ -30,26 +30,14 @@ end() {
 	rc=$?
 }
 
-# until_true COMMAND...: within 20 seconds.
-until_true() {
-	tries=400
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.05
-	done
-}
-
 # says STATUS PATTERN COMMAND [ARG]...: all of what it says, as one line.
 says() {
 	want=$1
 	pattern=$2
 	shift 2
 	say "$@"
-	[ "$status" = "$want" ] ||
-		fail "$session: $*: status $status, not $want: $said"
-	printf '%s\n' "$said" | tr '\n' '|' | grep -q -x -e "$pattern|" ||
-		fail "$session: $*: '$said' is not like '$pattern'"
+	said=$(printf '%s\n' "$said" | tr '\n' '|')
+	is_said "$want" "^$pattern|\$" "$session: $*"
 }
 
 # stat NAME: what the session says of it now.
@@ -259,15 +247,21 @@ done
 wait $going || fail "busy: off says $(cat "$tmp/off")"
 
 # Called off: it never gets that much out of a program that touches all of it.
-"$SPILLWAY" reclaim -s "$name" 4T >"$tmp/off" 2>&1 &
-caller=$!
-sleep 0.5
-says 1 "spillway: somebody else is reclaiming; one at a time" reclaim 1M
-kill -INT $caller
-wait $caller
-status=$?
-[ $status = 1 ] && grep -q "^spillway: called off; $M reclaimed until then$" "$tmp/off" ||
-	fail "busy: called off: status $status, $(cat "$tmp/off")"
+# False where that one got no time to, so that there was nothing left to take.
+called_off() {
+	"$SPILLWAY" reclaim -s "$name" 4T >"$tmp/off" 2>&1 &
+	caller=$!
+	until say reclaim 1M && [ "$status-$said" = \
+		"1-spillway: somebody else is reclaiming; one at a time" ]; do
+		kill -0 $caller 2>/dev/null || break
+	done
+	kill -INT $caller 2>/dev/null
+	wait $caller
+	status=$?
+	[ $status = 1 ] && grep -q "^spillway: called off; $M reclaimed until then$" "$tmp/off"
+}
+until_true called_off ||
+	fail "busy: called off: status $status, $(cat "$tmp/off"); beside it: $said"
 
 # The session ends while memory is wanted, and swap is checked.
 "$SPILLWAY" reclaim -s "$name" 4T >"$tmp/off" 2>&1 &

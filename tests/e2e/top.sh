@@ -10,30 +10,13 @@ name=e2e-top-$$
 export LC_ALL=C.UTF-8
 unset TMUX NO_COLOR
 
-until_true() {
-	tries=400
-	until "$@"; do
-		tries=$((tries - 1))
-		[ $tries -gt 0 ] || return 1
-		sleep 0.05
-	done
-}
-
 # ---- a session of two programs, one of which is larger ----
-cat >"$tmp/body.py" <<'END'
-import os, sys, time
-b = bytearray(os.urandom(1 << 20) * int(sys.argv[2]))
-while not os.path.exists(sys.argv[1]):
-    for i in range(0, len(b), 4096):
-        b[i] = (b[i] + 1) & 255
-    time.sleep(0.01)
-END
 start() {
 	rm -f "$tmp/stop"
 	"$tool" clean timeout -k 5 120 "$SPILLWAY" run -m 32M --name "$name" \
 		--swap zram:128M,prio=5 -- \
-		sh -c 'python3 "$1/body.py" "$1/stop" 16 & exec python3 "$1/body.py" "$1/stop" 40' \
-		sh "$tmp" >"$tmp/run.out" 2>&1 </dev/null &
+		sh -c 'python3 "$1" "$2" 16 & exec python3 "$1" "$2" 40' \
+		sh "$here/body.py" "$tmp/stop" >"$tmp/run.out" 2>&1 </dev/null &
 	until_true is_paging || fail "nothing goes out: $(cat "$tmp/run.out")"
 }
 
@@ -205,9 +188,7 @@ says() {
 	shift 2
 	said=$("$@" 2>&1 </dev/null)
 	status=$?
-	[ $status = "$want" ] || fail "$*: status $status, not $want: $said"
-	printf '%s\n' "$said" | grep -q -- "$pattern" ||
-		fail "$*: '$said' is not like '$pattern'"
+	is_said "$want" "$pattern" "$*"
 }
 says 125 "this is no terminal" "$SPILLWAY" top -s "$name"
 says 125 "a number of seconds from 0.1 to 3600" "$SPILLWAY" top -d 0

@@ -427,6 +427,38 @@ static inline uint64_t fx_word(struct sw_sim *sim, unsigned n)
 	return leaf ? leaf->word[sw_leaf_index(fx_at(n))] : 0;
 }
 
+/* Of a page that is out. */
+static inline uint64_t fx_slot(struct sw_sim *sim, unsigned n)
+{
+	return swp_offset(sw_word_entry(fx_word(sim, n)));
+}
+
+/* The one in the swap cache, or NULL. */
+static inline struct folio *fx_folio(struct fx *f, unsigned n)
+{
+	struct folio *folio =
+		swap_cache_get_folio(sw_word_entry(fx_word(f->sim, n)));
+
+	if (folio)
+		folio_put(folio);
+	return folio;
+}
+
+/* Reads pages [0, nr), which were filled; returns how many cannot be read. */
+static inline unsigned fx_read_lost(struct sw_sim *sim, unsigned nr)
+{
+	unsigned lost = 0;
+	uint64_t v;
+
+	for (unsigned n = 0; n < nr; n++) {
+		if (sw_sim_read(sim, fx_at(n), &v))
+			lost++;
+		else
+			assert_int_equal(v, 100 + n);
+	}
+	return lost;
+}
+
 /* Takes out all that can be taken, after `sweeps` sweeps. */
 static inline unsigned fx_evict(struct fx *f)
 {

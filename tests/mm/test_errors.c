@@ -4,16 +4,6 @@
 
 #define ENOUGH 16 /* errors until a device is given up */
 
-static struct folio *folio_of(struct fx *f, unsigned n)
-{
-	struct folio *folio =
-		swap_cache_get_folio(sw_word_entry(fx_word(f->sim, n)));
-
-	if (folio)
-		folio_put(folio);
-	return folio;
-}
-
 static uint64_t condemned(struct fx *f)
 {
 	struct sw_swap_device_info info;
@@ -28,12 +18,6 @@ static uint64_t device_pages(struct fx *f)
 
 	assert_true(swap_device_info(f->type, &info));
 	return info.pages;
-}
-
-static void expect_all(struct sw_sim *sim, unsigned first, unsigned nr)
-{
-	for (unsigned n = first; n < first + nr; n++)
-		fx_expect(sim, n, 100 + n);
 }
 
 /* ---- writing ---- */
@@ -59,7 +43,7 @@ static void page_that_cannot_be_written_stays_until_it_is_touched(void **state)
 	assert_int_equal(f.store.writes, 9);
 	assert_int_equal(swap_check(NULL, NULL), 0);
 
-	expect_all(f.sim, 0, 10);
+	fx_expect_filled(f.sim, 0, 10);
 	assert_int_equal(f.mm->budget.staged, 0);
 	assert_int_equal(device_pages(&f), FX_SLOTS - 1);
 	/* Whatever goes out now goes elsewhere. */
@@ -70,7 +54,7 @@ static void page_that_cannot_be_written_stays_until_it_is_touched(void **state)
 		assert_int_not_equal(sw_word_entry(fx_word(f.sim, n)).val,
 				     slot.val);
 	fx_expect(f.sim, 0, 7);
-	expect_all(f.sim, 1, 9);
+	fx_expect_filled(f.sim, 1, 9);
 	fx_close(&f);
 }
 
@@ -111,7 +95,7 @@ static void forked_children_share_a_page_that_cannot_be_written(void **state)
 	fx_expect(f.sim, 2, 102);
 	assert_int_equal(device_pages(&f), FX_SLOTS - 1);
 	fx_end(child);
-	expect_all(f.sim, 0, 4);
+	fx_expect_filled(f.sim, 0, 4);
 	fx_close(&f);
 }
 
@@ -122,20 +106,20 @@ static void bad_sector_in_a_large_folio_costs_one_slot(void **state)
 	fx_open(&f);
 	fx_fill(f.sim, 0, 64);
 	fx_evict(&f);
-	assert_int_equal(folio_of(&f, 0)->order, 6);
-	f.store.bad_slot = swp_offset(sw_word_entry(fx_word(f.sim, 37)));
+	assert_int_equal(fx_folio(&f, 0)->order, 6);
+	f.store.bad_slot = fx_slot(f.sim, 37);
 	while (f.mm->staging.nr)
 		sw_staging_write(f.mm, 64);
 	assert_int_equal(f.store.writes, 63);
 	assert_int_equal(condemned(&f), 1);
-	assert_int_equal(folio_of(&f, 37)->order, 0);
-	assert_null(folio_of(&f, 36));
-	expect_all(f.sim, 0, 64);
+	assert_int_equal(fx_folio(&f, 37)->order, 0);
+	assert_null(fx_folio(&f, 36));
+	fx_expect_filled(f.sim, 0, 64);
 	assert_int_equal(device_pages(&f), FX_SLOTS - 1);
 	/* The slot is passed over, whatever the size of what goes out. */
 	fx_swap_out(&f);
 	assert_int_equal(condemned(&f), 1);
-	expect_all(f.sim, 0, 64);
+	fx_expect_filled(f.sim, 0, 64);
 	fx_close(&f);
 }
 
@@ -152,7 +136,7 @@ static void page_that_cannot_be_written_is_not_left_behind(void **state)
 	f.store.fail_writes = true;
 	sw_staging_write(f.mm, 100);
 	assert_int_equal(f.mm->staging.nr_kept, 2);
-	folio = folio_of(&f, 0);
+	folio = fx_folio(&f, 0);
 	folio_get(folio);
 	folio_lock(folio);
 	sw_sim_munmap(f.sim, fx_at(0), fx_at(1));
@@ -190,7 +174,7 @@ static void device_with_many_errors_takes_no_more_pages(void **state)
 	assert_int_equal(f.mm->budget.staged, ENOUGH);
 	assert_int_equal(swap_check(NULL, NULL), 0);
 
-	expect_all(f.sim, 0, 64);
+	fx_expect_filled(f.sim, 0, 64);
 	fx_swap_out(&f);
 	assert_int_equal(fx_slots_used(&f), 0);
 	assert_int_equal(sw_space_resident(f.space), 64);
@@ -228,7 +212,7 @@ static void pages_go_to_another_device_when_one_is_given_up(void **state)
 	assert_int_equal(f.mm->budget.staged, condemned(&f));
 	assert_int_equal(fx_slots_used(&f), condemned(&f));
 	assert_int_equal(sw_space_resident(f.space), 0);
-	expect_all(f.sim, 0, 512);
+	fx_expect_filled(f.sim, 0, 512);
 	fx_end(f.sim);
 	f.sim = NULL;
 	assert_int_equal(swapoff(type, NULL, NULL), 0);
@@ -253,7 +237,7 @@ static void device_that_does_not_answer_a_write_is_given_up_at_once(
 	/* The bytes may come late: none of the slots is anybody's again. */
 	assert_int_equal(condemned(&f), 64);
 	assert_int_equal(f.mm->staging.nr, 0);
-	expect_all(f.sim, 0, 64);
+	fx_expect_filled(f.sim, 0, 64);
 	assert_int_equal(device_pages(&f), FX_SLOTS - 64);
 	fx_close(&f);
 }
@@ -311,7 +295,7 @@ static void who_waits_for_a_late_page_keeps_nobody_else_waiting(void **state)
 	fx_fill(f.sim, 64, 10);
 	fx_evict(&f);
 	assert_int_equal(fx_kind(f.sim, 3), SW_WORD_SWAP);
-	assert_null(folio_of(&f, 3));
+	assert_null(fx_folio(&f, 3));
 	f.store.read_err = -EINPROGRESS;
 	set_late(&f, true);
 	f.threaded = true;
@@ -321,13 +305,13 @@ static void who_waits_for_a_late_page_keeps_nobody_else_waiting(void **state)
 	/* Tried more than once, and others are served in between. */
 	while (sw_counter_read(SW_CTR_swap_read_late) < 3)
 		sched_yield();
-	expect_all(f.sim, 64, 10);
+	fx_expect_filled(f.sim, 64, 10);
 	assert_false(__atomic_load_n(&late.done, __ATOMIC_ACQUIRE));
 	set_late(&f, false);
 	pthread_join(thread, NULL);
 	assert_int_equal(late.err, 0);
 	assert_int_equal(late.value, 103);
-	expect_all(f.sim, 0, 10);
+	fx_expect_filled(f.sim, 0, 10);
 	assert_int_equal(fx_counted(&f, poisoned), 0);
 	assert_int_equal(fx_counted(&f, swap_read_error), 0);
 	fx_close(&f);

@@ -1,28 +1,6 @@
 /* test_large.c - runs of pages that go out and come back as one folio. */
 #include "fixture.h"
 
-/* Page 0 of the program begins a window. */
-static struct folio *folio_of(struct fx *f, unsigned n)
-{
-	struct folio *folio =
-		swap_cache_get_folio(sw_word_entry(fx_word(f->sim, n)));
-
-	if (folio)
-		folio_put(folio);
-	return folio;
-}
-
-static uint64_t slot_of(struct fx *f, unsigned n)
-{
-	return swp_offset(sw_word_entry(fx_word(f->sim, n)));
-}
-
-static void expect_all(struct fx *f, unsigned first, unsigned nr)
-{
-	for (unsigned n = first; n < first + nr; n++)
-		fx_expect(f->sim, n, 100 + n);
-}
-
 /* ---- out ---- */
 
 static void window_goes_out_as_one_folio(void **state)
@@ -32,19 +10,19 @@ static void window_goes_out_as_one_folio(void **state)
 	fx_open(&f);
 	fx_fill(f.sim, 0, 64);
 	fx_evict(&f);
-	assert_non_null(folio_of(&f, 0));
-	assert_int_equal(folio_of(&f, 0)->order, 6);
+	assert_non_null(fx_folio(&f, 0));
+	assert_int_equal(fx_folio(&f, 0)->order, 6);
 	for (unsigned n = 0; n < 64; n++) {
-		assert_int_equal(slot_of(&f, n), slot_of(&f, 0) + n);
+		assert_int_equal(fx_slot(f.sim, n), fx_slot(f.sim, 0) + n);
 		assert_int_equal(fx_count_of(f.sim, n), 1);
-		assert_ptr_equal(folio_of(&f, n), folio_of(&f, 0));
+		assert_ptr_equal(fx_folio(&f, n), fx_folio(&f, 0));
 	}
 	assert_int_equal(f.mm->staging.nr, 64);
 	assert_int_equal(sw_staging_write(f.mm, 1), 64);
 	assert_int_equal(f.store.write_calls, 1);
 	assert_int_equal(f.store.writes, 64);
 	assert_int_equal(fx_counted(&f, swpout_256kB), 1);
-	expect_all(&f, 0, 64);
+	fx_expect_filled(f.sim, 0, 64);
 	fx_close(&f);
 }
 
@@ -61,12 +39,12 @@ static void runs_go_out_as_large_as_they_are_aligned(void **state)
 	fx_fill(f.sim, 64, 37);
 	fx_evict(&f);
 	for (unsigned k = 0; k < SW_ARRAY_SIZE(want); k++)
-		assert_int_equal(folio_of(&f, want[k].first)->order,
+		assert_int_equal(fx_folio(&f, want[k].first)->order,
 				 want[k].order);
 	assert_int_equal(f.mm->staging.nr, 39 + 37);
 	sw_staging_write(f.mm, 1000);
-	expect_all(&f, 3, 39);
-	expect_all(&f, 64, 37);
+	fx_expect_filled(f.sim, 3, 39);
+	fx_expect_filled(f.sim, 64, 37);
 	fx_close(&f);
 }
 
@@ -81,15 +59,15 @@ static void clean_page_is_no_part_of_a_folio(void **state)
 	fx_fill(f.sim, 5, 1);
 	fx_swap_out(&f);
 	fx_expect(f.sim, 5, 105);
-	slot = slot_of(&f, 5);
+	slot = fx_slot(f.sim, 5);
 	fx_fill(f.sim, 0, 5);
 	fx_fill(f.sim, 6, 10);
 	fx_evict(&f);
-	assert_int_equal(slot_of(&f, 5), slot);
-	assert_int_equal(folio_of(&f, 0)->order, 2);
-	assert_int_equal(folio_of(&f, 4)->order, 0);
-	assert_int_equal(folio_of(&f, 8)->order, 3);
-	expect_all(&f, 0, 16);
+	assert_int_equal(fx_slot(f.sim, 5), slot);
+	assert_int_equal(fx_folio(&f, 0)->order, 2);
+	assert_int_equal(fx_folio(&f, 4)->order, 0);
+	assert_int_equal(fx_folio(&f, 8)->order, 3);
+	fx_expect_filled(f.sim, 0, 16);
 	fx_close(&f);
 }
 
@@ -107,10 +85,10 @@ static void smaller_folios_serve_where_slots_are_scattered(void **state)
 	assert_int_equal(sw_space_resident(f.space), 0);
 	assert_true(fx_counted(&f, swpout_fallback_256kB) > 0);
 	for (unsigned n = 1024; n < 1152; n++)
-		assert_true(folio_of(&f, n)->order < 4);
+		assert_true(fx_folio(&f, n)->order < 4);
 	for (unsigned n = 7; n < 512; n += 8)
 		fx_expect(f.sim, n, 100 + n);
-	expect_all(&f, 1024, 128);
+	fx_expect_filled(f.sim, 1024, 128);
 	fx_close(&f);
 }
 
@@ -121,7 +99,7 @@ static void small_budget_has_single_pages(void **state)
 	fx_open_sized(&f, 1000, FX_SLOTS);
 	fx_fill(f.sim, 0, 64);
 	fx_evict(&f);
-	assert_int_equal(folio_of(&f, 0)->order, 0);
+	assert_int_equal(fx_folio(&f, 0)->order, 0);
 	fx_close(&f);
 }
 
@@ -157,7 +135,7 @@ static void lost_bytes_leave_the_prepared_folios(void **state)
 		assert_int_equal(sw_sim_read(f.sim, fx_at(n), &v), -EIO);
 	fx_fill(f.sim, 128, 64);
 	fx_swap_out(&f);
-	expect_all(&f, 128, 64);
+	fx_expect_filled(f.sim, 128, 64);
 	fx_close(&f);
 }
 
@@ -180,7 +158,7 @@ static void one_page_comes_back_out_of_the_buffer(void **state)
 	assert_int_equal(fx_slots_used(&f), 63);
 	fx_expect(f.sim, 40, 7);
 	fx_write(f.sim, 40, 140);
-	expect_all(&f, 0, 64);
+	fx_expect_filled(f.sim, 0, 64);
 	fx_close(&f);
 }
 
@@ -192,7 +170,7 @@ static void batch_takes_many_pages_of_one_staged_folio(void **state)
 	fx_fill(f.sim, 0, 64);
 	fx_evict(&f);
 	fx_counted(&f, pgfault);
-	expect_all(&f, 0, 64);
+	fx_expect_filled(f.sim, 0, 64);
 	assert_int_equal(fx_counted(&f, pgfault), 4); /* 1, 4, 16, 43 */
 	assert_int_equal(f.store.writes, 0);
 	assert_int_equal(f.mm->staging.nr, 0);
@@ -236,7 +214,7 @@ static void forked_and_moved_parts_are_found(void **state)
 	fx_expect(child, 63, 163);
 	fx_end(child);
 	fx_write(f.sim, 12, 112);
-	expect_all(&f, 0, 64);
+	fx_expect_filled(f.sim, 0, 64);
 	fx_close(&f);
 }
 
@@ -251,9 +229,9 @@ static void refused_folio_is_written_page_by_page(void **state)
 	f.store.fail_write = 1;
 	assert_int_equal(sw_staging_write(f.mm, 64), 0);
 	assert_int_equal(f.mm->staging.nr, 63);
-	assert_int_equal(folio_of(&f, 0)->order, 0);
+	assert_int_equal(fx_folio(&f, 0)->order, 0);
 	assert_int_equal(sw_staging_write(f.mm, 30), 30);
-	expect_all(&f, 0, 64);
+	fx_expect_filled(f.sim, 0, 64);
 	fx_close(&f);
 }
 
@@ -266,7 +244,7 @@ static void stream_reads_a_folio_by_one_call(void **state)
 	fx_open(&f);
 	fx_fill(f.sim, 0, 256);
 	fx_swap_out(&f);
-	expect_all(&f, 0, 256);
+	fx_expect_filled(f.sim, 0, 256);
 	assert_int_equal(f.store.reads, 256);
 	assert_int_equal(fx_counted(&f, swpin_256kB), 3);
 	assert_in_range(f.store.read_calls, 4, 20);
@@ -295,7 +273,7 @@ static void clean_copies_of_a_folio_are_kept_page_by_page(void **state)
 	fx_open(&f);
 	fx_fill(f.sim, 0, 128);
 	fx_swap_out(&f);
-	expect_all(&f, 0, 128);
+	fx_expect_filled(f.sim, 0, 128);
 	assert_int_equal(fx_slots_used(&f), 128);
 	for (unsigned n = 64; n < 128; n++)
 		assert_true(fx_word(f.sim, n) & SW_WORD_CLEAN);
@@ -306,7 +284,7 @@ static void clean_copies_of_a_folio_are_kept_page_by_page(void **state)
 	assert_int_equal(f.store.writes, 1);
 	fx_expect(f.sim, 100, 7);
 	fx_write(f.sim, 100, 200);
-	expect_all(&f, 0, 128);
+	fx_expect_filled(f.sim, 0, 128);
 	fx_close(&f);
 }
 
@@ -320,7 +298,7 @@ static void slots_of_two_owners_stay_behind_a_large_read(void **state)
 	fx_fill(f.sim, 0, 128);
 	fx_swap_out(&f);
 	child = sw_sim_fork(f.sim);
-	expect_all(&f, 0, 128);
+	fx_expect_filled(f.sim, 0, 128);
 	for (unsigned n = 0; n < 128; n++)
 		fx_write(f.sim, n, n);
 	for (unsigned n = 0; n < 128; n++)
@@ -331,21 +309,14 @@ static void slots_of_two_owners_stay_behind_a_large_read(void **state)
 
 static void one_unreadable_slot_costs_one_page(void **state)
 {
-	unsigned lost = 0;
 	uint64_t v;
 	struct fx f;
 
 	fx_open(&f);
 	fx_fill(f.sim, 0, 192);
 	fx_swap_out(&f);
-	f.store.used[slot_of(&f, 100)] = false;
-	for (unsigned n = 0; n < 192; n++) {
-		if (sw_sim_read(f.sim, fx_at(n), &v))
-			lost++;
-		else
-			assert_int_equal(v, 100 + n);
-	}
-	assert_int_equal(lost, 1);
+	f.store.used[fx_slot(f.sim, 100)] = false;
+	assert_int_equal(fx_read_lost(f.sim, 192), 1);
 	assert_int_equal(sw_sim_read(f.sim, fx_at(100), &v), -EIO);
 	fx_close(&f);
 }

@@ -164,6 +164,38 @@ static void late_unmap_does_not_hit_who_moved_in(void **state)
 	fx_close(&f);
 }
 
+/* The same in three unmaps: each pays for its own part, be it the middle, the
+ * end or the beginning of what is owed. */
+static void late_unmap_of_a_part_pays_for_that_part(void **state)
+{
+	static const unsigned order[][3] = {
+		{ 0, 2, 6 }, { 6, 2, 0 }, { 2, 0, 6 }, { 2, 6, 0 }
+	};
+
+	for (unsigned k = 0; k < SW_ARRAY_SIZE(order); k++) {
+		struct fx f;
+
+		open_two(&f);
+		for (unsigned i = 0; i < 3; i++) {
+			unsigned n = order[k][i];
+
+			sw_sim_munmap_quiet(f.sim, fx_at(n),
+					    fx_at(n == 2 ? 6 : n + 2));
+		}
+		move(&f, 100, 0);
+		say_moved(&f, 100, 0);
+		say_gone(&f, 100, 8);
+		for (unsigned i = 0; i < 3; i++)
+			say_gone(&f, order[k][i], order[k][i] == 2 ? 4 : 2);
+		assert_int_equal(f.space->owed.nr_due, 0);
+		expect_range(f.sim, 0, 100, 8);
+		sw_sim_munmap(f.sim, fx_at(0), fx_at(8)); /* this one counts */
+		assert_int_equal(fx_slots_used(&f), 0);
+		assert_int_equal(f.space->nr_regions, 0);
+		fx_close(&f);
+	}
+}
+
 /* The same, with a late unmap that is wider than what moved in. */
 static void late_unmap_hits_the_rest_of_its_range(void **state)
 {
@@ -394,6 +426,7 @@ int main(void)
 		fx_test(clean_copy_does_not_follow_its_page_to_another_address),
 		fx_test(event_in_a_batch_makes_it_stale),
 		fx_test(late_unmap_does_not_hit_who_moved_in),
+		fx_test(late_unmap_of_a_part_pays_for_that_part),
 		fx_test(late_unmap_hits_the_rest_of_its_range),
 		fx_test(unmap_after_a_remap_does_not_hit_who_moved_in),
 		fx_test(late_unmap_does_not_hit_the_next_but_one),

@@ -3,142 +3,7 @@
  * then without it: what goes in one request, and that whatever happens to one
  * piece happens to no other.
  */
-#include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#include "disk_file.h"
-#include "pages.h"
-#include "quiet.h"
-#include "store/disk_ring.h"
-
-#define SLOTS     900u
-#define MAX_PAGES 400u
-
-_Alignas(SW_PAGE_SIZE) static unsigned char memory[MAX_PAGES + 1][SW_PAGE_SIZE];
-static unsigned char want[SW_PAGE_SIZE];
-
-static struct sw_disk *disk;
-static struct swap_io io[MAX_PAGES];
-static unsigned nr_io, nr_pages;
-
-static void io_reset(void)
-{
-	nr_io = nr_pages = 0;
-}
-
-static int setup(void **state)
-{
-	if (!disk_folder_make()) {
-		print_message("skipped: needs /var/tmp on a disk\n");
-		exit(77);
-	}
-	disk_encrypts = false;
-	disk = disk_new(SLOTS);
-	io_reset();
-	return !disk;
-}
-
-static int setup_encrypted(void **state)
-{
-	int err = setup(state);
-
-	sw_disk_close(disk);
-	unlink(disk_path);
-	disk_encrypts = true;
-	disk = disk_new(SLOTS);
-	return err || !disk;
-}
-
-static int teardown(void **state)
-{
-	sw_disk_fault = NULL;
-	sw_disk_close(disk);
-	disk_folder_remove();
-	return 0;
-}
-
-/* A piece whose memory begins with page `at` of ours. */
-static void add_at(uint64_t slot, unsigned nr, unsigned at)
-{
-	io[nr_io] = (struct swap_io){
-		.entry = swp_entry(3, slot),
-		.nr = nr,
-		.err = 77,
-		.pages = memory[at],
-		.tag = nr_io,
-	};
-	nr_io++;
-}
-
-/* Its memory follows that of the last one. */
-static void add(uint64_t slot, unsigned nr)
-{
-	add_at(slot, nr, nr_pages);
-	nr_pages += nr;
-}
-
-/* The page that slot `slot` has in these tests, the nth time. */
-static uint64_t number_of(uint64_t slot, unsigned nth)
-{
-	return slot * 8 + nth + 1;
-}
-
-static void fill(unsigned nth)
-{
-	for (unsigned i = 0; i < nr_io; i++)
-		for (unsigned k = 0; k < io[i].nr; k++)
-			page_make(number_of(swp_offset(io[i].entry) + k, nth),
-				  (unsigned char *)io[i].pages +
-					  k * SW_PAGE_SIZE);
-}
-
-static void run(bool write)
-{
-	for (unsigned i = 0; i < nr_io; i++)
-		io[i].err = 77;
-	if (!write)
-		memset(memory, 0x5a, sizeof(memory));
-	sw_disk_ops.batch(disk, write, io, nr_io);
-}
-
-static void write_all(unsigned nth)
-{
-	fill(nth);
-	run(true);
-	for (unsigned i = 0; i < nr_io; i++)
-		assert_int_equal(io[i].err, 0);
-}
-
-/* Piece i was read, and is what was written the nth time. */
-static void expect_piece(unsigned i, unsigned nth)
-{
-	assert_int_equal(io[i].err, 0);
-	for (unsigned k = 0; k < io[i].nr; k++) {
-		page_make(number_of(swp_offset(io[i].entry) + k, nth), want);
-		assert_memory_equal((unsigned char *)io[i].pages +
-					    k * SW_PAGE_SIZE,
-				    want, SW_PAGE_SIZE);
-	}
-}
-
-static void expect_all(unsigned nth)
-{
-	run(false);
-	for (unsigned i = 0; i < nr_io; i++)
-		expect_piece(i, nth);
-}
-
-static uint64_t pages_held(void)
-{
-	struct sw_store_stats st;
-
-	sw_disk_stats(disk, &st);
-	return st.pages;
-}
+#include "batch.h"
 
 /* ---- what the disk is asked, and says ---- */
 
@@ -188,6 +53,9 @@ static void requests_have_a_largest_size(void **state)
 	write_all(0);
 	assert_int_equal(calls, 5);
 	assert_int_equal(longest, 64 * SW_PAGE_SIZE);
+	watch();
+	expect_all(0); /* not all at once: there is no room for that */
+	assert_int_equal(calls, 5);
 	io_reset();
 	add(100, 80); /* larger than that */
 	add(180, 1);
@@ -401,6 +269,43 @@ static void odd_pieces_go_alone(void **state)
 	assert_int_equal(io[3].err, -EINVAL);
 }
 
+static void neighbours_with_an_odd_piece_between_go_apart(void **state)
+{
+	struct quiet q;
+
+	add(50, 2);
+	add(0, 1); /* the header */
+	add(52, 2);
+	fill(0);
+	watch();
+	for (unsigned write = 2; write-- > 0;) {
+		q = quiet_begin();
+		run(write);
+		quiet_end(&q);
+		assert_int_equal(io[1].err, -EINVAL);
+		assert_int_equal(io[0].err, 0);
+		assert_int_equal(io[2].err, 0);
+	}
+	expect_piece(0, 0);
+	expect_piece(2, 0);
+	assert_int_equal(calls, 4);
+}
+
+/* What a disk would refuse is not put into a request, which would have to be
+ * made again piece by piece. */
+static void odd_pieces_spoil_no_request(void **state)
+{
+	add(50, 1);
+	add(51, 1); /* its memory is moved off the page's border */
+	io[1].pages = (unsigned char *)memory[200] + 24;
+	watch();
+	write_all(0);
+	assert_int_equal(calls, disk->direct ? 2 : 1);
+	watch();
+	expect_all(0);
+	assert_int_equal(calls, disk->direct ? 2 : 1);
+}
+
 static void a_slot_that_was_not_written_is_an_error_of_its_own(void **state)
 {
 	struct quiet q;
@@ -410,12 +315,14 @@ static void a_slot_that_was_not_written_is_an_error_of_its_own(void **state)
 	add(64, 2);
 	write_all(0);
 	sw_disk_ops.slot_free(disk, 63, 1);
+	watch();
 	q = quiet_begin();
 	run(false);
 	assert_int_equal(quiet_end(&q), 1);
 	expect_piece(0, 0);
 	assert_int_equal(io[1].err, -EIO);
 	expect_piece(2, 0);
+	assert_int_equal(calls, 2);
 }
 
 /* ---- encrypted ---- */
@@ -434,126 +341,6 @@ static void encrypted_pieces_are_written_alone_and_read_together(void **state)
 	assert_int_equal(pages_held(), 2 * NR);
 }
 
-/* ---- a disk that does not answer ---- */
-
-/* In place of the file: a pipe that nobody else has (see test_disk_ring.c). */
-static struct sw_rings *file_rings;
-static int device;
-
-static void become_pipe(void)
-{
-	char both[32];
-	int end[2];
-
-	assert_int_equal(pipe2(end, O_CLOEXEC), 0);
-	snprintf(both, sizeof(both), "/proc/self/fd/%d", end[0]);
-	device = open(both, O_RDWR | O_CLOEXEC);
-	close(end[0]);
-	close(end[1]);
-	assert_int_equal(fcntl(device, F_SETPIPE_SZ, 2 * SW_PAGE_SIZE),
-			 2 * SW_PAGE_SIZE);
-	sw_rings_patience_ns[0] = sw_rings_patience_ns[1] = 20000000;
-	file_rings = disk->rings;
-	disk->rings = sw_rings_open(device, "test");
-	assert_non_null(disk->rings);
-}
-
-static void become_file(void)
-{
-	sw_rings_close(disk->rings);
-	disk->rings = file_rings;
-	close(device);
-	sw_rings_patience_ns[0] = 1000000000;
-	sw_rings_patience_ns[1] = 30000000000;
-}
-
-static uint64_t errors_counted(void)
-{
-	struct sw_store_stats st;
-
-	sw_disk_stats(disk, &st);
-	return st.read_errors + st.write_errors;
-}
-
-static void add_apart(void)
-{
-	for (unsigned i = 0; i < NR; i++)
-		add(40 + 4 * i, 1);
-}
-
-static void late_reads_are_told_and_leave_memory_alone(void **state)
-{
-	struct quiet q;
-
-	add_apart();
-	write_all(0);
-	become_pipe();
-	q = quiet_begin();
-	run(false);
-	for (unsigned i = 0; i < NR; i++)
-		assert_int_equal(io[i].err, -EINPROGRESS);
-	/* Again: one of them is waited for alone, the others are not asked. */
-	run(false);
-	for (unsigned i = 0; i < NR; i++)
-		assert_int_equal(io[i].err, -EINPROGRESS);
-	assert_int_equal(sw_rings_late(disk->rings), 2);
-	memset(want, 1, sizeof(want));
-	for (unsigned i = 0; i < NR + 1; i++)
-		assert_int_equal(write(device, want, SW_PAGE_SIZE),
-				 SW_PAGE_SIZE);
-	while (sw_rings_late(disk->rings))
-		;
-	quiet_end(&q);
-	for (unsigned i = 0; i < NR; i++)
-		for (unsigned k = 0; k < SW_PAGE_SIZE; k++)
-			assert_int_equal(memory[i][k], 0x5a);
-	assert_int_equal(errors_counted(), 0);
-	become_file();
-	expect_all(0);
-}
-
-static void late_encrypted_reads_can_be_read_later(void **state)
-{
-	late_reads_are_told_and_leave_memory_alone(state);
-}
-
-static void late_writes_are_refused_and_their_slots_empty(void **state)
-{
-	unsigned refused = 0;
-	struct quiet q;
-
-	add_apart();
-	fill(0);
-	become_pipe();
-	q = quiet_begin();
-	run(true);
-	for (unsigned i = 0; i < NR; i++) {
-		assert_true(!io[i].err || io[i].err == -ETIMEDOUT);
-		refused += io[i].err != 0;
-	}
-	/* Two of them fit into the pipe. */
-	assert_int_equal(refused, NR - 2);
-	assert_int_equal(errors_counted(), NR - 2);
-	assert_int_equal(pages_held(), 2);
-	/* It is not asked again. */
-	sw_rings_patience_ns[0] = sw_rings_patience_ns[1] = 3600000000000ull;
-	run(true);
-	for (unsigned i = 0; i < NR; i++)
-		assert_int_equal(io[i].err, -ETIMEDOUT);
-	assert_int_equal(pages_held(), 0);
-	for (unsigned i = 0; i < NR; i++)
-		assert_int_equal(read(device, want, SW_PAGE_SIZE),
-				 SW_PAGE_SIZE);
-	while (sw_rings_late(disk->rings))
-		;
-	quiet_end(&q);
-	become_file();
-	write_all(1);
-	expect_all(1);
-}
-
-#define DISK_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 static int run_group(const char *how)
 {
 	const struct CMUnitTest tests[] = {
@@ -569,40 +356,20 @@ static int run_group(const char *how)
 		DISK_TEST(short_transfers_are_completed),
 		DISK_TEST(a_file_cut_off_has_what_is_before_the_cut),
 		DISK_TEST(odd_pieces_go_alone),
+		DISK_TEST(neighbours_with_an_odd_piece_between_go_apart),
+		DISK_TEST(odd_pieces_spoil_no_request),
 		DISK_TEST(a_slot_that_was_not_written_is_an_error_of_its_own),
-		cmocka_unit_test_setup_teardown(
-			encrypted_pieces_are_written_alone_and_read_together,
-			setup_encrypted, teardown),
-		cmocka_unit_test_setup_teardown(
-			a_spoiled_page_is_found_and_no_other, setup_encrypted,
-			teardown),
+		CRYPT_TEST(
+			encrypted_pieces_are_written_alone_and_read_together),
+		CRYPT_TEST(a_spoiled_page_is_found_and_no_other),
 	};
 
 	return cmocka_run_group_tests_name(how, tests, NULL, NULL);
 }
 
-static int run_late(void)
-{
-	const struct CMUnitTest tests[] = {
-		DISK_TEST(late_reads_are_told_and_leave_memory_alone),
-		cmocka_unit_test_setup_teardown(
-			late_encrypted_reads_can_be_read_later, setup_encrypted,
-			teardown),
-		DISK_TEST(late_writes_are_refused_and_their_slots_empty),
-	};
-	struct sw_rings *rings = sw_rings_open(0, "test");
-
-	if (!rings) {
-		print_message("not tested: io_uring is forbidden here\n");
-		return 0;
-	}
-	sw_rings_close(rings);
-	return cmocka_run_group_tests_name("late", tests, NULL, NULL);
-}
-
 int main(void)
 {
-	int failed = run_group("io_uring") + run_late();
+	int failed = run_group("io_uring");
 
 	forbid_io_uring();
 	return failed + run_group("threads");

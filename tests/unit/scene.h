@@ -121,7 +121,7 @@ static inline void take_state(struct state *st, const struct scene *s)
 			continue;
 		/* One by one: what lies between them may be anything. */
 		to->type = info.type;
-		to->name = info.name;
+		memcpy(to->name, info.name, sizeof(info.name));
 		to->prio = info.prio;
 		to->flags = info.flags;
 		to->pages = info.pages;

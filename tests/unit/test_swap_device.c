@@ -116,6 +116,32 @@ static void one_store_is_one_device(void **state)
 	assert_int_equal(swapon(&spec), 0);
 }
 
+/* Whoever asked may still read the name when the device is off, and when the
+ * next one has its memory. */
+static void what_was_told_of_a_device_outlives_it(void **state)
+{
+	char longer[2 * SWAP_NAME_MAX] = "";
+	struct swapon_spec spec = {
+		.name = "first", .ops = &fx_ops, .max = 64, .prio = -1
+	};
+	struct sw_swap_device_info info;
+
+	assert_int_equal(swapon(&spec), 0);
+	assert_true(swap_device_info(0, &info));
+	assert_int_equal(swapoff(0, NULL, NULL), 0);
+	spec.name = "other";
+	assert_int_equal(swapon(&spec), 0);
+	assert_string_equal(info.name, "first");
+	assert_int_equal(swapoff(0, NULL, NULL), 0);
+
+	memset(longer, 'x', sizeof(longer) - 1);
+	spec.name = longer;
+	assert_int_equal(swapon(&spec), 0);
+	assert_true(swap_device_info(0, &info));
+	assert_int_equal(strlen(info.name), SWAP_NAME_MAX - 1);
+	assert_memory_equal(info.name, longer, SWAP_NAME_MAX - 1);
+}
+
 static void devices_run_out_at_the_maximum(void **state)
 {
 	for (unsigned i = 0; i < MAX_SWAPFILES; i++)
@@ -383,6 +409,7 @@ int main(int argc, char **argv)
 		FX_TEST(counts_every_slot_of_the_largest_device),
 		FX_TEST(a_count_below_zero_is_zero),
 		FX_TEST(one_store_is_one_device),
+		FX_TEST(what_was_told_of_a_device_outlives_it),
 		FX_TEST(devices_run_out_at_the_maximum),
 		FX_TEST(header_bad_and_tail_slots_are_never_given),
 		FX_TEST(higher_priority_is_filled_first),

@@ -146,6 +146,117 @@ all_writes_fail() {
 all_writes_fail file "file:$area"
 [ -z "$loop" ] || all_writes_fail block "block:$loop"
 
+# ---- what it holds then goes elsewhere ----
+name=e2e-fails-$$
+
+# start_full NAME OPTION...: one program has put most of its memory on the disk
+# and looks at all of it when $tmp/go is there; another one begins to fill memory
+# when $tmp/fill is there, until which nothing is written.
+start_full() {
+	full=$1
+	shift
+	rm -f "$tmp/fill"
+	order
+	E2E_MARK=$mark.run start "$full" --name "$name" "$@" -- sh -c "
+		'$workload' -s 48 lost '$tmp/go' &
+		until [ -e '$tmp/fill' ]; do sleep 0.02; done
+		'$workload' -s 24 basic
+		wait \$!"
+	until_said "$tmp/$full.out" READY
+}
+
+# None of it was lost, or as many pages as $1.
+ended_with_lost() {
+	touch "$tmp/go"
+	ended
+	grep -q "^LOST $1 in all" "$tmp/$session.out" ||
+		fail "$session: $(grep LOST "$tmp/$session.out"), not $1"
+	[ "$(counter poisoned)" = "$1" ] ||
+		fail "$session: $(counter poisoned) pages poisoned, not $1"
+}
+
+said_once() {
+	[ "$(lines "$1")" = 1 ] || {
+		fail "$session: said $(lines "$1") times: $1"
+		show_errors
+	}
+}
+
+used() {
+	"$SPILLWAY" show -s "$name" --raw --bytes --noheadings |
+		awk -v name="$1" '$1 == name { print $4 }'
+}
+
+drained() {
+	start_full "drained-$1" --swap "$2,prio=5" --swap zram:128M,prio=1
+	order "write 0 99999 5"
+	touch "$tmp/fill"
+	until_said "$tmp/$session.err" "$2: empty, .* moved in .* s (.*/s)"
+	said_once "$2: what it holds is moved elsewhere: [0-9.]*M"
+	[ "$(used "$2")" = 0 ] || fail "$session: $(used "$2") bytes are left"
+	ended_with_lost 0
+	[ "$(device 0 failed)" = true ] || fail "$session: not given up"
+}
+drained file "file:$area"
+[ -z "$loop" ] || drained block "block:$loop"
+
+# What cannot be read stays on the disk. If that can read it later, nothing is lost.
+start_full healed --swap "file:$area,prio=5" --swap zram:128M,prio=1
+order "write 0 99999 5" "read 2100 2131 5"
+touch "$tmp/fill"
+until_said "$tmp/healed.err" "file:$area: .* moved in .*; .* cannot be read and stays"
+rest=$(used "file:$area")
+[ "$rest" -ge 4096 ] && [ "$rest" -le $((32 * 4096)) ] ||
+	fail "healed: $rest bytes are left of 32 pages"
+order
+ended_with_lost 0
+
+start_full half --swap "file:$area,prio=5" --swap zram:128M,prio=1
+order "write 0 99999 5" "read 2100 2131 5"
+touch "$tmp/fill"
+until_said "$tmp/half.err" "file:$area: .* moved in .*; .* cannot be read and stays"
+rest=$(used "file:$area")
+ended_with_lost $((rest / 4096))
+
+# switches: how often the thread that empties devices went to sleep.
+switches() {
+	for task in /proc/$supervisor/task/*; do
+		[ "$(cat "$task/comm")" = spillway-drain ] || continue
+		awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "$task/status"
+	done
+}
+
+has_slept() {
+	[ "$(switches)" -gt "$1" ]
+}
+
+# There is no room for it, which is said once, however often it is tried.
+start_full crowded --swap "file:$area"
+order "write 0 99999 5"
+touch "$tmp/fill"
+until_said "$tmp/crowded.err" "file:$area: what it holds fits neither"
+until_true has_slept $(($(switches) + 3)) || fail "crowded: it is not tried again"
+say on zram:128M
+[ "$status" = 0 ] || fail "crowded: $said"
+until_said "$tmp/crowded.err" "file:$area: empty, .* moved"
+said_once "fits neither"
+ended_with_lost 0
+
+# Who turns it off comes first, however long it takes to empty it.
+start_full off --swap "file:$area,prio=5" --swap zram:128M,prio=1
+order "write 0 99999 5" "read 0 99999 hang"
+touch "$tmp/fill"
+until_said "$tmp/off.err" "file:$area: what it holds is moved elsewhere"
+"$SPILLWAY" off -s "$name" "file:$area" >"$tmp/off.said" 2>&1 &
+caller=$!
+until_said "$tmp/off.err" "no answer for 1 s to a read of slot"
+order
+wait $caller || fail "off: $(cat "$tmp/off.said")"
+grep -q "off, .* moved" "$tmp/off.said" || fail "off: $(cat "$tmp/off.said")"
+[ -z "$(used "file:$area")" ] || fail "off: it is on still"
+[ "$(lines "file:$area: empty")" = 0 ] || fail "off: it was emptied before"
+ended_with_lost 0
+
 # ---- a disk that does not answer ----
 E2E_MARK=$mark.run start silent --swap "file:$area" -- sh -c "
 	'$workload' -s 48 lost '$tmp/go' &

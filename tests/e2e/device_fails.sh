@@ -202,18 +202,23 @@ used() {
 		awk -v name="$1" '$1 == name { print $4 }'
 }
 
+# drained KIND DEVICE OPTION...
 drained() {
-	start_full "drained-$1" --swap "$2,prio=5" --swap zram:128M,prio=1
+	from=$2
+	full=drained-$1
+	shift 2
+	start_full "$full" "$@" --swap "$from,prio=5" --swap zram:128M,prio=1
 	order "write 0 99999 5"
 	touch "$tmp/fill"
-	until_said "$tmp/$session.err" "$2: empty, .* moved in .* s (.*/s)"
-	said_once "$2: what it holds is moved elsewhere: [0-9.]*M"
-	[ "$(used "$2")" = 0 ] || fail "$session: $(used "$2") bytes are left"
+	until_said "$tmp/$session.err" "$from: empty, .* moved in .* s (.*/s)"
+	said_once "$from: what it holds is moved elsewhere: [0-9.]*M"
+	[ "$(used "$from")" = 0 ] || fail "$session: $(used "$from") bytes are left"
 	ended_with_lost 0
 	[ "$(device 0 failed)" = true ] || fail "$session: not given up"
 }
 drained file "file:$area"
 [ -z "$loop" ] || drained block "block:$loop"
+drained zswap "file:$area" --zswap 4M
 
 # What cannot be read stays on the disk. If that can read it later, nothing is lost.
 start_full healed --swap "file:$area,prio=5" --swap zram:128M,prio=1

@@ -204,6 +204,21 @@ struct sw_off {
 SW_MUST_CHECK int sw_mm_swapoff(struct sw_mm *mm, unsigned type,
 				const struct sw_off *off);
 
+/* The devices, bit n for device n, that failed and have not been drained. */
+uint32_t sw_mm_to_drain(struct sw_mm *mm);
+
+/*
+ * Moves what device `type`, which failed, holds elsewhere as sw_mm_swapoff()
+ * does. The device stays on, and what cannot be read stays on it: it may be read
+ * when somebody wants it, and nothing is lost that nobody asked for. 0; -ENODATA:
+ * all but what cannot be read has moved; -EIO: too much cannot be read, and the
+ * rest stays as well. If it is still to be drained after that: -EINTR, also while
+ * the session is frozen; -ENOSPC, and nothing has moved unless the room went
+ * meanwhile; and the others of sw_mm_swapoff().
+ */
+SW_MUST_CHECK int sw_mm_drain(struct sw_mm *mm, unsigned type,
+			      const struct sw_off *off);
+
 /* ---- the budget ---- */
 
 /* Pages of the tree beyond what the spaces' words say, as measured. */

@@ -367,6 +367,7 @@ struct sw_mm {
 	const struct sw_mm_host *host; /* [const] */
 	const struct sw_heat *heat;    /* [const] or NULL */
 	uint32_t devices;              /* [const] its own, by type */
+	uint32_t to_drain;             /* [atomic] failed ones, by type */
 	bool said_budget; /* [atomic] SW_MM_BUDGET_REACHED was told */
 	struct sw_budget budget;
 	struct sw_staging staging;

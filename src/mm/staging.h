@@ -84,12 +84,12 @@ void sw_write_refused(struct sw_mm *mm, struct folio *folio, int err);
 /* Looks at `nr` kept folios, in turns, and lets go of those without owners. */
 void sw_kept_sweep(struct sw_mm *mm, uint64_t nr);
 /*
- * The device takes no new pages from now on, which is said once. Whatever can
- * empty it begins here. For the thread that writes staged pages, between two
- * batches; no lock held.
+ * After this error of a write to the device: it takes no new pages any more, if
+ * the error or the number of them says so, and is to be drained if it answers.
+ * For the thread that writes staged pages, between two batches; no lock held.
  */
-void sw_device_fail(struct sw_mm *mm, unsigned type, const char *why);
-/* The same if this error, or their number, says so. */
 void sw_device_judge(struct sw_mm *mm, unsigned type, int err);
+/* It is not to be drained any more: it is empty, or as empty as it gets. */
+void sw_device_drained(struct sw_mm *mm, unsigned type);
 
 #endif

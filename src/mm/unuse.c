@@ -32,11 +32,15 @@
  *                           copies its word to the child,
  *                           which has no such page
  *
+ * A device that failed is emptied likewise, without being asked: it stays on, and
+ * what cannot be read stays on it, so that nothing is lost by that.
+ *
  * What is found in one walk over all words is not all: words are copied by
  * forks behind its back, busy windows are left alone. So swapoff() calls again
  * until no slot is in use.
  *
- * Above: run/requests.c. Beside: swapin.c, prepare.c, staging.c.
+ * Above: run/requests.c, run/drain.c. Beside: swapin.c, prepare.c, staging.c,
+ * moved.c.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -45,12 +49,14 @@
 #include "base/log.h"
 #include "base/time.h"
 #include "mm/mm_internal.h"
+#include "mm/moved.h"
 
-#define SCAN_LEAVES 16          /* under one hold of the space lock */
-#define SAY_NS      100000000   /* from one word of how far it is to the next */
-#define STUCK_NS    10000000000 /* without any progress: it is given up, */
-#define NO_ROOM_NS  1000000000  /* and when there is no room for any */
-#define NAP_NS      1000000
+#define SCAN_LEAVES    16        /* under one hold of the space lock */
+#define SAY_NS         100000000 /* from one word of how far it is to the next */
+#define STUCK_NS       10000000000 /* without any progress: it is given up, */
+#define NO_ROOM_NS     1000000000  /* and when there is no room for any */
+#define NAP_NS         1000000
+#define UNREADABLE_MAX 64 /* pages, and more than were read: hopeless */
 
 /* Pages of one window on their way. */
 struct job {
@@ -72,11 +78,11 @@ struct unuse {
 	uint64_t least;    /* and at the best moment so far, */
 	uint64_t least_ns; /* which was then */
 	uint64_t said_ns;
-	int why; /* nothing moves, if it does not */
-	/* By the slot it was in: the entry of where it went, or 0. */
-	uint64_t *moved;
-	uint64_t nr_moved, end_moved; /* so many, below this one */
-	char *buf;                    /* a window's pages */
+	int why;     /* nothing moves, if it does not */
+	bool drains; /* the device stays, and so does what cannot be read */
+	bool ended;  /* nothing but that is left, or hope */
+	struct sw_moved moved;
+	char *buf; /* a window's pages */
 	struct job job;
 };
 
@@ -93,6 +99,9 @@ static bool goes_on(struct unuse *u)
 {
 	uint64_t now = sw_now_ns();
 
+	/* Nothing may come back then. */
+	if (u->drains && sw_freeze_is_on(u->mm))
+		return false;
 	if (now - u->said_ns < SAY_NS)
 		return true;
 	u->said_ns = now;
@@ -124,50 +133,39 @@ static uint64_t room(struct sw_mm *mm)
 	return sw_max(free, (int64_t)0);
 }
 
+/* Is there room elsewhere for all of it? */
+static bool fits(const struct unuse *u)
+{
+	return used_pages(u) <= free_elsewhere() + room(u->mm);
+}
+
+/* To read what cannot be read takes long, and each is said: it has to be worth
+ * it. */
+static bool is_hopeless(const struct unuse *u, uint64_t used)
+{
+	return u->moved.nr_stay > UNREADABLE_MAX &&
+	       u->moved.nr_stay > u->total - sw_min(u->total, used);
+}
+
 /* 0, or why this cannot end. */
 static int look(struct unuse *u)
 {
 	uint64_t used = used_pages(u), now = sw_now_ns();
+	uint64_t left = used - sw_min(used, u->moved.nr_stay);
 
-	if (!u->begun && used > free_elsewhere() + room(u->mm))
+	if (!u->begun && !fits(u))
 		return -ENOSPC;
-	if (!u->begun || used < u->least) {
-		u->least = used;
+	u->ended = u->moved.nr_stay && (!left || is_hopeless(u, used));
+	if (u->ended)
+		return left ? -EIO : -ENODATA;
+	if (!u->begun || left < u->least) {
+		u->least = left;
 		u->least_ns = now;
 	}
 	u->begun = true;
 	if (now - u->least_ns < (u->why == -ENOSPC ? NO_ROOM_NS : STUCK_NS))
 		return 0;
 	return u->why;
-}
-
-/* ---- where slots went ---- */
-
-static swp_entry_t moved_to(const struct unuse *u, swp_entry_t from)
-{
-	return (swp_entry_t){ u->moved[swp_offset(from)] };
-}
-
-static void remember(struct unuse *u, swp_entry_t from, struct folio *to)
-{
-	if (folio_dup_swap(to, -1))
-		return; /* whoever else names the old slot reads it once more */
-	u->moved[swp_offset(from)] = to->swap.val;
-	u->end_moved = sw_max(u->end_moved, swp_offset(from) + 1);
-	u->nr_moved++;
-}
-
-/* Those that nobody can ask for any more; or all. */
-static void forget_moved(struct unuse *u, bool all)
-{
-	for (uint64_t o = 0; u->nr_moved && o < u->end_moved; o++) {
-		if (!u->moved[o] ||
-		    (!all && swp_swapcount(swp_entry(u->type, o))))
-			continue;
-		swap_put_entries_direct((swp_entry_t){ u->moved[o] }, 1);
-		u->moved[o] = 0;
-		u->nr_moved--;
-	}
 }
 
 /* ---- words; the space lock is held ---- */
@@ -215,10 +213,11 @@ static bool collect(struct unuse *u, struct sw_space *space,
 		swp_entry_t from = sw_word_entry(leaf->word[i]), to;
 
 		if (sw_word_kind(leaf->word[i]) != SW_WORD_SWAP ||
-		    swp_type(from) != u->type)
+		    swp_type(from) != u->type ||
+		    sw_moved_stays(&u->moved, from))
 			continue;
 		found = true;
-		to = moved_to(u, from);
+		to = sw_moved_to(&u->moved, from);
 		if (to.val && follow(space, leaf, i, to))
 			continue;
 		u->job.from[b->nr] = from;
@@ -343,7 +342,7 @@ static void move_word(struct unuse *u, struct sw_space *space, unsigned k)
 	to->data = u->buf + sw_batch_offset(&u->job.batch, k);
 	if (!folio_dup_swap(to, -1)) {
 		if (swp_swapcount(from) > 1)
-			remember(u, from, to);
+			sw_moved_remember(&u->moved, from, to);
 		rename_word(space, leaf, u->job.batch.page[k], to->swap);
 	}
 	folio_unlock(to);
@@ -455,7 +454,9 @@ static void run_job(struct unuse *u, struct sw_space *space)
 			move_word(u, space, k);
 		else
 			bring_word(u, space, k);
-	if (err == -EIO)
+	if (err == -EIO && u->drains)
+		sw_moved_stay(&u->moved, job->from[job->batch.nr]);
+	else if (err == -EIO)
 		word_is_lost(u, space, job->batch.nr);
 	sw_space_unlock(space);
 	leave_slots(u);
@@ -527,41 +528,62 @@ static int unuse(void *arg, unsigned type)
 		u->total = used_pages(u);
 		err = drop_prepared(u);
 	}
+	sw_moved_sweep(&u->moved);
 	if (!err)
 		err = look(u);
-	if (!err)
-		err = walk(u);
-	forget_moved(u, false);
-	return err;
+	return err ? err : walk(u);
 }
 
-static void *reserve(uint64_t bytes)
+static int run(struct unuse *u)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	struct sw_swap_device_info info;
+	int err;
 
-	return p == MAP_FAILED ? NULL : p;
+	if (!swap_device_info(u->type, &info))
+		return -EINVAL;
+	err = sw_moved_init(&u->moved, u->type, info.max);
+	if (err)
+		return err;
+	u->buf = mmap(NULL, SW_WINDOW_BYTES, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	err = -ENOMEM;
+	if (u->buf != MAP_FAILED) {
+		err = u->drains ? swap_empty(u->type, unuse, u)
+				: swapoff(u->type, unuse, u);
+		munmap(u->buf, SW_WINDOW_BYTES);
+	}
+	sw_moved_release(&u->moved);
+	return err;
 }
 
 int sw_mm_swapoff(struct sw_mm *mm, unsigned type, const struct sw_off *off)
 {
 	struct unuse u = { .mm = mm, .off = off, .type = type, .why = -EBUSY };
-	struct sw_swap_device_info info;
-	uint64_t bytes;
-	int err = -ENOMEM;
+	int err = run(&u);
 
-	if (!swap_device_info(type, &info))
-		return -EINVAL;
-	bytes = info.max * sizeof(*u.moved);
-	u.moved = reserve(bytes);
-	u.buf = reserve(SW_WINDOW_BYTES);
-	if (u.moved && u.buf)
-		err = swapoff(type, unuse, &u);
-	if (u.moved) {
-		forget_moved(&u, true);
-		munmap(u.moved, bytes);
-	}
-	if (u.buf)
-		munmap(u.buf, SW_WINDOW_BYTES);
+	if (!err)
+		sw_device_drained(mm, type);
+	return err;
+}
+
+int sw_mm_drain(struct sw_mm *mm, unsigned type, const struct sw_off *off)
+{
+	struct unuse u = {
+		.mm = mm,
+		.off = off,
+		.type = type,
+		.why = -EBUSY,
+		.drains = true,
+	};
+	int err;
+
+	if (sw_freeze_is_on(mm))
+		return -EINTR;
+	/* Reclaim is not disturbed for nothing, however often this is tried. */
+	if (!fits(&u))
+		return -ENOSPC;
+	err = run(&u);
+	if (!err || u.ended)
+		sw_device_drained(mm, type);
 	return err;
 }

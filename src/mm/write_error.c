@@ -23,6 +23,9 @@
  * A write that was not answered in time (-ETIMEDOUT) may reach the slot at any
  * later time, so that nobody else may have it, and it is not tried again.
  *
+ * A device that was given up is to be emptied, of what is kept here, too, by
+ * whoever has a thread for it (unuse.c).
+ *
  * Above: writeout.c. Below: the swap layer.
  */
 #include <errno.h>
@@ -128,27 +131,55 @@ void sw_write_refused(struct sw_mm *mm, struct folio *folio, int err)
 
 /* ---- devices ---- */
 
-void sw_device_fail(struct sw_mm *mm, unsigned type, const char *why)
+/* False: it has failed before, or goes off. */
+static bool device_fails(struct sw_mm *mm, unsigned type, const char *why)
 {
 	struct sw_swap_device_info info;
 
 	if (!swap_device_fail(type) || !swap_device_info(type, &info))
-		return;
+		return false;
 	sw_count(swap_device_failed, 1);
 	sw_warn("%s takes no more pages: %s; what it holds is still read from it, and memory grows when no other --swap has room",
 		info.name, why);
 	/* What is prepared has slots of it, and nothing in them yet. */
 	sw_evict_unprepare(&mm->ev);
+	return true;
 }
 
+/* Is it to be drained? */
+static void set_draining(struct sw_mm *mm, unsigned type, bool to_be)
+{
+	uint32_t bit = 1u << type;
+
+	if (to_be)
+		__atomic_fetch_or(&mm->to_drain, bit, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_and(&mm->to_drain, ~bit, __ATOMIC_RELAXED);
+}
+
+/* One that does not answer is not drained: each page would be waited for, by
+ * whoever wants it as well, and more requests are no help to it. */
 void sw_device_judge(struct sw_mm *mm, unsigned type, int err)
 {
 	struct sw_swap_device_info info;
 
-	if (err == -ETIMEDOUT)
-		sw_device_fail(mm, type, "it does not answer");
-	else if (swap_device_info(type, &info) &&
-		 info.condemned >= WRITE_ERRORS_MAX)
-		sw_device_fail(mm, type,
-			       "too many of its slots could not be written");
+	if (err == -ETIMEDOUT) {
+		device_fails(mm, type, "it does not answer");
+		set_draining(mm, type, false);
+	} else if (swap_device_info(type, &info) &&
+		   info.condemned >= WRITE_ERRORS_MAX &&
+		   device_fails(mm, type,
+				"too many of its slots could not be written")) {
+		set_draining(mm, type, true);
+	}
+}
+
+void sw_device_drained(struct sw_mm *mm, unsigned type)
+{
+	set_draining(mm, type, false);
+}
+
+uint32_t sw_mm_to_drain(struct sw_mm *mm)
+{
+	return __atomic_load_n(&mm->to_drain, __ATOMIC_RELAXED);
 }

@@ -436,6 +436,39 @@ int sw_devices_remove(struct sw_devices *d, const char *name,
 	return err;
 }
 
+/* The place of a device that is on. Lock held. */
+static int place_of(struct sw_devices *d, unsigned type)
+{
+	for (unsigned i = 0; i < d->nr; i++)
+		if (d->device[i].store && d->device[i].type == type)
+			return i;
+	return -1;
+}
+
+bool sw_devices_take(struct sw_devices *d, unsigned type,
+		     char name[SW_DEVICE_NAME_MAX])
+{
+	bool taken = false;
+	int i;
+
+	sw_mutex_lock(&d->lock);
+	i = place_of(d, type);
+	if (i >= 0 && !d->held && d->device[i].state == SW_DEVICE_ON) {
+		d->device[i].state = SW_DEVICE_GOING;
+		memcpy(name, d->report[i].name, SW_DEVICE_NAME_MAX);
+		taken = true;
+	}
+	sw_mutex_unlock(&d->lock);
+	return taken;
+}
+
+void sw_devices_give(struct sw_devices *d, unsigned type)
+{
+	sw_mutex_lock(&d->lock);
+	d->device[place_of(d, type)].state = SW_DEVICE_ON;
+	sw_mutex_unlock(&d->lock);
+}
+
 void sw_devices_off(struct sw_devices *d)
 {
 	bool in_use = false;

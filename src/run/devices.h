@@ -18,7 +18,7 @@ enum sw_device_state {
 	SW_DEVICE_NONE,   /* the place is free */
 	SW_DEVICE_COMING, /* and has no store yet */
 	SW_DEVICE_ON,
-	SW_DEVICE_GOING, /* and has its store */
+	SW_DEVICE_GOING, /* or being emptied; and has its store */
 };
 
 struct sw_device {
@@ -100,5 +100,11 @@ SW_MUST_CHECK int sw_devices_add(
 SW_MUST_CHECK int sw_devices_remove(struct sw_devices *d, const char *name,
 				    int (*off)(void *arg, unsigned type),
 				    void *arg);
+
+/* The device of this type is being emptied, until it is given back. False: it
+ * goes off, or none may come or go now. */
+SW_MUST_CHECK bool sw_devices_take(struct sw_devices *d, unsigned type,
+				   char name[SW_DEVICE_NAME_MAX]);
+void sw_devices_give(struct sw_devices *d, unsigned type);
 
 #endif

@@ -196,6 +196,7 @@ static json_t *off(struct sw_call *call, const json_t *request, void *arg)
 	struct session *s = arg;
 	struct going g = { .s = s, .call = call };
 	struct sw_freeze_info freeze;
+	int err;
 
 	g.name = sw_request_text(request, "device");
 	if (!g.name)
@@ -206,7 +207,10 @@ static json_t *off(struct sw_call *call, const json_t *request, void *arg)
 		sw_error("the session is frozen; thaw it first");
 		return NULL;
 	}
-	if (sw_devices_remove(&s->devices, g.name, turn_off, &g))
+	sw_drain_hold(&s->drain);
+	err = sw_devices_remove(&s->devices, g.name, turn_off, &g);
+	sw_drain_let_go(&s->drain);
+	if (err)
 		return NULL;
 	sw_info("%s: turned off", g.name);
 	return json_pack("{s:s, s:I}", "name", g.name, "bytes",

@@ -356,7 +356,8 @@ int sw_session_run(const struct sw_run_options *opt)
 	if (sw_devices_on(&s.devices, opt))
 		return status;
 	if (open_mm(&s) || sw_session_trace(&s) ||
-	    sw_devices_start(&s.devices) || start_bury(&s) || open_metrics(&s))
+	    sw_devices_start(&s.devices) || start_bury(&s) ||
+	    sw_drain_start(&s) || open_metrics(&s))
 		return status;
 	if (open_door(&s)) {
 		sw_metrics_close(&s.metrics);
@@ -370,6 +371,7 @@ int sw_session_run(const struct sw_run_options *opt)
 	loop(&s);
 	close_door(&s);
 	sw_metrics_close(&s.metrics);
+	sw_drain_stop(&s.drain);
 	sw_bury_stop(&s.bury);
 	sw_session_free_children(&s);
 	sw_devices_stop(&s.devices);

@@ -52,6 +52,19 @@ struct stalls {
 	uint64_t demand_peak;        /* and in memory and out together */
 };
 
+/* Devices that failed are emptied: drain.c. */
+struct sw_drain {
+	pthread_t thread;
+	struct sw_mutex lock;   /* SW_RANK_LEAF */
+	pthread_cond_t changed; /* any of these */
+	bool stop;              /* lock */
+	bool wanted;            /* lock: it is time to try */
+	bool busy;              /* lock: it is being tried */
+	unsigned nr_off;        /* lock: who must not be disturbed */
+	uint32_t seen;          /* [thread: loop] devices that were to be */
+	uint32_t said_begin, said_why; /* [thread: its own] by device */
+};
+
 struct session {
 	const struct sw_run_options *opt;
 	struct sw_mm *mm;
@@ -60,6 +73,7 @@ struct session {
 	struct sw_door door;       /* where who talks to us comes in, */
 	struct sw_control control; /* and is answered */
 	bool going;                /* [atomic] a device goes off: requests.c */
+	struct sw_drain drain;
 	uint64_t budget_bytes;    /* [atomic] steering.c; sw_session_budget() */
 	struct sw_mutex steering; /* SW_RANK_STEERING: one at a time sets it */
 	unsigned eager; /* [atomic] who wants all processes to be managed now */
@@ -139,6 +153,17 @@ void sw_bury(struct bury *b, struct sw_child *c);
 void sw_bury_gone(struct bury *b, struct sw_list *spaces);
 /* Waits until all are freed, and ends the thread. */
 void sw_bury_stop(struct bury *b);
+
+/* ---- drain.c ---- */
+
+int sw_drain_start(struct session *s); /* 0, or -errno after a line */
+/* Called at each look: has another device failed? */
+void sw_drain_look(struct session *s);
+/* No device is emptied from here to there. */
+void sw_drain_hold(struct sw_drain *d);
+void sw_drain_let_go(struct sw_drain *d);
+/* The memory manager is there still. */
+void sw_drain_stop(struct sw_drain *d);
 
 /* ---- own.c ---- */
 

@@ -388,6 +388,7 @@ void sw_session_tick(struct session *s)
 		slow_tick(s);
 	sw_bury_gone(&s->bury, &s->children);
 	sw_bury_gone(&s->bury, &s->orphans);
+	sw_drain_look(s);
 	used = measure(s);
 	manage(s, used);
 	set_timer(s, used);

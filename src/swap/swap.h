@@ -147,6 +147,10 @@ int swapon(const struct swapon_spec *spec);
  * (counted as swap_bad_device).
  */
 int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg);
+/* The same up to the moment when no slot is used: the device stays on then, and
+ * as it was. */
+int swap_empty(unsigned type, int (*unuse)(void *arg, unsigned type),
+	       void *arg);
 
 /*
  * The device gives no slot any more, until it is switched off: what is on it

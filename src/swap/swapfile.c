@@ -449,7 +449,10 @@ static void flush_percpu_swap_cluster(struct swap_info_struct *si)
 	}
 }
 
-int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
+/* Takes the device out of allocation, and everything off it. Not 0: everything
+ * is back as it was; 0: the device is on no list. */
+static int empty_device(unsigned type, int (*unuse)(void *arg, unsigned type),
+			void *arg)
 {
 	struct swap_info_struct *si;
 	int err;
@@ -477,11 +480,28 @@ int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
 	/* Every allocation that saw WRITEOK is over after this. */
 	pass_cluster_locks(si);
 	err = try_to_unuse(si, unuse, arg);
-	if (err) {
+	if (err)
 		enable_swap_info(si);
-		return err;
-	}
+	return err;
+}
 
+int swap_empty(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
+{
+	int err = empty_device(type, unuse, arg);
+
+	if (!err)
+		enable_swap_info(&swap_info[type]);
+	return err;
+}
+
+int swapoff(unsigned type, int (*unuse)(void *arg, unsigned type), void *arg)
+{
+	int err = empty_device(type, unuse, arg);
+	struct swap_info_struct *si;
+
+	if (err)
+		return err;
+	si = &swap_info[type];
 	kill_users(si);
 	flush_percpu_swap_cluster(si);
 	swap_work_flush(&si->discard_work);

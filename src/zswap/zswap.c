@@ -362,7 +362,7 @@ static int reserve(struct sw_zswap *z)
 {
 	z->entries = sw_sysmem_reserve(z->max_entries * sizeof(*z->entries));
 	z->groups = sw_sysmem_reserve((UINT16_MAX + 1) * sizeof(*z->groups));
-	z->page = sw_sysmem_reserve(SW_ZSWAP_AROUND * SW_PAGE_SIZE);
+	z->page = sw_sysmem_reserve(SW_ZSWAP_BATCH * SW_PAGE_SIZE);
 	z->pool = sw_objpool_new(z->max_entries);
 	return z->entries && z->groups && z->page && z->pool ? 0 : -ENOMEM;
 }
@@ -373,7 +373,7 @@ void sw_zswap_close(struct sw_zswap *z)
 		return;
 	SW_BUG_ON(z->started || z->live);
 	sw_objpool_destroy(z->pool);
-	sw_sysmem_release(z->page, SW_ZSWAP_AROUND * SW_PAGE_SIZE);
+	sw_sysmem_release(z->page, SW_ZSWAP_BATCH * SW_PAGE_SIZE);
 	sw_sysmem_release(z->groups, (UINT16_MAX + 1) * sizeof(*z->groups));
 	sw_sysmem_release(z->entries, z->max_entries * sizeof(*z->entries));
 	pthread_cond_destroy(&z->wake);

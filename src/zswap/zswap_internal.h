@@ -20,7 +20,9 @@
 #include "store/packed.h"
 #include "zswap/zswap.h"
 
-#define SW_ZSWAP_AROUND 16u /* pages written back at once */
+#define SW_ZSWAP_AROUND \
+	16u                /* pages written back with the one that was picked */
+#define SW_ZSWAP_BATCH 32u /* and at once */
 
 enum zswap_flags {
 	ZSWAP_REFERENCED = 1u << 0, /* read since it was last looked at */
@@ -90,6 +92,7 @@ struct sw_zswap {
 	struct sw_compact compact;
 	uint64_t cold;       /* [thread that recompresses] its cursor */
 	unsigned char *page; /* [thread that set writing_back] */
+	bool failed;         /* [same] what it wrote last */
 
 	struct sw_mutex wake_lock; /* SW_RANK_LEAF */
 	pthread_cond_t wake;

@@ -9,6 +9,8 @@
  *      pick       the oldest entry, by number; nothing is held any more
  *      claim      a folio in the cache, or somebody is faster: let them
  *      same?      the entry may have gone meanwhile, and come back as another
+ *                 ... so for some more: what is claimed is waited for by who
+ *                 wants it, but nobody is waited for here
  *      write      to the device; the entry still has the page, should it fail
  *      forget     the entry
  *      release    the folio leaves; a slot that lost its last owner falls free
@@ -101,7 +103,27 @@ void zswap_release(struct zswap_claim *c)
 	put_swap_device(c->si);
 }
 
-/* ---- writeback ---- */
+/* ---- a batch ---- */
+
+/* Claimed pages of one device, on their way there together: to a disk, a
+ * request of many pages is hardly more than one of a single page. */
+struct batch {
+	struct sw_zswap *z;
+	struct sw_zswap_device *dev; /* of all claims */
+	unsigned nr_claims, nr_io, nr_pages;
+	struct zswap_claim claim[SW_ZSWAP_BATCH];
+	struct swap_io io[SW_ZSWAP_BATCH];
+	unsigned done; /* pages that went, of all batches, */
+	int err;       /* or what a device said */
+};
+
+static bool has_claimed(const struct batch *b, swp_entry_t entry)
+{
+	for (unsigned i = 0; i < b->nr_claims; i++)
+		if (folio_matches_swap_entry(b->claim[i].folio, entry))
+			return true;
+	return false;
+}
 
 /* Pages from the slot on that can be loaded into `buf`, `max` at most. */
 static unsigned load_run(struct sw_zswap_device *dev, uint64_t slot,
@@ -122,51 +144,111 @@ static unsigned load_run(struct sw_zswap_device *dev, uint64_t slot,
 	return n;
 }
 
-/*
- * Writes the pages of the claimed folio that are here; returns how many, or
- * what the device said. A page that does not come back whole stays, for its
- * reader to be told.
- */
-static int write_claimed(struct sw_zswap *z, struct zswap_claim *c)
+/* The pages of the claimed folio that are here. One that does not come back
+ * whole stays, for its reader to be told. */
+static void load_claimed(struct batch *b, const struct zswap_claim *c)
 {
 	uint64_t slot = swp_offset(c->folio->swap);
-	unsigned nr = folio_nr(c->folio), done = 0, n;
-	uint64_t begin = sw_trace_begin();
-	int err = 0;
+	unsigned nr = folio_nr(c->folio), n;
 
-	for (unsigned at = 0; at < nr && !err; at += n + 1) {
-		n = load_run(c->dev, slot + at, nr - at, z->page);
+	for (unsigned at = 0; at < nr; at += n + 1) {
+		unsigned char *buf = b->z->page + b->nr_pages * SW_PAGE_SIZE;
+
+		n = load_run(c->dev, slot + at, nr - at, buf);
 		if (!n)
 			continue;
-		err = c->dev->ops->write(c->dev->store, slot + at, n, z->page);
-		SW_PROBE4(writeback, c->folio->swap.val + at, n, err, 1u);
-		if (err) {
-			sw_count(zswap_reject_reclaim_fail, 1);
-			sw_warn_once(
-				"zswap: cold pages cannot be written (%s): they stay in memory until it works again",
-				strerror(-err));
-			continue;
-		}
-		for (unsigned i = at; i < at + n; i++)
-			zswap_entry_forget(c->dev, slot + i);
-		done += n;
+		b->io[b->nr_io++] = (struct swap_io){
+			.entry = { c->folio->swap.val + at },
+			.nr = n,
+			.pages = buf,
+		};
+		b->nr_pages += n;
 	}
-	sw_count(pswpout, done);
-	sw_count(zswpwb, done);
-	if (done)
-		sw_trace_io(begin, SW_TRACE_WRITE_DISK, done);
-	return err ? err : (int)done;
 }
 
 /* Slots marked zero need no bytes: what is here was there before the mark. */
-static int forget_claimed(struct zswap_claim *c)
+static void forget_claimed(struct batch *b, const struct zswap_claim *c)
 {
 	uint64_t slot = swp_offset(c->folio->swap);
 
 	for (unsigned i = 0; i < folio_nr(c->folio); i++)
 		zswap_entry_forget(c->dev, slot + i);
-	return folio_nr(c->folio);
+	b->done += folio_nr(c->folio);
 }
+
+/* Without batches, a device that fails is asked no more. */
+static void write_all(struct batch *b)
+{
+	const struct swap_ops *ops = b->dev->ops;
+	int err = 0;
+
+	if (b->nr_io > 1 && ops->batch) {
+		ops->batch(b->dev->store, true, b->io, b->nr_io);
+		return;
+	}
+	for (unsigned i = 0; i < b->nr_io; i++) {
+		struct swap_io *io = &b->io[i];
+
+		if (!err)
+			err = ops->write(b->dev->store, swp_offset(io->entry),
+					 io->nr, io->pages);
+		else
+			err = -ECANCELED;
+		io->err = err;
+	}
+}
+
+/* What was written is forgotten here, what was not stays. */
+static void settle(struct batch *b, const struct swap_io *io, uint64_t begin)
+{
+	uint64_t slot = swp_offset(io->entry);
+
+	if (io->err == -ECANCELED)
+		return;
+	SW_PROBE4(writeback, io->entry.val, io->nr, io->err, 1u);
+	if (io->err) {
+		b->err = io->err;
+		sw_count(zswap_reject_reclaim_fail, 1);
+		sw_warn_once(
+			"zswap: cold pages cannot be written (%s): they stay in memory until it works again",
+			strerror(-io->err));
+		return;
+	}
+	for (unsigned i = 0; i < io->nr; i++)
+		zswap_entry_forget(b->dev, slot + i);
+	b->done += io->nr;
+	sw_count(pswpout, io->nr);
+	sw_count(zswpwb, io->nr);
+	sw_trace_io(begin, SW_TRACE_WRITE_DISK, io->nr);
+}
+
+/* Writes what the batch has, and lets go of it. */
+static void flush(struct batch *b)
+{
+	uint64_t begin = sw_trace_begin();
+
+	if (b->nr_io)
+		write_all(b);
+	for (unsigned i = 0; i < b->nr_io; i++)
+		settle(b, &b->io[i], begin);
+	for (unsigned i = 0; i < b->nr_claims; i++)
+		zswap_release(&b->claim[i]);
+	b->nr_claims = b->nr_io = b->nr_pages = 0;
+}
+
+static void add_claim(struct batch *b, const struct zswap_claim *c)
+{
+	if (b->nr_claims && b->dev != c->dev)
+		flush(b);
+	b->dev = c->dev;
+	b->claim[b->nr_claims++] = *c;
+	if (c->zero)
+		forget_claimed(b, c);
+	else
+		load_claimed(b, c);
+}
+
+/* ---- writeback ---- */
 
 /* A program has the page, and this copy only spares writing it once more. When
  * room is short that is worth less than any other page. */
@@ -184,17 +266,27 @@ static bool drop_clean(const struct zswap_pick *pick)
 	return gone;
 }
 
-/* Returns how many pages went, or what the device said. */
-static int write_back_pick(struct sw_zswap *z, const struct zswap_pick *pick)
+static void write_back_pick(struct batch *b, const struct zswap_pick *pick)
 {
 	struct zswap_claim c;
-	int done, err;
+	int err;
 
-	if (!zswap_claim(z, pick, true, &c, &err))
-		return err == -EEXIST && drop_clean(pick);
-	done = c.zero ? forget_claimed(&c) : write_claimed(z, &c);
-	zswap_release(&c);
-	return done;
+	/* With a neighbour; it was picked as it is there until it is written. */
+	if (has_claimed(b, pick->entry))
+		return;
+	if (zswap_claim(b->z, pick, true, &c, &err))
+		add_claim(b, &c);
+	else if (err == -EEXIST)
+		b->done += drop_clean(pick);
+}
+
+/* Another claim may not fit, or is not wanted. After a failure one is enough to
+ * see whether the device works again. */
+static bool is_due(const struct batch *b, unsigned nr)
+{
+	return b->z->failed || b->done + b->nr_pages >= nr ||
+	       b->nr_claims == SW_ZSWAP_BATCH ||
+	       b->nr_pages + SW_ZSWAP_AROUND > SW_ZSWAP_BATCH;
 }
 
 unsigned sw_zswap_write_back(struct sw_zswap *z, unsigned nr)
@@ -203,19 +295,24 @@ unsigned sw_zswap_write_back(struct sw_zswap *z, unsigned nr)
 	 * large pool, should that be nearly everything. */
 	uint64_t looks = sw_min(zswap_read(&z->live), LOOKS_MAX);
 	struct zswap_pick pick;
-	unsigned done = 0;
-	int n = 0;
+	struct batch b;
 
 	if (__atomic_exchange_n(&z->writing_back, true, __ATOMIC_ACQUIRE))
 		return 0;
-	for (; done < nr && looks && n >= 0; looks--) {
+	b.z = z;
+	b.nr_claims = b.nr_io = b.nr_pages = b.done = 0;
+	b.err = 0;
+	for (; b.done < nr && looks && !b.err; looks--) {
 		if (!zswap_take_coldest(z, &pick))
 			break;
-		n = write_back_pick(z, &pick);
-		done += sw_max(n, 0);
+		write_back_pick(&b, &pick);
+		if (is_due(&b, nr))
+			flush(&b);
 	}
+	flush(&b);
+	z->failed = b.err;
 	__atomic_store_n(&z->writing_back, false, __ATOMIC_RELEASE);
-	return done;
+	return b.done;
 }
 
 /* ---- compressing anew ---- */

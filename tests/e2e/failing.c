@@ -12,7 +12,8 @@
  *
  * where FIRST and LAST are pages of the file. A page that is written while it
  * cannot be read can be read from then on, as on a disk. A request that hangs is
- * carried out when the orders no longer say that it should.
+ * carried out when the orders no longer say that it should. A page that was
+ * refused by itself, and not among others, is said: REFUSED read|write PAGE.
  *
  * It speaks the kernel's protocol itself, which takes less than the library
  * would and no package; see fuse(4) and linux/fuse.h. One thread: what hangs is
@@ -221,6 +222,17 @@ static void put_aside(const struct request *q)
 	hung[nr_hung++] = copy;
 }
 
+static void refuse(const struct request *q, int err)
+{
+	if (size_of(q) == PAGE) {
+		printf("REFUSED %s %lu\n",
+		       q->head.opcode == FUSE_READ ? "read" : "write",
+		       (unsigned long)offset_of(q) / PAGE);
+		fflush(stdout);
+	}
+	answer(q->head.unique, err, NULL, 0);
+}
+
 static void transfer(const struct request *q)
 {
 	int err = order_for(q);
@@ -228,7 +240,7 @@ static void transfer(const struct request *q)
 	if (err < 0)
 		put_aside(q);
 	else if (err)
-		answer(q->head.unique, err, NULL, 0);
+		refuse(q, err);
 	else
 		carry_out(q);
 }

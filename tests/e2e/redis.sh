@@ -1,23 +1,37 @@
 #!/bin/sh
-# redis-server holding 1.7 times its budget: the same DEBUG DIGEST as a native
-# server with the same data, and a BGSAVE file that loads natively to it.
+# redis.sh [zram|file|zswap]: redis-server holding 1.7 times its budget, or twice
+# where it goes to a disk: the same DEBUG DIGEST, which is of every value, as a
+# native server with the same data, and a BGSAVE file that loads natively to it.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need redis-server redis-cli
 need_spillway
 
+swap=${1:-zram}
 budget_mib=$((64 * level))
+tenths=17
+case $swap in
+zram) options="--swap zram:2G" ;;
+file) options="--swap file:$tmp/swap,size=1G" ;;
+zswap) options="--swap file:$tmp/swap,size=1G --zswap $((8 * level))M" ;;
+esac
+if [ "$swap" != zram ]; then
+	[ "$(stat -f -c %T "$tmp")" != tmpfs ] || skip "$tmp is memory, no disk"
+	budget_mib=$((32 * level))
+	tenths=20
+	mkdir "$tmp/swap"
+fi
 value=1000
 # A value costs its bytes and about 90 more for key, entry and headers.
-count=$((budget_mib * 1048576 * 17 / 10 / (value + 90)))
+count=$((budget_mib * 1048576 * tenths / 10 / (value + 90)))
 mkdir "$tmp/native" "$tmp/under" "$tmp/reload"
 
 cli() {
 	timeout "${cli_timeout:-100}" redis-cli -s "$socket" "$@"
 }
 
-# options DIR: a server alone in DIR, without network or surprises.
-options() {
+# server_options DIR: a server alone in DIR, without network or surprises.
+server_options() {
 	echo "--port 0 --unixsocket $tmp/$1/s --dir $tmp/$1 --save '' \
 		--appendonly no --enable-debug-command yes --daemonize no"
 }
@@ -46,7 +60,7 @@ load() {
 		fail "loading: $(tail -n 1 "$tmp/pipe.out")"
 }
 
-eval "redis-server $(options native)" >"$tmp/native.log" 2>&1 &
+eval "redis-server $(server_options native)" >"$tmp/native.log" 2>&1 &
 server=$!
 wait_ready native || skip "redis-server does not start natively" \
 	"$(tail -n 3 "$tmp/native.log")"
@@ -55,11 +69,11 @@ want=$(cli debug digest)
 [ "$(cli dbsize)" = $count ] || fail "native: $(cli dbsize) keys, not $count"
 stop
 
-session=redis
+session=redis-$swap
 start=$(date +%s)
-eval "\"$SPILLWAY\" run -m ${budget_mib}M --swap zram:2G \
-	--report \"$tmp/redis.json\" -- redis-server $(options under)" \
-	>"$tmp/redis.out" 2>"$tmp/redis.err" </dev/null &
+eval "\"$SPILLWAY\" run -m ${budget_mib}M $options \
+	--report \"$tmp/$session.json\" -- redis-server $(server_options under)" \
+	>"$tmp/$session.out" 2>"$tmp/$session.err" </dev/null &
 server=$!
 if ! wait_ready under; then
 	fail "redis-server does not start under spillway"
@@ -93,11 +107,18 @@ while cli info persistence | grep -q 'rdb_bgsave_in_progress:1'; do
 done
 stop
 check_session 0
-echo "redis: $count values, $(($(date +%s) - start)) s under spillway," \
-	"$(counter pswpout) out, $(counter pswpin) in"
+if [ "$swap" = zswap ]; then
+	for least in zswpout zswpin zswpwb; do
+		[ "$(counter $least)" -gt 1000 ] ||
+			fail "$session: $least is $(counter $least)"
+	done
+fi
+echo "$session: $count values, $(($(date +%s) - start)) s under spillway," \
+	"$(counter pswpout) out, $(counter pswpin) in," \
+	"$(counter zswpout) out to zswap, $(counter zswpin) in"
 
 cp "$tmp/under/dump.rdb" "$tmp/reload/" || fail "no dump.rdb"
-eval "redis-server $(options reload)" >"$tmp/reload.log" 2>&1 &
+eval "redis-server $(server_options reload)" >"$tmp/reload.log" 2>&1 &
 server=$!
 wait_ready reload || fail "the saved file does not load natively"
 got=$(cli debug digest)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Compressed memory in front of a file: the verifying workload in half and in an
 # eighth of its memory, with a pool that runs full, one that does not, and zstd;
-# programs that fork; and redis, whose values are compared.
+# and programs that fork. redis.sh has redis on it.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need_spillway

@@ -40,6 +40,7 @@ struct fx_store {
 	bool stays;                     /* after the nth, too */
 	int read_err, write_err;        /* how; 0: -EIO */
 	uint64_t bad_slot;              /* cannot be written; 0: none */
+	uint64_t lost_slot;             /* cannot be read; 0: none */
 	uint64_t reads, writes;         /* pages */
 	uint64_t read_calls, write_calls;
 	/* Called before each, with nothing held, or NULL. What is to happen
@@ -102,7 +103,8 @@ static inline int fx_store_read(void *arg, uint64_t offset, unsigned nr,
 	pthread_mutex_lock(&st->lock);
 	SW_BUG_ON(offset + nr > st->slots);
 	st->read_calls++;
-	if (fx_is_nth(&st->fail_read) || st->fail_reads)
+	if (fx_is_nth(&st->fail_read) || st->fail_reads ||
+	    (st->lost_slot >= offset && st->lost_slot < offset + nr))
 		err = st->read_err ? st->read_err : -EIO;
 	for (unsigned i = 0; !err && i < nr; i++) {
 		if (!st->used[offset + i])

@@ -66,7 +66,16 @@ static void disk_free(void *store, uint64_t o, unsigned nr)
 	}
 }
 
+static void disk_batch(void *store, bool write, struct swap_io *io, unsigned nr)
+{
+	EXPECT(write);
+	for (unsigned i = 0; i < nr; i++)
+		io[i].err = disk_write(store, swp_offset(io[i].entry), io[i].nr,
+				       io[i].pages);
+}
+
 static const struct swap_ops disk_ops = {
+	.batch = disk_batch,
 	.write = disk_write,
 	.read = disk_read,
 	.slot_free = disk_free,
@@ -182,6 +191,14 @@ static void setup_page(void)
 	slot = page_out(0, first_word);
 }
 
+/* Two that are written back together, and the second is looked at. */
+static void setup_two_pages(void)
+{
+	setup_pool();
+	page_out(0, 7);
+	slot = page_out(0, first_word);
+}
+
 static void setup_block(void)
 {
 	setup_pool();
@@ -235,6 +252,11 @@ static void finish_page(void)
 static void body_write_back(void)
 {
 	EXPECT(sw_zswap_write_back(pool, 1) <= 4);
+}
+
+static void body_write_back_two(void)
+{
+	EXPECT(sw_zswap_write_back(pool, 2) <= 2);
 }
 
 static void body_recompress(void)
@@ -444,6 +466,18 @@ const struct scenario explore_zswap[] = {
 	{ "writeback-against-page-out",
 	  setup_page,
 	  { body_write_back, body_page_out, body_fault },
+	  finish_page },
+	{ "batch-writeback-against-fault",
+	  setup_two_pages,
+	  { body_write_back_two, body_fault },
+	  finish_page },
+	{ "batch-writeback-against-put",
+	  setup_two_pages,
+	  { body_write_back_two, body_put },
+	  finish_page },
+	{ "batch-writeback-against-another-write",
+	  setup_two_pages,
+	  { body_write_back_two, body_write_again },
 	  finish_page },
 	{ "block-writeback-against-fault",
 	  setup_block,

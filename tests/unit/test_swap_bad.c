@@ -271,6 +271,47 @@ static void swapoff_that_gives_up_leaves_the_device_failed(void **state)
 	fx_drop(folio);
 }
 
+static int take_off(void *arg, unsigned type)
+{
+	(void)type;
+	swap_put_entries_direct(*(swp_entry_t *)arg, 1);
+	return 0;
+}
+
+static void failed_device_that_is_empty_stays_failed(void **state)
+{
+	int type = fx_swapon(4 * CL, -1);
+	swp_entry_t e = fx_swapped(0, 7);
+	struct folio *folio;
+
+	assert_true(swap_device_fail(type));
+	assert_int_equal(swap_empty(type, give_up, NULL), -EINTR);
+	assert_int_equal(fx_used(type), 1);
+	assert_int_equal(swap_empty(type, take_off, &e), 0);
+	assert_int_equal(fx_used(type), 0);
+	fx_check();
+	folio = fx_folio(0);
+	assert_int_equal(folio_alloc_swap(folio, 0), -ENOMEM);
+	fx_drop(folio);
+	assert_int_equal(swapoff(type, NULL, NULL), 0);
+	assert_int_equal(swap_empty(type, NULL, NULL), -EINVAL);
+}
+
+/* Nothing is wrong with this one. */
+static void device_that_is_empty_is_used_again(void **state)
+{
+	int type = fx_swapon(4 * CL, -1);
+	swp_entry_t e = fx_swapped(0, 7);
+	struct folio *folio;
+
+	assert_int_equal(swap_empty(type, take_off, &e), 0);
+	fx_check();
+	folio = fx_cached(0);
+	assert_int_equal(swp_type(folio->swap), type);
+	assert_true(folio_free_swap(folio));
+	fx_drop(folio);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +325,8 @@ int main(int argc, char **argv)
 		FX_TEST(only_dirty_single_pages_are_condemned),
 		FX_TEST(failed_device_keeps_what_it_has_and_gives_nothing),
 		FX_TEST(swapoff_that_gives_up_leaves_the_device_failed),
+		FX_TEST(failed_device_that_is_empty_stays_failed),
+		FX_TEST(device_that_is_empty_is_used_again),
 	};
 
 	return FX_RUN(tests);

@@ -25,7 +25,9 @@ struct disk {
 	bool *has;           /* [atomic] written and not freed since */
 	uint64_t slots;
 	bool fail_write, fail_read;    /* [atomic] */
+	uint64_t fail_slot;            /* cannot be written; 0: none */
 	uint64_t write_calls, written; /* [atomic] */
+	uint64_t batches;              /* [atomic] */
 	/* In the middle of a write, or NULL. */
 	void (*on_write)(void *arg, uint64_t slot, unsigned nr);
 	void *arg;
@@ -42,7 +44,8 @@ static inline int disk_write(void *store, uint64_t slot, unsigned nr,
 		__atomic_store_n(&d->has[slot + i], false, __ATOMIC_RELAXED);
 	if (d->on_write)
 		d->on_write(d->arg, slot, nr);
-	if (__atomic_load_n(&d->fail_write, __ATOMIC_RELAXED))
+	if (__atomic_load_n(&d->fail_write, __ATOMIC_RELAXED) ||
+	    (d->fail_slot >= slot && d->fail_slot < slot + nr))
 		return -EIO;
 	memcpy(d->page + slot * PG, pages, nr * PG);
 	for (unsigned i = 0; i < nr; i++)
@@ -81,6 +84,30 @@ static const struct swap_ops disk_ops = {
 	.slot_free = disk_free,
 };
 
+static inline void disk_batch(void *store, bool write, struct swap_io *io,
+			      unsigned nr)
+{
+	struct disk *d = store;
+
+	__atomic_fetch_add(&d->batches, 1, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < nr; i++) {
+		uint64_t slot = swp_offset(io[i].entry);
+
+		io[i].err = write ? disk_write(d, slot, io[i].nr, io[i].pages)
+				  : disk_read(d, slot, io[i].nr, io[i].pages);
+	}
+}
+
+static const struct swap_ops batch_ops = {
+	.write = disk_write,
+	.read = disk_read,
+	.slot_free = disk_free,
+	.batch = disk_batch,
+};
+
+/* What is switched on from now on takes many slots at once. */
+static bool disk_batches;
+
 /* ---- a device behind the pool, switched on ---- */
 
 struct device {
@@ -92,6 +119,7 @@ struct device {
 static inline void device_on(struct device *d, struct sw_zswap *z,
 			     uint64_t slots)
 {
+	const struct swap_ops *ops = disk_batches ? &batch_ops : &disk_ops;
 	struct swapon_spec spec = {
 		.name = "disk",
 		.ops = &sw_zswap_ops,
@@ -104,9 +132,9 @@ static inline void device_on(struct device *d, struct sw_zswap *z,
 	d->disk.page = calloc(slots, PG);
 	d->disk.has = calloc(slots, sizeof(bool));
 	CHECK(d->disk.page && d->disk.has);
-	d->zdev = sw_zswap_wrap(z, &disk_ops, &d->disk, slots);
+	d->zdev = sw_zswap_wrap(z, ops, &d->disk, slots);
 	if (!d->zdev) /* refused on purpose, once */
-		d->zdev = sw_zswap_wrap(z, &disk_ops, &d->disk, slots);
+		d->zdev = sw_zswap_wrap(z, ops, &d->disk, slots);
 	CHECK(d->zdev);
 	spec.store = d->zdev;
 	d->type = swapon(&spec);

@@ -278,7 +278,9 @@ int main(void)
 	layer_open();
 	pool = pool_open(POOL);
 	device_on(&dev[0], pool, 1024);
+	disk_batches = true;
 	device_on(&dev[1], pool, 700);
+	disk_batches = false;
 	sw_sysmem_fail = refuse;
 	q = quiet_begin();
 	play(rounds ? atoi(rounds) : 300);

@@ -34,6 +34,15 @@ static inline int setup(void **state)
 	return setup_sized(POOL);
 }
 
+/* The device takes many slots at once. */
+static inline int setup_batches(void **state)
+{
+	disk_batches = true;
+	setup_sized(POOL);
+	disk_batches = false;
+	return 0;
+}
+
 /* Little room, for what happens when there is none. */
 static inline int setup_small(void **state)
 {
@@ -65,7 +74,9 @@ static inline uint64_t text(uint64_t i)
 	return page_number(PAGE_TEXT, i);
 }
 
-#define T(name)     cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define BATCH(name) \
+	cmocka_unit_test_setup_teardown(name, setup_batches, teardown)
 #define SMALL(name) cmocka_unit_test_setup_teardown(name, setup_small, teardown)
 
 /* The last statement of main(argc, argv), whose argument may name one test. */

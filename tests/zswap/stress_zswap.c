@@ -194,7 +194,9 @@ int main(void)
 	layer_open();
 	pool = pool_open(512 << 10);
 	going = -1;
+	disk_batches = true;
 	device_on(&keep, pool, 700);
+	disk_batches = false;
 	for (unsigned i = 0; i < SHARED; i++)
 		shared[i] = page_out(i, 0);
 	CHECK(sw_zswap_start(pool) == 0);

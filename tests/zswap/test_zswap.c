@@ -177,6 +177,76 @@ static void neighbours_go_in_one_piece(void **state)
 		expect_page((swp_entry_t){ e.val + i }, text(i));
 }
 
+/* Pages that are not neighbours, which would be one piece anyway. */
+static void pages_apart(swp_entry_t *e, unsigned nr)
+{
+	for (unsigned i = 0; i < nr; i++) {
+		e[i] = page_out(text(i), 0);
+		page_out(page_number(PAGE_NOISE, i), 0);
+	}
+	dev.disk.write_calls = 0;
+}
+
+static void what_is_apart_goes_in_one_batch(void **state)
+{
+	swp_entry_t e[20];
+
+	pages_apart(e, 20);
+	assert_int_equal(sw_zswap_write_back(pool, 16), 16);
+	assert_int_equal(dev.disk.batches, 1);
+	assert_int_equal(dev.disk.write_calls, 16);
+	assert_int_equal(counted(zswpwb), 16);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(is_on_disk(&dev, e[i]), i < 16);
+		assert_int_equal(is_pooled(&dev, e[i]), i >= 16);
+		expect_page(e[i], text(i));
+	}
+}
+
+/* A batch has its end, and pieces of many pages are in it as well. */
+static void more_than_a_batch_goes_in_batches(void **state)
+{
+	swp_entry_t e[300];
+
+	for (unsigned i = 0; i < 300; i++)
+		e[i] = page_out(text(i), 0);
+	assert_int_equal(sw_zswap_write_back(pool, 300), 300);
+	assert_in_range(dev.disk.batches, 300 / SW_ZSWAP_BATCH, 20);
+	for (unsigned i = 0; i < 300; i++)
+		expect_page(e[i], text(i));
+}
+
+/* Each device gets its own. */
+static void a_batch_is_of_one_device(void **state)
+{
+	swp_entry_t e[2], fill[2 * SLOTS];
+	struct device other;
+	unsigned nr = 0;
+
+	disk_batches = true;
+	device_on(&other, pool, SLOTS);
+	disk_batches = false;
+	e[0] = page_out(text(0), 0);
+	e[1] = page_out(text(1), 0);
+	/* Devices of one priority take turns, a cluster each. */
+	while (swp_type(e[1]) == swp_type(e[0])) {
+		page_free(e[1]);
+		fill[nr++] = page_out(text(1), 0);
+		e[1] = page_out(text(1), 0);
+	}
+	while (nr)
+		page_free(fill[--nr]);
+	assert_int_equal(sw_zswap_write_back(pool, 2), 2);
+	assert_int_equal(pool->live, 0);
+	assert_int_equal(dev.disk.written, 1);
+	assert_int_equal(other.disk.written, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		expect_page(e[i], text(i));
+		page_free(e[i]);
+	}
+	device_off(&other, NULL, NULL);
+}
+
 /* ---- what fails ---- */
 
 /* Once in the pool, then in the same slot what does not go there: what is
@@ -354,6 +424,45 @@ static void a_page_whose_writeback_fails_stays(void **state)
 	expect_page(e, text(1));
 }
 
+static void of_a_batch_only_what_fails_stays(void **state)
+{
+	swp_entry_t e[10];
+	struct quiet q;
+
+	pages_apart(e, 10);
+	dev.disk.fail_slot = swp_offset(e[3]);
+	q = quiet_begin();
+	assert_int_equal(sw_zswap_write_back(pool, 10), 9);
+	quiet_end(&q);
+	assert_int_equal(counted(zswap_reject_reclaim_fail), 1);
+	for (unsigned i = 0; i < 10; i++) {
+		assert_int_equal(is_pooled(&dev, e[i]), i == 3);
+		expect_page(e[i], text(i));
+	}
+}
+
+static void a_device_that_fails_is_tried_with_one_page(void **state)
+{
+	swp_entry_t e[10];
+	struct quiet q;
+
+	pages_apart(e, 10);
+	dev.disk.fail_write = true;
+	q = quiet_begin();
+	assert_int_equal(sw_zswap_write_back(pool, 10), 0);
+	dev.disk.write_calls = 0;
+	assert_int_equal(sw_zswap_write_back(pool, 10), 0);
+	quiet_end(&q);
+	assert_int_equal(dev.disk.write_calls, 1);
+	dev.disk.fail_write = false;
+	assert_int_equal(sw_zswap_write_back(pool, 1), 1);
+	dev.disk.batches = 0;
+	assert_int_equal(sw_zswap_write_back(pool, 9), 9);
+	assert_int_equal(dev.disk.batches, 1);
+	for (unsigned i = 0; i < 10; i++)
+		expect_page(e[i], text(i));
+}
+
 static void stale_bytes_behind_a_zero_mark_go_without_a_write(void **state)
 {
 	struct folio *folio = folio_new(0, 0);
@@ -384,6 +493,9 @@ int main(int argc, char **argv)
 		T(what_was_read_gets_a_second_chance),
 		T(groups_take_turns),
 		T(neighbours_go_in_one_piece),
+		BATCH(what_is_apart_goes_in_one_batch),
+		BATCH(more_than_a_batch_goes_in_batches),
+		BATCH(a_batch_is_of_one_device),
 		T(an_old_copy_is_never_written_over_a_new_one),
 		T(the_device_forgets_what_the_pool_has),
 		SMALL(a_full_pool_refuses_and_the_device_takes),
@@ -392,6 +504,8 @@ int main(int argc, char **argv)
 		T(a_store_that_fails_half_way_leaves_nothing_in_the_pool),
 		T(a_device_that_fails_leaves_empty_slots),
 		T(a_page_whose_writeback_fails_stays),
+		BATCH(of_a_batch_only_what_fails_stays),
+		BATCH(a_device_that_fails_is_tried_with_one_page),
 		T(stale_bytes_behind_a_zero_mark_go_without_a_write),
 	};
 

@@ -38,6 +38,12 @@ static void fault_in_between(void *arg, uint64_t slot, unsigned nr)
 	folio_put(folio);
 }
 
+static void fault_beside(void *arg, uint64_t slot, unsigned nr)
+{
+	dev.disk.on_write = NULL;
+	fault_in_between(arg, swp_offset(met.e), nr);
+}
+
 static void a_fault_waits_for_a_page_being_written_back(void **state)
 {
 	met.e = page_out(text(1), 0);
@@ -46,6 +52,45 @@ static void a_fault_waits_for_a_page_being_written_back(void **state)
 	assert_int_equal(met.err, -EEXIST);
 	assert_true(met.waited);
 	expect_page(met.e, text(1));
+}
+
+/* The last of a batch, when the first is being written. */
+static void a_fault_waits_for_the_batch_its_page_is_in(void **state)
+{
+	swp_entry_t first = page_out(text(1), 0);
+
+	page_out(page_number(PAGE_NOISE, 1), 0);
+	met.e = page_out(text(2), 0);
+	dev.disk.on_write = fault_beside;
+	assert_int_equal(sw_zswap_write_back(pool, 2), 2);
+	assert_int_equal(dev.disk.batches, 1);
+	assert_int_equal(met.err, -EEXIST);
+	assert_true(met.waited);
+	expect_page(met.e, text(2));
+	expect_page(first, text(1));
+}
+
+static void put_beside(void *arg, uint64_t slot, unsigned nr)
+{
+	dev.disk.on_write = NULL;
+	page_free(met.e);
+	assert_true(swap_cache_has_folio(met.e));
+	assert_true(is_pooled(&dev, met.e));
+}
+
+static void a_page_freed_while_its_batch_is_written_is_gone_after(void **state)
+{
+	swp_entry_t first = page_out(text(1), 0), noise;
+
+	noise = page_out(page_number(PAGE_NOISE, 1), 0);
+	met.e = page_out(text(2), 0);
+	dev.disk.on_write = put_beside;
+	assert_int_equal(sw_zswap_write_back(pool, 2), 2);
+	assert_int_equal(pool->live, 0);
+	assert_false(is_on_disk(&dev, met.e));
+	assert_false(swap_cache_has_folio(met.e));
+	expect_page(first, text(1));
+	expect_page(noise, page_number(PAGE_NOISE, 1));
 }
 
 static void put_in_between(void *arg, uint64_t slot, unsigned nr)
@@ -220,7 +265,9 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		T(a_fault_that_was_first_keeps_its_page),
 		T(a_fault_waits_for_a_page_being_written_back),
+		BATCH(a_fault_waits_for_the_batch_its_page_is_in),
 		T(a_page_freed_while_it_is_written_is_gone_after),
+		BATCH(a_page_freed_while_its_batch_is_written_is_gone_after),
 		T(another_page_in_the_slot_is_not_written),
 		T(a_pick_of_a_device_that_is_off_is_nothing),
 		T(a_clean_copy_is_dropped_rather_than_written),

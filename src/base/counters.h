@@ -85,6 +85,7 @@
 	X(poisoned)       /* pages lost; their reader gets SIGBUS */           \
 	X(move_busy)      /* pages the kernel would not move (pinned) */       \
 	X(move_refused)   /* windows the kernel would not move */              \
+	X(pswpout_direct) /* pages that faults wrote, for want of room */      \
 	X(allocstall)     /* faults that waited for reclaim */                 \
 	X(oom_unmanaged)  /* faults served above the budget */
 

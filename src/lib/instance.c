@@ -40,6 +40,14 @@ static unsigned avoid_of(unsigned without)
 	       (without & SPILLWAY_CAN_MOVE ? SW_LOCAL_AVOID_MOVE : 0);
 }
 
+/* Who serves a fault may compress pages to make room. */
+static void mapper_turns(void *arg, bool begins)
+{
+	struct sw_lib *lib = arg;
+
+	sw_work_lend(begins ? &lib->work : NULL);
+}
+
 static int open_local(struct sw_lib *lib, const struct sw_lib_plan *plan)
 {
 	const struct sw_local_config config = {
@@ -48,6 +56,7 @@ static int open_local(struct sw_lib *lib, const struct sw_lib_plan *plan)
 		.avoid = avoid_of(plan->avoid),
 		.client = &sw_mm_client,
 		.covers = sw_lib_covers,
+		.turn = mapper_turns,
 		.arg = lib,
 	};
 	int err = sw_local_new(&config, &lib->local);
@@ -135,6 +144,7 @@ static void release(struct sw_lib *lib)
 	sw_lib_stores_off(&lib->stores);
 	if (lib->local)
 		sw_local_free(lib->local);
+	sw_work_release(&lib->work);
 	if (lib->worker.fd >= 0)
 		close(lib->worker.fd);
 	sw_mutex_destroy(&lib->worker.lock);

@@ -20,6 +20,7 @@
 #include "mm/mm.h"
 #include "mmu/local.h"
 #include "store/kind.h"
+#include "store/work.h"
 #include "swap/swap.h"
 
 #include "spillway.h"
@@ -121,6 +122,7 @@ struct sw_lib {
 	pid_t pid;          /* [const] but at a fork */
 	spillway_t *handle; /* [const] */
 	struct sw_local *local;
+	struct sw_work work; /* [the mapper] */
 	struct sw_mm *mm;
 	struct sw_space *space;
 	struct sw_mm_host host;

@@ -9,10 +9,11 @@
  * not see), as the session measures it from outside (run/watch.c).
  *
  * Free pages have two marks, as the kernel's zones have: below `low` reclaim
- * is woken, above `high` it stops. A fault waits only when nothing is free,
- * and not for long: whoever serves faults may be needed by reclaim itself
- * (an agent that unshares a page faults too), so after FAULT_WAIT_NS one page
- * is granted above the budget.
+ * is woken, above `high` it stops. Only when nothing is free a fault makes room
+ * itself, of what is staged and goes to memory, or waits; and not for long:
+ * whoever serves faults may be needed by reclaim itself (an agent that unshares
+ * a page faults too), so after FAULT_WAIT_NS one page is granted above the
+ * budget.
  */
 #include "base/time.h"
 #include "mm/mm_internal.h"
@@ -55,12 +56,11 @@ void sw_budget_shrink(struct sw_budget *b)
 		b->held->shrink(b->held->arg, missing);
 }
 
-/* Waits until `nr` are free, at most FAULT_WAIT_NS. */
-static void wait_for_room(struct sw_mm *mm, int64_t nr)
+/* Waits until `nr` are free, or the time is `end`. */
+static void wait_for_room(struct sw_mm *mm, int64_t nr, uint64_t end)
 {
-	uint64_t now = sw_now_ns(), end = now + FAULT_WAIT_NS;
+	uint64_t now = sw_now_ns();
 
-	sw_count(allocstall, 1);
 	__atomic_fetch_add(&mm->nr_waiting, 1, __ATOMIC_ACQ_REL);
 	sw_mutex_lock(&mm->lock);
 	while (sw_budget_free(&mm->budget) < nr && now < end &&
@@ -71,6 +71,25 @@ static void wait_for_room(struct sw_mm *mm, int64_t nr)
 	}
 	sw_mutex_unlock(&mm->lock);
 	__atomic_fetch_sub(&mm->nr_waiting, 1, __ATOMIC_ACQ_REL);
+}
+
+/* Makes room by writing what is staged. False: that was not enough. */
+static bool make_room(struct sw_mm *mm, int64_t nr, uint64_t end)
+{
+	while (sw_now_ns() < end && sw_staging_write_direct(mm))
+		if (sw_budget_free(&mm->budget) >= nr)
+			return true;
+	return false;
+}
+
+/* Nothing is free for a fault that wants `nr` pages. */
+static void stall(struct sw_mm *mm, int64_t nr)
+{
+	uint64_t end = sw_now_ns() + FAULT_WAIT_NS;
+
+	sw_count(allocstall, 1);
+	if (!make_room(mm, nr, end))
+		wait_for_room(mm, nr, end);
 }
 
 unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr)
@@ -85,7 +104,7 @@ unsigned sw_budget_reserve(struct sw_mm *mm, unsigned nr)
 	if (free >= 1)
 		return free;
 	if (!__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED))
-		wait_for_room(mm, 1);
+		stall(mm, 1);
 	if (sw_budget_free(b) < 1)
 		sw_count(oom_unmanaged, 1);
 	return 1;
@@ -100,7 +119,7 @@ bool sw_budget_reserve_all(struct sw_mm *mm, unsigned nr)
 	/* Reclaim is at work below the low mark only. */
 	if (sw_budget_free(b) < (int64_t)nr && nr <= sw_budget_low(b) &&
 	    !__atomic_load_n(&mm->stuck, __ATOMIC_RELAXED))
-		wait_for_room(mm, nr);
+		stall(mm, nr);
 	return sw_budget_free(b) >= (int64_t)nr;
 }
 

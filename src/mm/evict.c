@@ -170,6 +170,16 @@ static uint64_t pin_of(struct sw_leaf *leaf, unsigned i, const void *page)
 	return SW_WORD_PIN;
 }
 
+/* Folio locked, which is given up as is the reference: the cache's keep it from
+ * now on. It may be written and gone at once. */
+static void stage(struct sw_space *space, struct folio *folio)
+{
+	folio_clear(folio, SW_FOLIO_WRITEBACK);
+	sw_staging_add(space->mm, folio);
+	folio_unlock(folio);
+	folio_put(folio);
+}
+
 static void commit_dirty(struct sw_space *space, struct sw_leaf *leaf,
 			 unsigned i, struct folio *folio)
 {
@@ -190,16 +200,13 @@ static void commit_dirty(struct sw_space *space, struct sw_leaf *leaf,
 	if (sw_word_kind(old) == SW_WORD_SWAP)
 		swap_put_entries_direct(sw_word_entry(old), 1);
 	sw_word_set(space, leaf, i, sw_word_swap(folio->swap) | pin);
-	folio_clear(folio, SW_FOLIO_WRITEBACK);
-	sw_staging_add(space->mm, folio);
-	folio_unlock(folio);
-	folio_put(folio); /* the cache's reference keeps it from now on */
+	stage(space, folio);
 }
 
 /*
  * One page of a large folio, whose words are all PRESENT. The first one gives
  * every slot its owner, although the words follow one by one: while the window
- * is ours nobody looks for them.
+ * is ours nobody looks for them. The last one stages it.
  */
 static void commit_part(struct sw_space *space, struct sw_leaf *leaf,
 			unsigned i, struct folio *folio, unsigned part)
@@ -210,14 +217,15 @@ static void commit_part(struct sw_space *space, struct sw_leaf *leaf,
 	if (!part) {
 		lock_folio_inside(folio);
 		dup_swap(folio);
-		folio_clear(folio, SW_FOLIO_WRITEBACK);
-		sw_staging_add(space->mm, folio);
 		folio_unlock(folio);
-		folio_put(folio); /* the cache's references keep it, as above */
 	}
 	entry.val = folio->swap.val + part;
 	pin = pin_of(leaf, i, (char *)folio->data + part * SW_PAGE_SIZE);
 	sw_word_set(space, leaf, i, sw_word_swap(entry) | pin);
+	if (part == folio_nr(folio) - 1) {
+		lock_folio_inside(folio);
+		stage(space, folio);
+	}
 }
 
 /* ---- pages that stay ---- */

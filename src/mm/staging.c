@@ -211,6 +211,27 @@ struct folio *sw_staging_take(struct sw_mm *mm)
 	return NULL;
 }
 
+/* The oldest is the oldest again. */
+static void untake(struct sw_staging *st, struct folio *folio)
+{
+	sw_mutex_lock(&st->lock);
+	sw_list_add(&st->lru, &folio->lru);
+	st->nr += folio_nr(folio);
+	sw_mutex_unlock(&st->lock);
+	folio_put(folio);
+}
+
+struct folio *sw_staging_take_direct(struct sw_mm *mm)
+{
+	struct folio *folio = sw_staging_take(mm);
+
+	if (!folio ||
+	    (folio->order <= SW_ORDER_BLOCK && sw_store_is_memory(folio->swap)))
+		return folio;
+	untake(&mm->staging, folio);
+	return NULL;
+}
+
 /* ---- life ---- */
 
 /* All managers of a process share the descriptors: the swap table names a folio

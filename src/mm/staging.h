@@ -56,6 +56,8 @@ void sw_staging_add(struct sw_mm *mm, struct folio *folio);
 uint64_t sw_staging_nr(struct sw_mm *mm);
 /* The oldest staged folio, off the list, with a reference; or NULL. */
 struct folio *sw_staging_take(struct sw_mm *mm);
+/* The same, if it is soon written: no larger than a block, to memory. */
+struct folio *sw_staging_take_direct(struct sw_mm *mm);
 
 /* ---- store_io.c ---- */
 
@@ -64,6 +66,8 @@ struct folio *sw_staging_take(struct sw_mm *mm);
 void sw_store_io(bool write, struct swap_io *io, unsigned nr);
 /* Does it take the store of the entry less time to do many at once? */
 bool sw_store_batches(swp_entry_t entry);
+/* Are its bytes kept in memory, so that nobody waits for a device? */
+bool sw_store_is_memory(swp_entry_t entry);
 /* Writes to slots that nobody else writes to; 0 or what the store says. No lock
  * held. */
 int sw_slots_write(swp_entry_t entry, unsigned nr, const void *data);
@@ -74,6 +78,9 @@ bool sw_page_is_zero(const void *page);
  * batch with them, to their stores; returns how many buffers came free. No lock
  * held. */
 unsigned sw_staging_write(struct sw_mm *mm, unsigned nr);
+/* Writes the oldest staged folio, if that takes no longer than to wait for
+ * reclaim to do so; returns how many pages it had. No lock held. */
+unsigned sw_staging_write_direct(struct sw_mm *mm);
 
 /* ---- write_error.c ---- */
 

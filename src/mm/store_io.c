@@ -140,3 +140,16 @@ bool sw_store_batches(swp_entry_t entry)
 	}
 	return batches;
 }
+
+bool sw_store_is_memory(swp_entry_t entry)
+{
+	struct swap_info_struct *si = get_swap_device(entry);
+	bool is = false;
+	void *store;
+
+	if (si) {
+		is = swap_device_ops(si, &store)->in_memory;
+		put_swap_device(si);
+	}
+	return is;
+}

@@ -30,9 +30,9 @@
 
 struct batch {
 	unsigned nr_folios, nr_io;
-	struct folio *folio[BATCH_PAGES]; /* with a reference */
-	int err[BATCH_PAGES];             /* of its writing */
-	struct swap_io io[MAX_PIECES];    /* tag: the folio's index */
+	struct folio **folio; /* with a reference */
+	int *err;             /* of its writing */
+	struct swap_io *io;   /* tag: the folio's index */
 };
 
 /* ---- begin ---- */
@@ -216,8 +216,10 @@ static int finish(struct sw_mm *mm, struct batch *b, unsigned *pages)
 unsigned sw_staging_write(struct sw_mm *mm, unsigned nr)
 {
 	unsigned done = 0, tried = 0, pages;
-	struct batch b;
-	int later = 0;
+	struct folio *folio[BATCH_PAGES];
+	int err[BATCH_PAGES], later = 0;
+	struct swap_io io[MAX_PIECES];
+	struct batch b = { .folio = folio, .err = err, .io = io };
 
 	sw_kept_sweep(mm, KEPT_SWEEP);
 	while (tried < nr && !later) {
@@ -234,4 +236,24 @@ unsigned sw_staging_write(struct sw_mm *mm, unsigned nr)
 			"writing to swap failed (%s): pages stay in memory until it works again",
 			strerror(-later));
 	return done;
+}
+
+/* For a fault that finds no room. Where both CPUs are busy or the other one
+ * sleeps, to wait for reclaim takes longer than what reclaim would do. */
+unsigned sw_staging_write_direct(struct sw_mm *mm)
+{
+	struct folio *folio = sw_staging_take_direct(mm), *one;
+	struct swap_io io[SW_BLOCK_PAGES];
+	unsigned pages;
+	int err;
+	struct batch b = { .folio = &one, .err = &err, .io = io };
+
+	if (!folio)
+		return 0;
+	pages = folio_nr(folio);
+	begin(mm, &b, folio);
+	sw_store_io(true, b.io, b.nr_io);
+	(void)finish(mm, &b, &pages);
+	sw_count(pswpout_direct, pages);
+	return pages;
 }

@@ -205,10 +205,12 @@ void sw_local_enter(struct sw_local *l)
 {
 	pthread_mutex_lock(&l->mapper);
 	mapper_of++;
+	l->config.turn(l->config.arg, true);
 }
 
 void sw_local_leave(struct sw_local *l)
 {
+	l->config.turn(l->config.arg, false);
 	mapper_of--;
 	pthread_mutex_unlock(&l->mapper);
 }

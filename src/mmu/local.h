@@ -46,6 +46,8 @@ struct sw_local_config {
 	const struct sw_mmu_client *client;
 	/* Is there a region? Called by whoever is the mapper. */
 	bool (*covers)(void *arg, uint64_t addr);
+	/* The calling thread is the mapper from now on, or is it no more. */
+	void (*turn)(void *arg, bool begins);
 	void *arg;
 };
 

@@ -17,38 +17,50 @@ enum {
 	NR_AREAS,
 };
 
-struct area {
-	void *mem;
-	size_t bytes;
-};
+_Static_assert(SW_ARRAY_SIZE(((struct sw_work *)0)->area) == NR_AREAS,
+	       "an area for each purpose");
 
-static __thread struct area areas[NR_AREAS]; /* [thread own] */
+static __thread struct sw_work own;   /* [thread own] */
+static __thread struct sw_work *lent; /* [thread own] */
 static pthread_key_t key;
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
 static bool have_key; /* [const] after key_once */
 
-static void areas_release(void *arg)
+void sw_work_release(struct sw_work *work)
 {
-	struct area *a = arg;
+	for (unsigned i = 0; i < NR_AREAS; i++) {
+		struct sw_work_area *a = &work->area[i];
 
-	for (unsigned i = 0; i < SW_ARRAY_SIZE(areas); i++) {
-		sw_sysmem_release(a[i].mem, a[i].bytes);
-		a[i] = (struct area){ NULL, 0 };
+		sw_sysmem_release(a->mem, a->bytes);
+		*a = (struct sw_work_area){ NULL, 0 };
 	}
+}
+
+static void own_release(void *arg)
+{
+	sw_work_release(arg);
 }
 
 static void make_key(void)
 {
-	have_key = pthread_key_create(&key, areas_release) == 0;
+	have_key = pthread_key_create(&key, own_release) == 0;
 }
 
-static void *take(struct area *a, size_t bytes, const struct sw_codec *init_for)
+/* Is somebody going to give the thread's areas back? */
+static bool is_owned(void)
+{
+	if (lent)
+		return true;
+	pthread_once(&key_once, make_key);
+	return have_key && !pthread_setspecific(key, &own);
+}
+
+static void *take(struct sw_work_area *a, size_t bytes,
+		  const struct sw_codec *init_for)
 {
 	void *mem;
 
-	pthread_once(&key_once, make_key);
-	/* Without the destructor the area would outlive the thread. */
-	if (!have_key || pthread_setspecific(key, areas))
+	if (!is_owned())
 		return NULL;
 	bytes = (bytes + SW_PAGE_SIZE - 1) & SW_PAGE_MASK;
 	mem = sw_sysmem_reserve(bytes);
@@ -59,13 +71,23 @@ static void *take(struct area *a, size_t bytes, const struct sw_codec *init_for)
 		sw_sysmem_release(mem, bytes);
 		return NULL;
 	}
-	*a = (struct area){ mem, bytes };
+	*a = (struct sw_work_area){ mem, bytes };
 	return mem;
+}
+
+static struct sw_work_area *area(unsigned i)
+{
+	return &(lent ? lent : &own)->area[i];
+}
+
+void sw_work_lend(struct sw_work *work)
+{
+	lent = work;
 }
 
 void *sw_work_scratch(void)
 {
-	struct area *a = &areas[SCRATCH];
+	struct sw_work_area *a = area(SCRATCH);
 
 	return sw_likely(a->mem) ? a->mem
 				 : take(a, SW_WORK_SCRATCH_BYTES, NULL);
@@ -73,14 +95,14 @@ void *sw_work_scratch(void)
 
 void *sw_work_sealed(void)
 {
-	struct area *a = &areas[SEALED];
+	struct sw_work_area *a = area(SEALED);
 
 	return sw_likely(a->mem) ? a->mem : take(a, SW_WORK_SEALED_BYTES, NULL);
 }
 
 void *sw_work_codec(const struct sw_codec *codec)
 {
-	struct area *a = &areas[codec->id];
+	struct sw_work_area *a = area(codec->id);
 
 	return sw_likely(a->mem) ? a->mem : take(a, codec->work_bytes, codec);
 }

@@ -172,8 +172,17 @@ static const struct swap_ops fx_batch_ops = {
 	.batch = fx_store_batch,
 };
 
+/* As compressed memory is. */
+static const struct swap_ops fx_memory_ops = {
+	.write = fx_store_write,
+	.read = fx_store_read,
+	.slot_free = fx_store_free,
+	.in_memory = true,
+};
+
 /* What is turned on from now on takes many slots at once, as a disk does. */
 static bool fx_batches;
+static bool fx_in_memory;
 static unsigned fx_device_flags = SWP_SOLIDSTATE;
 
 static inline int fx_swapon(const struct swap_ops *ops, void *store,
@@ -202,8 +211,10 @@ static inline int fx_store_on(struct fx_store *st, uint64_t slots, int prio)
 		st->slots = slots + 1;
 		pthread_mutex_init(&st->lock, NULL);
 	}
-	return fx_swapon(fx_batches ? &fx_batch_ops : &fx_store_ops, st, slots,
-			 prio);
+	return fx_swapon(fx_batches     ? &fx_batch_ops
+			 : fx_in_memory ? &fx_memory_ops
+					: &fx_store_ops,
+			 st, slots, prio);
 }
 
 static inline void fx_store_release(struct fx_store *st)

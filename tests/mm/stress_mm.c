@@ -4,7 +4,8 @@
  * budget of half of what they use. Each thread knows what its own pages hold;
  * they move through the space, so that one thread's pages come to where
  * another's just were. With some seeds devices come and go, or all of it is
- * frozen and thawed, again and again.
+ * frozen and thawed, again and again. The store is memory, or takes many slots at
+ * once as a disk does.
  *
  * With `large` there are large folios, and each area has a huge page now and
  * then. With `disk` what goes out goes to a file in /var/tmp, by io_uring where
@@ -526,6 +527,7 @@ int main(int argc, char **argv)
 		fx_device_flags |= SWP_SYNCHRONOUS_IO;
 	sem_init(&child_slots, 0, CHILDREN);
 	fx_batches = seed / 16 % 2;
+	fx_in_memory = !fx_batches;
 	if (large)
 		open_large();
 	else

@@ -42,6 +42,7 @@ static void pin_clean(struct sw_space *space, struct sw_evictor *ev,
 
 	ev->plain[at] = (leaf->word[i] & (SW_WORD_KIND | SW_WORD_CLEAN)) ==
 			SW_WORD_PRESENT;
+	ev->page[at] = SW_PAGE_HOLE;
 	if (!(leaf->word[i] & SW_WORD_CLEAN))
 		return;
 	folio = sw_clean_folio(space, sw_leaf_addr(leaf, i), leaf->word[i]);
@@ -53,6 +54,7 @@ static void pin_clean(struct sw_space *space, struct sw_evictor *ev,
 	folio_set(folio, SW_FOLIO_WRITEBACK);
 	folio_unlock(folio);
 	ev->clean[at] = folio;
+	ev->page[at] = SW_PAGE_KEPT;
 }
 
 void sw_evict_add(struct sw_space *space, struct sw_evictor *ev,

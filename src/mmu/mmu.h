@@ -55,6 +55,10 @@ struct sw_mmu_ops {
          * an enum sw_agent_page for each staging page. Needs `epoch` as it
          * was when the caller chose the runs. SW_STAGE_PAGES at most, or one
          * run that is a huge page. -ESRCH: no agent.
+	 *
+	 * Where `page` says SW_PAGE_KEPT before, the caller has the bytes and
+	 * the page is protected: it may be dropped instead of staged, if that
+	 * is less work.
          */
 	int (*take)(struct sw_mmu *mmu, const struct sw_agent_run *run,
 		    unsigned nr_runs, uint64_t epoch,

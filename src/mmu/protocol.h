@@ -115,6 +115,7 @@ enum sw_agent_page {
 	SW_PAGE_BUSY,     /* shared by fork or pinned: still in place */
 	SW_PAGE_REFUSED,  /* the kernel will not move it: still in place */
 	SW_PAGE_STALE,    /* not tried: the layout changed */
+	SW_PAGE_KEPT,     /* no answer: see struct sw_mmu_ops.take */
 };
 
 struct sw_agent_taken {

@@ -8,6 +8,18 @@
 
 #include "fixture.h"
 
+static unsigned nr_resident(unsigned char *mem, size_t bytes)
+{
+	unsigned char vec[4 * MIB / PAGE];
+	unsigned nr = 0;
+
+	assert_true(bytes <= 4 * MIB);
+	assert_int_equal(mincore(mem, bytes, vec), 0);
+	for (unsigned i = 0; i < bytes / PAGE; i++)
+		nr += vec[i] & 1;
+	return nr;
+}
+
 /* ---- what is refused ---- */
 
 static void input_that_makes_no_sense_is_an_error(void **state)
@@ -142,7 +154,7 @@ static void what_is_freed_gives_everything_back(void **state)
 		fill(mem, 24 * MIB, i);
 		check(mem, 24 * MIB, i);
 		assert_int_equal(spillway_free(sp, mem), 0);
-		assert_int_equal(stats().resident_bytes, 0);
+		WAIT_UNTIL(stats().resident_bytes == 0);
 	}
 	/* What is left was prepared for the next batch. */
 	assert_true(stats().device_used_bytes <= 2 * MIB);
@@ -246,6 +258,26 @@ static void what_is_not_needed_is_zeros(void **state)
 	check(mem + 8 * MIB, 0, 9);
 }
 
+/* Those that were only read are not written again, but they do go. */
+static void pages_come_and_go_in_turns(void **state)
+{
+	unsigned char *mem = alloc_region(4 * MIB);
+
+	fill(mem, 4 * MIB, 3);
+	for (unsigned salt = 3; salt < 7; salt++) {
+		assert_int_equal(
+			spillway_advise(sp, mem, 4 * MIB, SPILLWAY_PAGEOUT), 0);
+		WAIT_UNTIL(nr_resident(mem, 4 * MIB) == 0);
+		WAIT_UNTIL(stats().resident_bytes == 0);
+		check(mem, 4 * MIB, 3);
+		for (size_t n = salt; n < 4 * MIB / PAGE; n += 7)
+			mem[n * PAGE + 100] = salt;
+	}
+	check(mem, 4 * MIB, 3);
+	for (size_t n = 7; n < 4 * MIB / PAGE; n++)
+		assert_int_equal(mem[n * PAGE + 100], n % 7 < 3 ? 0 : n % 7);
+}
+
 static void patterns_change_nothing_but_speed(void **state)
 {
 	static const enum spillway_advice advice[] = { SPILLWAY_RANDOM,
@@ -263,17 +295,6 @@ static void patterns_change_nothing_but_speed(void **state)
 }
 
 /* ---- pins ---- */
-
-static unsigned nr_resident(unsigned char *mem, size_t bytes)
-{
-	unsigned char vec[MIB / PAGE];
-	unsigned nr = 0;
-
-	assert_int_equal(mincore(mem, bytes, vec), 0);
-	for (unsigned i = 0; i < bytes / PAGE; i++)
-		nr += vec[i] & 1;
-	return nr;
-}
 
 static void pinned_pages_stay(void **state)
 {
@@ -518,6 +539,7 @@ int main(int argc, char **argv)
 		LIB_TEST(a_prefetch_says_when_it_is_done),
 		LIB_TEST(a_prefetch_that_is_not_begun_is_cancelled),
 		LIB_TEST(what_is_not_needed_is_zeros),
+		LIB_TEST(pages_come_and_go_in_turns),
 		LIB_TEST(patterns_change_nothing_but_speed),
 		LIB_TEST(pinned_pages_stay),
 		LIB_TEST(system_calls_move_what_is_out),

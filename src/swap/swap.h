@@ -90,7 +90,7 @@ struct swap_ops {
 	/* The store counts pswpin and pswpout itself, since not every page it
 	 * reads or writes has been to a device. */
 	bool counts;
-	/* Its pages stay in memory; for traces. */
+	/* Its pages stay in memory: nobody waits for a device. */
 	bool in_memory;
 };
 

@@ -143,8 +143,9 @@ class Whole(unittest.TestCase):
                            for kind, turns in row["runs"].items()}
                           for row in data["workloads"])
         # Entries and heads of 66 MiB in a budget of 32: in the program are
-        # those, what is compressed of the rest, and some libraries.
-        self.assertGreater(table["plain"]["peak_tree"], 64)
+        # those, what is compressed of the rest, and some libraries. A look
+        # every 0.1 s may miss the last pages of all.
+        self.assertGreater(table["plain"]["peak_tree"], 60)
         for kind in ("signal", "thread"):
             self.assertLess(table[kind]["peak_tree"], 60)
             self.assertGreater(regions[kind]["both"], 0)

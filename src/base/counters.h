@@ -86,7 +86,7 @@
 	X(move_busy)      /* pages the kernel would not move (pinned) */       \
 	X(move_refused)   /* windows the kernel would not move */              \
 	X(pswpout_direct) /* pages that faults wrote, for want of room */      \
-	X(allocstall)     /* faults that waited for reclaim */                 \
+	X(allocstall)     /* faults that found no room */                      \
 	X(oom_unmanaged)  /* faults served above the budget */
 
 enum sw_counter {

@@ -39,7 +39,7 @@ static const struct {
 	  SW_CTR_pgfault_held },
 	{ "late_faults", "Faults left waiting by a device that did not answer.",
 	  SW_CTR_swap_read_late },
-	{ "alloc_stalls", "Faults that waited for free pages.",
+	{ "alloc_stalls", "Faults that found no free page.",
 	  SW_CTR_allocstall },
 	{ "over_budget_faults", "Faults that were served above the budget.",
 	  SW_CTR_oom_unmanaged },

@@ -59,8 +59,8 @@ static void device_is_left_to_reclaim(void **state)
 	assert_int_equal(sw_staging_write_direct(f.mm), 0);
 	assert_int_equal(f.store.writes, 0);
 	assert_int_equal(f.mm->staging.nr, 3);
-	assert_ptr_equal(first, sw_list_first(&f.mm->staging.lru, struct folio,
-					      lru));
+	assert_ptr_equal(first,
+			 sw_list_first(&f.mm->staging.lru, struct folio, lru));
 	assert_int_equal(sw_budget_reserve(f.mm, 1), 1);
 	assert_int_equal(fx_counted(&f, oom_unmanaged), 1);
 	assert_int_equal(fx_counted(&f, pswpout_direct), 0);

@@ -128,28 +128,30 @@ int sw_slots_write(swp_entry_t entry, unsigned nr, const void *data)
 	return io.err;
 }
 
-bool sw_store_batches(swp_entry_t entry)
+/* What the store behind a slot can do; NULL: there is no such device. */
+static const struct swap_ops *ops_behind(swp_entry_t entry)
 {
 	struct swap_info_struct *si = get_swap_device(entry);
-	bool batches = false;
+	const struct swap_ops *ops = NULL;
 	void *store;
 
 	if (si) {
-		batches = swap_device_ops(si, &store)->batch;
+		ops = swap_device_ops(si, &store);
 		put_swap_device(si);
 	}
-	return batches;
+	return ops;
+}
+
+bool sw_store_batches(swp_entry_t entry)
+{
+	const struct swap_ops *ops = ops_behind(entry);
+
+	return ops && ops->batch;
 }
 
 bool sw_store_is_memory(swp_entry_t entry)
 {
-	struct swap_info_struct *si = get_swap_device(entry);
-	bool is = false;
-	void *store;
+	const struct swap_ops *ops = ops_behind(entry);
 
-	if (si) {
-		is = swap_device_ops(si, &store)->in_memory;
-		put_swap_device(si);
-	}
-	return is;
+	return ops && ops->in_memory;
 }

@@ -294,6 +294,17 @@ static void drop(const struct iovec *range, unsigned nr)
 	}
 }
 
+/* How many pages from the first of `max` on are kept, or are not, as it is. */
+static unsigned nr_alike(const uint8_t *page, unsigned max)
+{
+	bool kept = page[0] == SW_PAGE_KEPT;
+	unsigned n = 1;
+
+	while (n < max && (page[n] == SW_PAGE_KEPT) == kept)
+		n++;
+	return n;
+}
+
 /* Drops what is kept. The others are runs for the stage: returns how many, in
  * `rest`. */
 static unsigned drop_kept(const struct sw_agent_run *run, unsigned nr_runs,
@@ -308,9 +319,7 @@ static unsigned drop_kept(const struct sw_agent_run *run, unsigned nr_runs,
 			uint64_t addr = run[r].addr + k * SW_PAGE_SIZE;
 			bool kept = *first == SW_PAGE_KEPT;
 
-			for (n = 1; k + n < run[r].nr; n++)
-				if ((first[n] == SW_PAGE_KEPT) != kept)
-					break;
+			n = nr_alike(first, run[r].nr - k);
 			if (kept)
 				range[nr++] =
 					(struct iovec){ (void *)addr,
